@@ -1,0 +1,1 @@
+//! WHAT is written: plan, program, SystemVerilog.

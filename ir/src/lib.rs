@@ -1,0 +1,1 @@
+//! WHAT is computed: the graph, its types, exact numbers, text form, front ends, passes, quantisers and evaluators.

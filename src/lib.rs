@@ -1,0 +1,1 @@
+//! Tilewright: co-design simulator and code generator for low-bit neural-network accelerators.
