@@ -1,1 +1,16 @@
 //! WHAT the machine is: machine description, presets, unit timing contracts. Facts and prices, no decisions.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`machine`] | what is there: the machine file, its limits and its hash |
+//! | [`presets`] | which machines are built in |
+//! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
+//! | [`timing`] | how long an instruction keeps its unit and when its results stand |
+
+pub mod machine;
+pub mod presets;
+pub mod geometry;
+pub mod timing;
+
+pub use geometry::Geometry;
+pub use machine::{Machine, MachineError};

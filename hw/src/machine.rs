@@ -1,0 +1,252 @@
+//! The machine file: what is there, never how it is used. Sizes, widths and timings; no efficiency factor exists.
+//!
+//! A parsed [`Machine`] has passed [`Machine::verify`], so the rooms above may rely on:
+//! * every size is at least 1 and small enough that all addresses fit their instruction fields;
+//! * `outputs` is a multiple of `lanes`; if it is larger, `lanes` is even; `drain_lanes` divides `lanes`;
+//! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
+//! * every buffer holds a whole number of its rows and at least one 64-byte block.
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a DRAM block, the unit of load addresses.
+pub const BLOCK_BYTES: u32 = 64;
+/// Counting semaphores of every machine (the width of the wait and post masks).
+pub const SEMAPHORES: usize = 16;
+/// Largest count of a semaphore.
+pub const SEMAPHORE_MAX: u32 = 63;
+/// Sequencer registers; register 0 reads zero.
+pub const REGISTERS: usize = 16;
+
+/// A machine, as its file describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Name, as reports print it.
+    pub name: String,
+    /// Core clock in hertz.
+    pub clock_hz: u64,
+    pub memory: Memory,
+    pub sequencer: Sequencer,
+    pub load: Load,
+    pub store: Store,
+    pub matrix: Matrix,
+    pub buffers: Buffers,
+}
+
+/// Off-chip memory as the machine sees it: one AXI channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// AXI data width in bytes: 8, 16, 32 or 64.
+    pub beat_bytes: u32,
+    /// Capacity in bytes, a multiple of 4096.
+    pub size_bytes: u32,
+    pub model: MemoryModel,
+}
+
+/// Timing behaviour of off-chip memory, in core cycles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum MemoryModel {
+    /// Always ready; the first beat `read_latency` (>= 2) cycles after acceptance or behind the burst before, one beat a
+    /// cycle; the write response `write_latency` (>= 2) cycles after the last beat.
+    Fixed { read_latency: u32, write_latency: u32 },
+    /// Latency of each burst drawn from `min_latency..=max_latency` (min >= 2); each channel ready in `ready_percent` of cycles; a read beat
+    /// follows the one before at once in `beat_percent` of cases. All drawn from `seed`.
+    Random { seed: u64, min_latency: u32, max_latency: u32, ready_percent: u32, beat_percent: u32 },
+}
+
+/// Sequencer and instruction fetch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sequencer {
+    /// Instruction words kept on chip, a power of two.
+    pub imem_words: u32,
+    /// Words per fetch burst, a power of two.
+    pub fetch_words: u32,
+    /// Words of the argument table, a power of two.
+    pub args: u32,
+    pub queue_depth: QueueDepth,
+}
+
+/// Instructions that wait in front of each unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueDepth {
+    pub load: u32,
+    pub matrix: u32,
+    pub vector: u32,
+    pub store: u32,
+}
+
+/// Load unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Longest AXI burst in beats, a power of two.
+    pub burst_beats: u32,
+    /// Bursts that may be open at once.
+    pub outstanding: u32,
+}
+
+/// Store unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Longest AXI burst in beats, a power of two.
+    pub burst_beats: u32,
+}
+
+/// Matrix engine: `tokens * outputs * lanes` multipliers of 8 x 8 bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Matrix {
+    pub tokens: u32,
+    pub outputs: u32,
+    /// Products summed into one output each cycle; also the lanes of the vector engine.
+    pub lanes: u32,
+    /// Outputs that leave through the epilogue each cycle.
+    pub drain_lanes: u32,
+    pub accumulator_bits: u32,
+}
+
+/// On-chip memories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buffers {
+    pub weight_bytes: u32,
+    pub group_scale_bytes: u32,
+    pub channel_bytes: u32,
+    pub activation_bytes: u32,
+    /// Token-scale slots.
+    pub token_scales: u32,
+    pub vector_banks: u32,
+    pub vector_bank_bytes: u32,
+}
+
+/// A machine file that cannot be used: where, why, and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{at}: {why}\n  help: {help}")]
+pub struct MachineError {
+    pub at: String,
+    pub why: String,
+    pub help: String,
+}
+
+impl Machine {
+    /// Parses and verifies a machine file; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// Not TOML, unknown or missing keys, or a value that the machine family does not allow.
+    pub fn parse(text: &str, origin: &str) -> Result<Machine, MachineError> {
+        let machine: Machine = toml::from_str(text).map_err(|e| MachineError {
+            at: place(text, origin, e.span()),
+            why: e.message().to_string(),
+            help: "compare with `tilewright machines --show tiny`".into(),
+        })?;
+        machine.verify().map_err(|e| MachineError { at: format!("{origin}: {}", e.at), ..e })?;
+        Ok(machine)
+    }
+
+    /// Identifies everything that RTL and timing depend on: FNV-1a over the canonical JSON-free form (the debug text of
+    /// all fields but the name), folded to 32 bits, never 0.
+    pub fn hash(&self) -> u32 {
+        let anonymous = Machine { name: String::new(), ..self.clone() };
+        let text = format!("{anonymous:?}");
+        let wide = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+        ((wide >> 32) as u32 ^ wide as u32).max(1)
+    }
+
+    /// Checks the invariants of this module's head.
+    ///
+    /// # Errors
+    /// The first violated one.
+    pub fn verify(&self) -> Result<(), MachineError> {
+        let m = &self.matrix;
+        let b = &self.buffers;
+        let s = &self.sequencer;
+        range("clock_hz", self.clock_hz, 1, 10_000_000_000)?;
+        one_of("memory.beat_bytes", self.memory.beat_bytes, &[8, 16, 32, 64])?;
+        range("memory.size_bytes", self.memory.size_bytes, 4096, 1 << 31)?;
+        multiple("memory.size_bytes", self.memory.size_bytes, 4096)?;
+        self.memory.model.verify()?;
+        power("sequencer.imem_words", s.imem_words, 16, 4096)?;
+        power("sequencer.fetch_words", s.fetch_words, 1, u64::from(s.imem_words / 4))?;
+        rule("sequencer.fetch_words", s.fetch_words * 32 >= self.memory.beat_bytes && s.fetch_words * 32 / self.memory.beat_bytes <= 128,
+            "one fetch burst must be 1 to 128 beats", "change sequencer.fetch_words or memory.beat_bytes")?;
+        power("sequencer.args", s.args, 16, 1024)?;
+        let q = &s.queue_depth;
+        for (at, depth) in [("load", q.load), ("matrix", q.matrix), ("vector", q.vector), ("store", q.store)] {
+            range(&format!("sequencer.queue_depth.{at}"), depth, 1, 64)?;
+        }
+        power("load.burst_beats", self.load.burst_beats, 1, u64::from(4096 / self.memory.beat_bytes).min(256))?;
+        range("load.outstanding", self.load.outstanding, 1, 64)?;
+        power("store.burst_beats", self.store.burst_beats, 1, u64::from(4096 / self.memory.beat_bytes).min(256))?;
+        range("matrix.tokens", m.tokens, 1, 32)?;
+        range("matrix.outputs", m.outputs, 1, 64)?;
+        range("matrix.lanes", m.lanes, 1, 64)?;
+        multiple("matrix.outputs", m.outputs, m.lanes)?;
+        rule("matrix.outputs", m.outputs == m.lanes || m.lanes % 2 == 0,
+            "with an odd number of lanes the packing of cached values needs outputs = lanes", "set outputs = lanes, or make lanes even")?;
+        range("matrix.drain_lanes", m.drain_lanes, 1, u64::from(m.lanes))?;
+        rule("matrix.drain_lanes", m.lanes % m.drain_lanes == 0, "must divide matrix.lanes", "choose a divisor of matrix.lanes")?;
+        range("matrix.accumulator_bits", m.accumulator_bits, 32, 48)?;
+        range("buffers.vector_banks", b.vector_banks, 4, 16)?;
+        range("buffers.token_scales", b.token_scales, 1, 256)?;
+        for (at, bytes) in [("weight", b.weight_bytes), ("group_scale", b.group_scale_bytes), ("channel", b.channel_bytes),
+            ("activation", b.activation_bytes), ("vector_bank", b.vector_bank_bytes)] {
+            power(&format!("buffers.{at}_bytes"), bytes, 1024, 1 << 24)?;
+        }
+        let g = crate::Geometry::of(self);
+        for (at, rows, bits) in g.row_counts() {
+            range(&format!("buffers: {at} rows"), rows, 1, 1 << bits)?;
+        }
+        Ok(())
+    }
+}
+
+impl MemoryModel {
+    fn verify(&self) -> Result<(), MachineError> {
+        match *self {
+            MemoryModel::Fixed { read_latency, write_latency } => {
+                range("memory.model.read_latency", read_latency, 2, 100_000)?;
+                range("memory.model.write_latency", write_latency, 2, 100_000)
+            }
+            MemoryModel::Random { min_latency, max_latency, ready_percent, beat_percent, .. } => {
+                range("memory.model.min_latency", min_latency, 2, 100_000)?;
+                range("memory.model.max_latency", max_latency, u64::from(min_latency), 100_000)?;
+                range("memory.model.ready_percent", ready_percent, 5, 100)?;
+                range("memory.model.beat_percent", beat_percent, 5, 100)
+            }
+        }
+    }
+}
+
+fn place(text: &str, origin: &str, span: Option<std::ops::Range<usize>>) -> String {
+    let Some(span) = span else { return origin.to_string() };
+    let before = text.get(..span.start).unwrap_or("");
+    let column = before.rsplit('\n').next().map_or(0, str::len) + 1;
+    format!("{origin}:{}:{column}", before.matches('\n').count() + 1)
+}
+
+fn rule(at: &str, holds: bool, why: &str, help: &str) -> Result<(), MachineError> {
+    if holds { Ok(()) } else { Err(MachineError { at: at.into(), why: why.into(), help: help.into() }) }
+}
+
+fn range(at: &str, value: impl Into<u64>, low: u64, high: u64) -> Result<(), MachineError> {
+    let value = value.into();
+    rule(at, (low..=high).contains(&value), &format!("{value} is not in {low}..={high}"), &format!("choose a value in {low}..={high}"))
+}
+
+fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), MachineError> {
+    range(at, value, low, high)?;
+    rule(at, value.is_power_of_two(), &format!("{value} is not a power of two"), "round it to a power of two")
+}
+
+fn multiple(at: &str, value: u32, of: u32) -> Result<(), MachineError> {
+    rule(at, value % of == 0, &format!("{value} is not a multiple of {of}"), &format!("round it to a multiple of {of}"))
+}
+
+fn one_of(at: &str, value: u32, allowed: &[u32]) -> Result<(), MachineError> {
+    rule(at, allowed.contains(&value), &format!("{value} is not one of {allowed:?}"), &format!("choose one of {allowed:?}"))
+}

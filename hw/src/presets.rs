@@ -1,0 +1,42 @@
+//! The machines that are built in. A preset is a machine file like any other; `machines --show` prints it to be copied.
+
+use crate::machine::{Machine, MachineError};
+
+/// Name and text of every built-in machine file.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("tiny", include_str!("../machines/tiny.toml")),
+    ("unit", include_str!("../machines/unit.toml")),
+    ("three", include_str!("../machines/three.toml")),
+    ("odd", include_str!("../machines/odd.toml")),
+];
+
+/// The text of a built-in machine file, or `None` if there is none of that name.
+pub fn text(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
+}
+
+/// A built-in machine.
+///
+/// # Errors
+/// The name is not one of [`PRESETS`].
+pub fn load(name: &str) -> Result<Machine, MachineError> {
+    let known = || PRESETS.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
+    let text = text(name).ok_or_else(|| MachineError {
+        at: format!("machine `{name}`"),
+        why: "no built-in machine has this name".into(),
+        help: format!("use one of {}, or give the path of a machine file", known()),
+    })?;
+    Machine::parse(text, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid_and_named_as_its_file() {
+        for (name, _) in PRESETS {
+            assert_eq!(&load(name).unwrap().name, name);
+        }
+    }
+}

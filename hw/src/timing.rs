@@ -1,0 +1,66 @@
+//! Unit timing contracts (docs/machine.md section 4): one definition for planner, simulator and RTL.
+//!
+//! A unit accepts its next instruction at `start + occupancy` at the earliest; results are done at `start + occupancy + latency`.
+//! Load, store and fetch have no occupancy function: the memory decides; their fixed delays are the constants here.
+
+/// Cycles from the end of a gemm's occupancy to its retire pulse: operand read, product, lane sum, group sum, scaling,
+/// accumulation, epilogue, write.
+pub const MATRIX_LATENCY: u64 = 16;
+/// Cycles between two passes of a vector instruction: lane pipeline, reduction, scalar functions.
+pub const VECTOR_GAP: u64 = 24;
+/// Cycles from the end of a vector instruction's occupancy to its retire pulse.
+pub const VECTOR_LATENCY: u64 = 1;
+/// Earliest cycle of the first fetch request.
+pub const FETCH_START: u64 = 1;
+/// From the beat that completes an instruction word to its earliest dispatch.
+pub const FETCH_TO_DISPATCH: u64 = 2;
+/// From the last read beat of a load to its retire pulse.
+pub const LOAD_RETIRE: u64 = 2;
+/// From a store's read of a beat to the beat's earliest appearance on the W channel.
+pub const STORE_READ: u64 = 2;
+/// Beats between the store's buffer read and the W channel.
+pub const STORE_FIFO: usize = 4;
+/// From the last write response of a store to its retire pulse.
+pub const STORE_RETIRE: u64 = 1;
+/// Dispatch cycles of `arg`: the argument table is a synchronous memory.
+pub const ARG_CYCLES: u64 = 2;
+
+/// What a matrix instruction's time depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GemmShape {
+    pub tokens: u64,
+    pub ntiles: u64,
+    pub ksteps: u64,
+}
+
+/// Cycles for which a gemm keeps the matrix unit. `outputs` and `drain_lanes` are the machine's.
+pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
+    let drain = shape.tokens * (outputs / drain_lanes);
+    shape.ksteps + (shape.ntiles - 1) * shape.ksteps.max(drain) + drain
+}
+
+/// What a vector instruction's time depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VectorShape {
+    pub vectors: u64,
+    pub passes: u64,
+    pub rows: u64,
+}
+
+/// Cycles for which a vector instruction keeps the vector unit.
+pub fn vector_occupancy(shape: VectorShape) -> u64 {
+    shape.vectors * shape.passes * (shape.rows + VECTOR_GAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_waits_for_the_drain_of_the_one_before() {
+        let short = GemmShape { tokens: 2, ntiles: 3, ksteps: 1 };
+        assert_eq!(gemm_occupancy(short, 8, 4), 1 + 2 * 4 + 4);
+        let long = GemmShape { ksteps: 16, ..short };
+        assert_eq!(gemm_occupancy(long, 8, 4), 16 + 2 * 16 + 4);
+    }
+}
