@@ -44,15 +44,31 @@ impl Geometry {
         let m = &machine.matrix;
         let b = &machine.buffers;
         let beat = machine.memory.beat_bytes;
-        let (tp, np, lp) = (m.tokens.next_power_of_two(), m.outputs.next_power_of_two(), m.lanes.next_power_of_two());
+        let (tp, np, lp) =
+            (m.tokens.next_power_of_two(), m.outputs.next_power_of_two(), m.lanes.next_power_of_two());
         let w2_row = (np * lp / 4).max(1);
         let k4_segment = (lp / 2).max(1);
         let v4_segment = (np / 2).max(1);
         let (k4_row, v4_row) = (np * k4_segment, lp * v4_segment);
         let (g_row, c_row, a_row, v_row) = (np, 4 * np, tp * lp, 4 * lp);
         Geometry {
-            t: m.tokens, n: m.outputs, l: m.lanes, d: m.drain_lanes, tp, np, lp, beat,
-            w2_row, k4_row, v4_row, k4_segment, v4_segment, g_row, c_row, a_row, v_row,
+            t: m.tokens,
+            n: m.outputs,
+            l: m.lanes,
+            d: m.drain_lanes,
+            tp,
+            np,
+            lp,
+            beat,
+            w2_row,
+            k4_row,
+            v4_row,
+            k4_segment,
+            v4_segment,
+            g_row,
+            c_row,
+            a_row,
+            v_row,
             w_width: beat.max(w2_row).max(k4_row).max(v4_row),
             g_width: beat.max(g_row),
             c_width: beat.max(c_row),
@@ -93,6 +109,9 @@ mod tests {
     #[test]
     fn tiny_rows_are_as_the_contract_says() {
         let g = super::Geometry::of(&crate::presets::load("tiny").unwrap());
-        assert_eq!((g.w2_row, g.k4_row, g.v4_row, g.g_row, g.c_row, g.a_row, g.v_row), (16, 32, 32, 8, 32, 16, 32));
+        assert_eq!(
+            (g.w2_row, g.k4_row, g.v4_row, g.g_row, g.c_row, g.a_row, g.v_row),
+            (16, 32, 32, 8, 32, 16, 32)
+        );
     }
 }

@@ -7,9 +7,9 @@
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
 //! | [`timing`] | how long an instruction keeps its unit and when its results stand |
 
+pub mod geometry;
 pub mod machine;
 pub mod presets;
-pub mod geometry;
 pub mod timing;
 
 pub use geometry::Geometry;

@@ -153,7 +153,9 @@ impl Machine {
     pub fn hash(&self) -> u32 {
         let anonymous = Machine { name: String::new(), ..self.clone() };
         let text = format!("{anonymous:?}");
-        let wide = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+        let wide = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
         ((wide >> 32) as u32 ^ wide as u32).max(1)
     }
 
@@ -172,29 +174,59 @@ impl Machine {
         self.memory.model.verify()?;
         power("sequencer.imem_words", s.imem_words, 16, 4096)?;
         power("sequencer.fetch_words", s.fetch_words, 1, u64::from(s.imem_words / 4))?;
-        rule("sequencer.fetch_words", s.fetch_words * 32 >= self.memory.beat_bytes && s.fetch_words * 32 / self.memory.beat_bytes <= 128,
-            "one fetch burst must be 1 to 128 beats", "change sequencer.fetch_words or memory.beat_bytes")?;
+        rule(
+            "sequencer.fetch_words",
+            s.fetch_words * 32 >= self.memory.beat_bytes
+                && s.fetch_words * 32 / self.memory.beat_bytes <= 128,
+            "one fetch burst must be 1 to 128 beats",
+            "change sequencer.fetch_words or memory.beat_bytes",
+        )?;
         power("sequencer.args", s.args, 16, 1024)?;
         let q = &s.queue_depth;
-        for (at, depth) in [("load", q.load), ("matrix", q.matrix), ("vector", q.vector), ("store", q.store)] {
+        for (at, depth) in [("load", q.load), ("matrix", q.matrix), ("vector", q.vector), ("store", q.store)]
+        {
             range(&format!("sequencer.queue_depth.{at}"), depth, 1, 64)?;
         }
-        power("load.burst_beats", self.load.burst_beats, 1, u64::from(4096 / self.memory.beat_bytes).min(256))?;
+        power(
+            "load.burst_beats",
+            self.load.burst_beats,
+            1,
+            u64::from(4096 / self.memory.beat_bytes).min(256),
+        )?;
         range("load.outstanding", self.load.outstanding, 1, 64)?;
-        power("store.burst_beats", self.store.burst_beats, 1, u64::from(4096 / self.memory.beat_bytes).min(256))?;
+        power(
+            "store.burst_beats",
+            self.store.burst_beats,
+            1,
+            u64::from(4096 / self.memory.beat_bytes).min(256),
+        )?;
         range("matrix.tokens", m.tokens, 1, 32)?;
         range("matrix.outputs", m.outputs, 1, 64)?;
         range("matrix.lanes", m.lanes, 1, 64)?;
         multiple("matrix.outputs", m.outputs, m.lanes)?;
-        rule("matrix.outputs", m.outputs == m.lanes || m.lanes % 2 == 0,
-            "with an odd number of lanes the packing of cached values needs outputs = lanes", "set outputs = lanes, or make lanes even")?;
+        rule(
+            "matrix.outputs",
+            m.outputs == m.lanes || m.lanes % 2 == 0,
+            "with an odd number of lanes the packing of cached values needs outputs = lanes",
+            "set outputs = lanes, or make lanes even",
+        )?;
         range("matrix.drain_lanes", m.drain_lanes, 1, u64::from(m.lanes))?;
-        rule("matrix.drain_lanes", m.lanes % m.drain_lanes == 0, "must divide matrix.lanes", "choose a divisor of matrix.lanes")?;
+        rule(
+            "matrix.drain_lanes",
+            m.lanes % m.drain_lanes == 0,
+            "must divide matrix.lanes",
+            "choose a divisor of matrix.lanes",
+        )?;
         range("matrix.accumulator_bits", m.accumulator_bits, 32, 48)?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;
-        for (at, bytes) in [("weight", b.weight_bytes), ("group_scale", b.group_scale_bytes), ("channel", b.channel_bytes),
-            ("activation", b.activation_bytes), ("vector_bank", b.vector_bank_bytes)] {
+        for (at, bytes) in [
+            ("weight", b.weight_bytes),
+            ("group_scale", b.group_scale_bytes),
+            ("channel", b.channel_bytes),
+            ("activation", b.activation_bytes),
+            ("vector_bank", b.vector_bank_bytes),
+        ] {
             power(&format!("buffers.{at}_bytes"), bytes, 1024, 1 << 24)?;
         }
         let g = crate::Geometry::of(self);
@@ -235,7 +267,12 @@ fn rule(at: &str, holds: bool, why: &str, help: &str) -> Result<(), MachineError
 
 fn range(at: &str, value: impl Into<u64>, low: u64, high: u64) -> Result<(), MachineError> {
     let value = value.into();
-    rule(at, (low..=high).contains(&value), &format!("{value} is not in {low}..={high}"), &format!("choose a value in {low}..={high}"))
+    rule(
+        at,
+        (low..=high).contains(&value),
+        &format!("{value} is not in {low}..={high}"),
+        &format!("choose a value in {low}..={high}"),
+    )
 }
 
 fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), MachineError> {
@@ -244,9 +281,19 @@ fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), MachineError> 
 }
 
 fn multiple(at: &str, value: u32, of: u32) -> Result<(), MachineError> {
-    rule(at, value % of == 0, &format!("{value} is not a multiple of {of}"), &format!("round it to a multiple of {of}"))
+    rule(
+        at,
+        value % of == 0,
+        &format!("{value} is not a multiple of {of}"),
+        &format!("round it to a multiple of {of}"),
+    )
 }
 
 fn one_of(at: &str, value: u32, allowed: &[u32]) -> Result<(), MachineError> {
-    rule(at, allowed.contains(&value), &format!("{value} is not one of {allowed:?}"), &format!("choose one of {allowed:?}"))
+    rule(
+        at,
+        allowed.contains(&value),
+        &format!("{value} is not one of {allowed:?}"),
+        &format!("choose one of {allowed:?}"),
+    )
 }

@@ -1,1 +1,15 @@
-//! WHAT the machine obeys: one instruction table, from which encoder, decoder, assembler and packages come.
+//! WHAT the machine obeys: one instruction table, from which everything else about instructions comes.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`table`] | the one definition of instructions and their bits |
+//! | [`instr`] | an instruction as a value, its encoding and decoding |
+//! | [`program`] | instructions with their arguments, memory regions and origins |
+
+pub mod instr;
+pub mod program;
+pub mod table;
+
+pub use instr::{Head, Instr};
+pub use program::Program;
+pub use table::Body;

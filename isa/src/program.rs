@@ -1,0 +1,76 @@
+//! A program: instructions, the arguments the host provides, the memory it expects, and where each instruction came from.
+
+use crate::instr::Instr;
+
+/// Value of an argument-table entry, computed by the host before each run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgValue {
+    /// The same in every run.
+    Const(u32),
+    /// `(position / div) * quotient + (position % div) * remainder + constant`, position = tokens already cached.
+    Position { div: u32, quotient: u32, remainder: u32, constant: u32 },
+    /// `token[index] * scale + constant`: an address derived from an input token.
+    Token { index: u32, scale: u32, constant: u32 },
+}
+
+/// One entry of the argument table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arg {
+    pub name: String,
+    pub value: ArgValue,
+}
+
+impl ArgValue {
+    /// The entry for a run at `position` over `tokens`; arithmetic is modulo 2^32. A token beyond the list counts as 0.
+    pub fn at(&self, position: u32, tokens: &[u32]) -> u32 {
+        match *self {
+            ArgValue::Const(c) => c,
+            ArgValue::Position { div, quotient, remainder, constant } => {
+                let div = div.max(1);
+                let whole = (position / div).wrapping_mul(quotient);
+                whole.wrapping_add((position % div).wrapping_mul(remainder)).wrapping_add(constant)
+            }
+            ArgValue::Token { index, scale, constant } => {
+                tokens.get(index as usize).copied().unwrap_or(0).wrapping_mul(scale).wrapping_add(constant)
+            }
+        }
+    }
+}
+
+/// A named range of DRAM, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    pub name: String,
+    pub addr: u32,
+    pub bytes: u32,
+    /// The program may write it.
+    pub writable: bool,
+}
+
+/// A program for one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Hash of the machine it was made for ([`hw::Machine::hash`]).
+    pub machine_hash: u32,
+    /// DRAM byte address of the first instruction word, a multiple of 4096.
+    pub base: u32,
+    pub instrs: Vec<Instr>,
+    pub args: Vec<Arg>,
+    pub regions: Vec<Region>,
+    /// For each instruction, an index into `origins`.
+    pub origin_of: Vec<u32>,
+    /// What instructions were made for: plan step and model node.
+    pub origins: Vec<String>,
+}
+
+impl Program {
+    /// The argument table for a run.
+    pub fn arg_values(&self, position: u32, tokens: &[u32]) -> Vec<u32> {
+        self.args.iter().map(|a| a.value.at(position, tokens)).collect()
+    }
+
+    /// The origin of an instruction, empty if none was recorded.
+    pub fn origin(&self, instr: usize) -> &str {
+        self.origin_of.get(instr).and_then(|o| self.origins.get(*o as usize)).map_or("", String::as_str)
+    }
+}

@@ -1,0 +1,455 @@
+//! The instruction table: the only place that knows mnemonics, opcodes, fields and bits.
+//!
+//! To add an instruction: add it here with its fields; encoder, decoder, assembler, packages and manual follow. Then give it
+//! its timing in `hw::timing`, its meaning in `sim`, its hardware in `codegen`, and its coverage in the random programs.
+//!
+//! A word has 256 bits. Bits 0..41 are the head (below); fields follow from bit [`BODY_LSB`] upwards in the order of the
+//! table; all other bits are reserved and zero.
+//!
+//! | bits | head field |
+//! |---|---|
+//! | 2:0 | unit |
+//! | 6:3 | opcode |
+//! | 7 | `drain`: start only when every earlier instruction of the unit is done |
+//! | 8 | `mark`: of interest to traces; no effect |
+//! | 24:9 | `wait` mask of semaphores |
+//! | 40:25 | `post` mask of semaphores |
+
+/// First bit of the fields of every instruction.
+pub const BODY_LSB: u32 = 41;
+/// Version of this table; in program.bin and in the hardware's version register.
+pub const ISA_VERSION: u32 = 1;
+
+/// A unit with a queue of its own, or the sequencer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Unit {
+    Sequencer = 0,
+    Load = 1,
+    Matrix = 2,
+    Vector = 3,
+    Store = 4,
+}
+
+impl Unit {
+    /// The units that have queues, in probe and report order.
+    pub const QUEUED: [Unit; 4] = [Unit::Load, Unit::Matrix, Unit::Vector, Unit::Store];
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unit::Sequencer => "sequencer",
+            Unit::Load => "load",
+            Unit::Matrix => "matrix",
+            Unit::Vector => "vector",
+            Unit::Store => "store",
+        }
+    }
+
+    /// Position in [`Unit::QUEUED`], or `None` for the sequencer.
+    pub const fn queue(self) -> Option<usize> {
+        (self as usize).checked_sub(1)
+    }
+}
+
+/// How a field's bits are read and printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Unsigned number.
+    Num,
+    /// Two's complement number.
+    Int,
+    /// Register number; printed `r3`.
+    Reg,
+    /// Vector address: bank in the upper 4 bits, row in the lower 14; printed `v2:17`.
+    Vec,
+    /// One of the named values.
+    Enum(&'static [&'static str]),
+    /// One bit, printed as a flag.
+    Flag,
+}
+
+/// A field of an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    pub name: &'static str,
+    pub width: u32,
+    pub kind: Kind,
+    pub doc: &'static str,
+}
+
+/// An instruction of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    pub mnemonic: &'static str,
+    pub unit: Unit,
+    pub opcode: u32,
+    pub fields: &'static [Field],
+    pub doc: &'static str,
+}
+
+/// Bits of the row part of a vector address.
+pub const VEC_ROW_BITS: u32 = 14;
+
+/// A vector address field from bank and row.
+pub const fn vec_addr(bank: u32, row: u32) -> u32 {
+    bank << VEC_ROW_BITS | row
+}
+
+/// Bank and row of a vector address field.
+pub const fn vec_parts(addr: u32) -> (u32, u32) {
+    (addr >> VEC_ROW_BITS, addr & ((1 << VEC_ROW_BITS) - 1))
+}
+
+/// Destinations of a load, in the order of the `space` field.
+pub const SPACES: &[&str] = &["w", "g", "c", "v"];
+/// Operand modes of a gemm.
+pub const MODES: &[&str] = &["w2", "k4", "v4"];
+/// Vector functions, in the order of the `fun` field.
+pub const FUNS: &[&str] = &["copy", "rms_norm", "rope", "softmax", "silu_mul"];
+/// Outputs of a vector instruction beside its int32 result.
+pub const OUTS: &[&str] = &["none", "q8", "q4k", "q4v"];
+
+/// Values of the `space` field.
+pub mod space {
+    pub const W: u32 = 0;
+    pub const G: u32 = 1;
+    pub const C: u32 = 2;
+    pub const V: u32 = 3;
+}
+/// Values of the `mode` field.
+pub mod mode {
+    pub const W2: u32 = 0;
+    pub const K4: u32 = 1;
+    pub const V4: u32 = 2;
+}
+/// Values of the `fun` field.
+pub mod fun {
+    pub const COPY: u32 = 0;
+    pub const RMS_NORM: u32 = 1;
+    pub const ROPE: u32 = 2;
+    pub const SOFTMAX: u32 = 3;
+    pub const SILU_MUL: u32 = 4;
+}
+/// Values of the `out` field.
+pub mod out {
+    pub const NONE: u32 = 0;
+    pub const Q8: u32 = 1;
+    pub const Q4K: u32 = 2;
+    pub const Q4V: u32 = 3;
+}
+
+macro_rules! kind {
+    (num) => {
+        Kind::Num
+    };
+    (int) => {
+        Kind::Int
+    };
+    (reg) => {
+        Kind::Reg
+    };
+    (vec) => {
+        Kind::Vec
+    };
+    (flag) => {
+        Kind::Flag
+    };
+    (space) => {
+        Kind::Enum(SPACES)
+    };
+    (mode) => {
+        Kind::Enum(MODES)
+    };
+    (fun) => {
+        Kind::Enum(FUNS)
+    };
+    (out) => {
+        Kind::Enum(OUTS)
+    };
+}
+
+macro_rules! field_type {
+    (int) => {
+        i32
+    };
+    ($other:ident) => {
+        u32
+    };
+}
+
+macro_rules! instructions {
+    ($( #[doc = $doc:literal] $name:ident $mnemonic:literal $unit:ident $opcode:literal {
+        $( #[doc = $fdoc:literal] $field:ident : $width:literal $kind:ident ),* $(,)?
+    } )*) => {
+        $(
+            #[doc = $doc]
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+            pub struct $name { $( #[doc = $fdoc] pub $field: field_type!($kind), )* }
+        )*
+
+        /// What an instruction does, with its fields.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Body { $( #[doc = $doc] $name($name), )* }
+
+        /// Every instruction, in the order of [`Body`].
+        pub const TABLE: &[Spec] = &[ $( Spec {
+            mnemonic: $mnemonic, unit: Unit::$unit, opcode: $opcode, doc: $doc,
+            fields: &[ $( Field { name: stringify!($field), width: $width, kind: kind!($kind), doc: $fdoc } ),* ],
+        } ),* ];
+
+        impl Body {
+            /// Position in [`TABLE`].
+            pub fn index(&self) -> usize {
+                let mut i = 0;
+                $( if matches!(self, Body::$name(_)) { return i; } i += 1; )*
+                i
+            }
+
+            /// The instruction of this place in the table with all fields zero.
+            pub fn zero(index: usize) -> Option<Body> {
+                let mut i = 0;
+                $( if index == i { return Some(Body::$name($name::default())); } i += 1; )*
+                let _ = i;
+                None
+            }
+
+            /// Field values in table order; signed fields as their two's complement in 32 bits.
+            pub fn values(&self) -> Vec<u32> {
+                match self { $( Body::$name(b) => { let _ = b; vec![ $( b.$field as u32 ),* ] } )* }
+            }
+
+            /// Sets every field from `values` (as given by [`Body::values`]); missing ones stay zero.
+            pub fn set_values(&mut self, values: &[u32]) {
+                let mut values = values.iter().copied();
+                match self { $( Body::$name(b) => { let _ = &b; $( b.$field = values.next().unwrap_or(0) as _; )* } )* }
+                let _ = values.next();
+            }
+        }
+
+        $( impl From<$name> for Body { fn from(b: $name) -> Body { Body::$name(b) } } )*
+    };
+}
+
+instructions! {
+    /// Does nothing for one dispatch cycle.
+    Nop "nop" Sequencer 0 {}
+    /// rd = imm.
+    Set "set" Sequencer 1 {
+        /// destination register
+        rd: 4 reg,
+        /// value
+        imm: 32 num,
+    }
+    /// rd = rs + imm, modulo 2^32.
+    Add "add" Sequencer 2 {
+        /// destination register
+        rd: 4 reg,
+        /// source register
+        rs: 4 reg,
+        /// addend
+        imm: 32 num,
+    }
+    /// rd = argument table entry imm + rs; two dispatch cycles.
+    Arg "arg" Sequencer 3 {
+        /// destination register
+        rd: 4 reg,
+        /// added to the entry number
+        rs: 4 reg,
+        /// entry number
+        imm: 16 num,
+    }
+    /// Runs the next `body` words `count` (+ register) times; may be zero; no nesting.
+    Loop "loop" Sequencer 4 {
+        /// rounds
+        count: 16 num,
+        /// added to the rounds
+        rcount: 4 reg,
+        /// words of the body
+        body: 16 num,
+    }
+    /// Ends the program when every unit is idle.
+    Halt "halt" Sequencer 5 {}
+    /// Moves blocks from DRAM into a buffer.
+    Load "load" Load 0 {
+        /// destination buffer
+        space: 2 space,
+        /// bank, for vector banks
+        bank: 4 num,
+        /// destination in 64-byte blocks of the buffer
+        dst: 18 num,
+        /// source in 64-byte blocks of DRAM
+        addr: 32 num,
+        /// added to the source
+        raddr: 4 reg,
+        /// 64-byte blocks to move
+        blocks: 16 num,
+        /// added to the blocks
+        rblocks: 4 reg,
+    }
+    /// Tiled matrix product through the epilogue into a vector bank.
+    Gemm "gemm" Matrix 0 {
+        /// operand mode
+        mode: 3 mode,
+        /// tokens of this product, 1 to the engine's
+        tokens: 6 num,
+        /// output tiles
+        ntiles: 12 num,
+        /// added to the output tiles
+        rntiles: 4 reg,
+        /// groups along K
+        groups: 10 num,
+        /// added to the groups
+        rgroups: 4 reg,
+        /// steps of each group
+        steps: 8 num,
+        /// first activation row
+        a_row: 13 num,
+        /// first weight row, in rows of the mode
+        w_row: 16 num,
+        /// weight rows between output tiles
+        wn_stride: 12 num,
+        /// weight rows between steps
+        wk_stride: 12 num,
+        /// first group-scale row
+        g_row: 14 num,
+        /// first channel row
+        c_row: 12 num,
+        /// first result row
+        dst: 18 vec,
+        /// result (and residual) rows between tokens
+        dst_stride: 10 num,
+        /// scale slot of the first token
+        slot: 8 num,
+        /// added to the right shift of the epilogue
+        shift: 8 int,
+        /// add the residual
+        residual: 1 flag,
+        /// first residual row
+        res: 18 vec,
+    }
+    /// A vector function over rows of the vector banks, with an optional quantised output.
+    Vector "vec" Vector 0 {
+        /// function
+        fun: 4 fun,
+        /// output beside the int32 result
+        out: 2 out,
+        /// tokens
+        tokens: 6 num,
+        /// vectors of each token
+        subs: 6 num,
+        /// rows of each vector
+        rows: 10 num,
+        /// added to the rows
+        rrows: 4 reg,
+        /// softmax: valid scores; rope: position, of the first token
+        len: 16 num,
+        /// added to the length
+        rlen: 4 reg,
+        /// the length grows by one with each token
+        inc: 1 flag,
+        /// operand a
+        a: 18 vec,
+        /// rows of a between tokens
+        a_stride: 10 num,
+        /// a is int16; its row and stride count int16 rows
+        a_half: 1 flag,
+        /// operand b (rms_norm: int16, row and stride count int16 rows)
+        b: 18 vec,
+        /// rows of b between tokens
+        b_stride: 10 num,
+        /// int32 result
+        d: 18 vec,
+        /// rows of d between tokens
+        d_stride: 10 num,
+        /// q8: first activation row; q4: staging rows (vector address)
+        o: 18 vec,
+        /// q8: first scale slot; q4: staging rows between tokens
+        o_step: 10 num,
+        /// q8: place of the first token in its activation rows
+        o_token: 5 num,
+        /// shift of the function
+        shift: 8 int,
+        /// q4: rows from the codes to the scale words; rms_norm: epsilon
+        imm: 32 num,
+    }
+    /// Moves whole blocks from a vector bank to DRAM.
+    StoreBlocks "store.blocks" Store 0 {
+        /// source bank
+        bank: 4 num,
+        /// source in 64-byte blocks of the bank
+        src: 18 num,
+        /// destination in 64-byte blocks of DRAM
+        addr: 32 num,
+        /// added to the destination
+        raddr: 4 reg,
+        /// 64-byte blocks to move
+        blocks: 16 num,
+    }
+    /// Moves small aligned segments from a vector bank to DRAM.
+    StoreSegments "store.segments" Store 1 {
+        /// source bank
+        bank: 4 num,
+        /// source byte of the first segment
+        src: 24 num,
+        /// bytes between source segments
+        src_stride: 16 num,
+        /// log2 of the bytes of a segment
+        seg_log2: 3 num,
+        /// segments
+        count: 12 num,
+        /// destination byte of the first segment
+        addr: 32 num,
+        /// added to the destination
+        raddr: 4 reg,
+        /// bytes between destination segments
+        dst_stride: 24 num,
+    }
+}
+
+impl Spec {
+    /// Least significant bit of each field.
+    pub fn lsbs(&self) -> impl Iterator<Item = (Field, u32)> + '_ {
+        self.fields.iter().scan(BODY_LSB, |lsb, field| {
+            let at = *lsb;
+            *lsb += field.width;
+            Some((*field, at))
+        })
+    }
+
+    /// Bits from the head to the last field.
+    pub fn bits(&self) -> u32 {
+        BODY_LSB + self.fields.iter().map(|f| f.width).sum::<u32>()
+    }
+}
+
+impl Body {
+    /// The table entry of this instruction.
+    pub fn spec(&self) -> &'static Spec {
+        &TABLE[self.index()]
+    }
+
+    /// The unit that runs it.
+    pub fn unit(&self) -> Unit {
+        self.spec().unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_fits_its_word_and_is_unique() {
+        for (i, s) in TABLE.iter().enumerate() {
+            assert!(s.bits() <= 256, "{} needs {} bits", s.mnemonic, s.bits());
+            assert!(s.opcode < 16);
+            assert!(
+                !TABLE[..i]
+                    .iter()
+                    .any(|o| o.mnemonic == s.mnemonic || (o.unit, o.opcode) == (s.unit, s.opcode))
+            );
+            assert_eq!(Body::zero(i).map(|b| b.index()), Some(i));
+        }
+    }
+}
