@@ -1,0 +1,37 @@
+//! Exact numbers: every arithmetic function that the hardware performs, defined once.
+//!
+//! The evaluator and the functional simulator call these functions and the RTL is their twin: all three agree on every
+//! bit. The contract is `docs/machine.md`, section 3. Every function is total: no input panics.
+//!
+//! | here | RTL twin | what |
+//! |---|---|---|
+//! | [`rshr`], [`sat32`] | functions of `tw_pkg` | round half up, saturate |
+//! | [`norm16`] | `tw_scalar` | largest magnitude or sum to mantissa and exponent |
+//! | [`recip`], [`rsqrt`], [`softmax_slot`] | `tw_scalar` | once per vector |
+//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`] | `tw_vlane` | once per element |
+//! | [`quantise`], [`copy`], [`silu_mul`], [`softmax_value`] | `tw_vlane` | once per element |
+//! | [`rms_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
+//! | [`weight_level`], [`nibble`], [`dot`] | `tw_dot` | operand decoding, exact group sum |
+//! | [`accumulate`], [`wrap`] | `tw_acc` | group scale, accumulator |
+//! | [`epilogue`], [`residual`] | `tw_epilogue` | channel and token scale, rounding, residual |
+//! | [`tables`] | ROMs of `tw_scalar` and `tw_vlane` | correctly rounded points |
+//!
+//! Fixed-point words are `i32` with [`FRACTION_BITS`] fractional bits unless a type says otherwise.
+
+mod basic;
+pub mod error;
+mod function;
+mod gemm;
+mod scale;
+#[rustfmt::skip]
+pub mod tables;
+mod vector;
+
+pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
+pub use function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
+pub use gemm::{accumulate, dot, epilogue, nibble, residual, weight_level, wrap};
+pub use scale::{Scale, norm16};
+pub use vector::{
+    copy, copy_vector, quantise, quantise_vector, rms_norm, rope, silu_mul, silu_mul_vector, softmax,
+    softmax_slot, softmax_value,
+};

@@ -1,0 +1,117 @@
+//! The vector engine: functions of whole vectors, as the evaluator and the functional simulator call them.
+//!
+//! Slices of unequal length are read as far as the shortest goes.
+
+use super::basic::{bit_length, max_abs, rshr, sat32};
+use super::function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
+use super::scale::{Scale, norm16};
+
+/// Code of `x` in [-qmax, qmax] where `scale` = [`norm16`] of the vector's largest magnitude stands for qmax.
+///
+/// The value of a code is `code * mantissa * 2^exponent / qmax`.
+pub fn quantise(x: i32, scale: Scale, qmax: i32) -> i8 {
+    let x16 = shift_floor(x.into(), scale.exponent.into());
+    let scaled = x16.wrapping_mul(recip(scale.mantissa).into()).wrapping_mul(qmax.into());
+    rshr(scaled, 31).clamp((-qmax).into(), qmax.into()) as i8
+}
+
+/// `x / 2^e` towards minus infinity. A shift left by more than 31 never comes from [`norm16`].
+fn shift_floor(x: i64, e: i32) -> i64 {
+    if e >= 0 { x >> e.min(63) } else { x << e.unsigned_abs().min(31) }
+}
+
+/// Codes of a whole vector (qmax 127 or 7) and the scale of its largest magnitude.
+pub fn quantise_vector(x: &[i32], qmax: i32, codes: &mut [i8]) -> Scale {
+    let scale = norm16(max_abs(x).into());
+    codes.iter_mut().zip(x).for_each(|(code, &x)| *code = quantise(x, scale, qmax));
+    scale
+}
+
+/// `a / 2^shift`, rounded half up and saturated.
+pub fn copy(a: i32, shift: i32) -> i32 {
+    sat32(rshr(a.into(), shift))
+}
+
+/// [`copy`] of a vector.
+pub fn copy_vector(a: &[i32], shift: i32, y: &mut [i32]) {
+    y.iter_mut().zip(a).for_each(|(y, &a)| *y = copy(a, shift));
+}
+
+/// `a * sigmoid(a) * b`, rounded after each product.
+pub fn silu_mul(a: i32, b: i32) -> i32 {
+    let t = rshr(i64::from(a) * i64::from(sigmoid(a)), 16);
+    sat32(rshr(t * i64::from(b), 16))
+}
+
+/// [`silu_mul`] of two vectors.
+pub fn silu_mul_vector(a: &[i32], b: &[i32], y: &mut [i32]) {
+    y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = silu_mul(a, b));
+}
+
+/// `x * gain / sqrt(sum x^2 + eps)`, scaled by `2^(23 - shift)`.
+///
+/// The vector is first shifted to 15 bits of magnitude, so that squares sum in 64 bits whatever its size. With gains
+/// `g * sqrt(K) * 2^f` and `eps = e * K * 2^32` the result is RMSNorm of K elements with 16 fractional bits at
+/// `shift = 23 + f - 16`.
+pub fn rms_norm(x: &[i32], gain: &[i16], eps: u32, shift: i32, y: &mut [i32]) {
+    let e = bit_length(max_abs(x).into()) - 15;
+    let eps = if e >= 0 { u64::from(eps) >> (2 * e) } else { u64::from(eps) << (-2 * e) };
+    let squares = x.iter().map(|&x| shift_floor(x.into(), e)).map(|x| (x * x) as u64);
+    let total = norm16(squares.fold(eps, u64::wrapping_add));
+    let par = i32::from(total.exponent) & 1;
+    let root = i64::from(rsqrt(total.mantissa, par as u32));
+    let shift = shift.saturating_add((i32::from(total.exponent) - par) / 2);
+    for ((y, &x), &g) in y.iter_mut().zip(x).zip(gain) {
+        *y = sat32(rshr(shift_floor(x.into(), e) * i64::from(g) * root, shift));
+    }
+}
+
+/// Rotates the pairs `(x[i], x[i + n/2])` by `position * steps[i]`, a step being a turn of 2^32.
+pub fn rope(x: &[i32], steps: &[u32], position: u16, y: &mut [i32]) {
+    let half = x.len().min(y.len()) / 2;
+    let (x1, x2) = x.split_at(half);
+    let (y1, y2) = y.split_at_mut(half);
+    for (i, &step) in steps.iter().enumerate().take(half) {
+        let phase = step.wrapping_mul(position.into());
+        let (s, c) = (i64::from(sin(phase)), i64::from(cos(phase)));
+        let (a, b) = (i64::from(x1[i]), i64::from(x2[i]));
+        y1[i] = sat32(rshr(a * c - b * s, 15));
+        y2[i] = sat32(rshr(b * c + a * s, 15));
+    }
+}
+
+/// Scale word of a V row as an integer: floor, saturated to 31 bits.
+fn folded(v: Scale) -> i64 {
+    let shifted = shift_floor(v.mantissa.into(), -i32::from(v.exponent).min(31));
+    shifted.min(i32::MAX.into())
+}
+
+/// Weight `exp2n` of one position times its V scale.
+pub fn softmax_value(weight: u32, v: Scale) -> i32 {
+    sat32(rshr(i64::from(weight) * folded(v), 15))
+}
+
+/// Softmax numerators of `scores` (log2 units) times the V scales; returns the sum of the numerators alone.
+///
+/// Elements from `len` on count as probability 0 and give 0. The division is left to [`softmax_slot`].
+pub fn softmax(scores: &[i32], v_scales: &[Scale], len: usize, y: &mut [i32]) -> u32 {
+    y.fill(0);
+    let valid = &scores[..len.min(scores.len())];
+    let top = valid.iter().copied().max().unwrap_or(0);
+    let weight = |a: i32| exp2n(top.wrapping_sub(a) as u32);
+    for ((y, &a), &v) in y.iter_mut().zip(valid).zip(v_scales) {
+        *y = softmax_value(weight(a), v);
+    }
+    valid.iter().fold(0, |sum, &a| sum.wrapping_add(weight(a)))
+}
+
+/// Token scale of quantised softmax numerators: their scale over their sum, times 2^15 (the unit of the sum).
+pub fn softmax_slot(y: Scale, sum: u32) -> Scale {
+    let sum = norm16(sum.into());
+    let ratio = norm16(u64::from(y.mantissa) * u64::from(recip(sum.mantissa)));
+    ratio.times_pow2(i32::from(y.exponent) - i32::from(sum.exponent) - 16)
+}
+
+#[cfg(test)]
+#[path = "vector_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+use crate::num::FRACTION_BITS;
+
+const EXTREMES: [i32; 9] = [i32::MIN, i32::MIN + 1, -65536, -1, 0, 1, 65535, i32::MAX - 1, i32::MAX];
+
+/// Small deterministic generator (xorshift, Marsaglia 2003), magnitudes spread over all bit lengths.
+fn noise(count: usize, mut seed: u64) -> Vec<i32> {
+    let mut next = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed >> 16) as i32 >> (seed >> 59)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn fixed(x: f64) -> i32 {
+    (x * f64::from(1u32 << FRACTION_BITS)).round() as i32
+}
+
+fn real(x: i32) -> f64 {
+    f64::from(x) / f64::from(1u32 << FRACTION_BITS)
+}
+
+#[test]
+fn quantise_keeps_the_largest_in_range_and_errs_by_half_a_step() {
+    for seed in 1..200 {
+        let x = noise(40, seed);
+        for qmax in [127, 7] {
+            let mut codes = [0; 40];
+            let scale = quantise_vector(&x, qmax, &mut codes);
+            let step = scale.to_f64() / f64::from(qmax);
+            for (&x, &code) in x.iter().zip(&codes) {
+                let gap = (f64::from(x) - f64::from(code) * step).abs() / step;
+                assert!(gap < 0.51, "{x} as {code}, step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn quantise_of_extremes() {
+    let mut codes = [0; 9];
+    assert_eq!(quantise_vector(&EXTREMES, 127, &mut codes), Scale { mantissa: 1 << 15, exponent: 16 });
+    assert_eq!(codes, [-127, -127, 0, 0, 0, 0, 0, 127, 127]);
+    assert_eq!(quantise_vector(&[0, 0], 7, &mut codes), Scale { mantissa: 1 << 15, exponent: -15 });
+    assert_eq!(codes[..2], [0, 0]);
+    for scale in [Scale { mantissa: 0, exponent: -128 }, Scale { mantissa: 0xffff, exponent: 127 }] {
+        let _ = EXTREMES.map(|x| quantise(x, scale, 127));
+    }
+}
+
+#[test]
+fn copy_shifts_both_ways() {
+    assert_eq!([3, -3, i32::MIN].map(|a| copy(a, 1)), [2, -1, -(1 << 30)]);
+    assert_eq!(EXTREMES.map(|a| copy(a, i32::MIN))[..5], [i32::MIN, i32::MIN, i32::MIN, i32::MIN, 0]);
+    let mut y = [1; 9];
+    copy_vector(&EXTREMES, 40, &mut y);
+    assert_eq!(y, [0; 9]);
+}
+
+#[test]
+fn silu_mul_is_near_the_real_one_and_total() {
+    for (a, b) in noise(3000, 5).into_iter().map(|x| (x >> 12, x >> 14)) {
+        let exact = real(a) / (1.0 + (-real(a)).exp()) * real(b);
+        let bound = (2.0 + 2.0 * real(a).abs() * real(b).abs() + real(b).abs()) / 65536.0;
+        assert!((real(silu_mul(a, b)) - exact).abs() <= bound, "{a} {b}");
+    }
+    let mut y = [0; 9];
+    let _ = EXTREMES.map(|b| silu_mul_vector(&EXTREMES, &[b; 9], &mut y));
+    assert_eq!(silu_mul(i32::MAX, i32::MAX), i32::MAX);
+    assert_eq!(silu_mul(i32::MIN, i32::MAX), 0);
+}
+
+#[test]
+fn rms_norm_is_near_the_real_one() {
+    for (seed, spread) in (1..60).flat_map(|seed| [(seed, 16), (seed, 8), (seed, 0)]) {
+        let x: Vec<i32> = noise(64, seed).iter().map(|x| x >> spread).collect();
+        let gain: Vec<i16> = (0..64).map(|i| (8.0 * 1024.0 * (0.5 + f64::from(i) / 40.0)) as i16).collect();
+        let mut y = vec![0; 64];
+        let eps = (1e-6f64 * 64.0 * 2f64.powi(32)).round() as u32;
+        rms_norm(&x, &gain, eps, 23 + 10 - 16, &mut y);
+        let mean = x.iter().map(|&x| real(x).powi(2)).sum::<f64>() / 64.0;
+        let top = x.iter().map(|&x| real(x).abs()).fold(0.0, f64::max);
+        for ((&x, &g), &y) in x.iter().zip(&gain).zip(&y) {
+            let factor = f64::from(g) / 8192.0 / (mean + 1e-6).sqrt();
+            let bound = 1e-4 * (real(x) * factor).abs() + top * factor / 8192.0 + 1e-4;
+            assert!((real(y) - real(x) * factor).abs() <= bound, "seed {seed} spread {spread}: {x} {y}");
+        }
+    }
+}
+
+#[test]
+fn rms_norm_is_total() {
+    let mut y = [0; 9];
+    for gain in [[i16::MIN; 9], [i16::MAX; 9]] {
+        for (eps, shift) in [(0, 0), (u32::MAX, 63), (1, -40), (7, i32::MAX), (7, i32::MIN)] {
+            rms_norm(&EXTREMES, &gain, eps, shift, &mut y);
+            rms_norm(&[0; 9], &gain, eps, shift, &mut y);
+            assert_eq!(y, [0; 9]);
+        }
+    }
+}
+
+#[test]
+fn rope_turns_and_keeps_length() {
+    let x: Vec<i32> = noise(16, 9).iter().map(|x| x >> 12).collect();
+    let steps: Vec<u32> = (0..8)
+        .map(|i| (2f64.powi(32) * 1e4f64.powf(-f64::from(i) / 8.0) / std::f64::consts::TAU) as u32)
+        .collect();
+    let mut y = vec![0; 16];
+    for position in [0u16, 1, 77, 65535] {
+        rope(&x, &steps, position, &mut y);
+        for i in 0..8 {
+            let angle =
+                f64::from(steps[i].wrapping_mul(position.into())) / 2f64.powi(32) * std::f64::consts::TAU;
+            let want = real(x[i]) * angle.cos() - real(x[i + 8]) * angle.sin();
+            let size = real(x[i]).hypot(real(x[i + 8]));
+            assert!((real(y[i]) - want).abs() < 1e-4 * size + 2e-5, "position {position}, pair {i}");
+        }
+    }
+    let mut y = [0; 9];
+    rope(&EXTREMES, &[u32::MAX; 4], u16::MAX, &mut y);
+}
+
+#[test]
+fn softmax_is_near_the_real_one() {
+    let scores: Vec<i32> = noise(50, 3).iter().map(|x| x >> 13).collect();
+    let v = vec![norm16(fixed(1.5) as u64); 50];
+    let mut y = vec![7; 50];
+    let sum = softmax(&scores, &v, 40, &mut y);
+    let mut codes = vec![0; 50];
+    let slot = softmax_slot(quantise_vector(&y, 127, &mut codes), sum);
+    let top = scores[..40].iter().copied().max().unwrap();
+    let exact: f64 = scores[..40].iter().map(|&s| (real(s) - real(top)).exp2()).sum();
+    for (i, (&s, &code)) in scores[..40].iter().zip(&codes).enumerate() {
+        let want = 1.5 * (real(s) - real(top)).exp2() / exact;
+        let got = f64::from(code) * slot.to_f64() / 127.0 / 65536.0;
+        assert!((want - got).abs() < 0.51 * slot.to_f64() / 127.0 / 65536.0 + 1e-4, "element {i}");
+    }
+    assert!(y[40..].iter().chain(codes[40..].iter().map(|_| &0)).all(|&y| y == 0));
+}
+
+#[test]
+fn softmax_is_total() {
+    let scales = [(0, 0), (0xffff, 127), (0x8000, -128), (1, 127), (0xffff, 16)]
+        .map(|(m, e)| Scale { mantissa: m, exponent: e });
+    let mut y = [5; 9];
+    for scale in scales {
+        for len in [0, 1, 9, usize::MAX] {
+            let sum = softmax(&EXTREMES, &[scale; 9], len, &mut y);
+            assert!(y.iter().all(|&y| y >= 0));
+            assert_eq!(sum == 0, len == 0);
+            softmax_slot(scale, sum);
+        }
+    }
+    assert_eq!(softmax(&[i32::MIN, i32::MAX], &[scales[1]; 2], 2, &mut y[..2]), 32768);
+    assert_eq!(y[..2], [0, i32::MAX]);
+}

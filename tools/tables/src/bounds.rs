@@ -1,0 +1,34 @@
+//! Exhaustive comparison of the integer functions of `ir::num` with MPFR.
+
+use crate::exact::{self, PRECISION};
+use ir::num::{self, error};
+use rug::Float;
+
+/// Measures every function and compares the worst error with the stated one.
+pub fn check() -> Result<(), String> {
+    let mantissas = || (1u32 << 15)..(1 << 16);
+    stated("recip", error::RECIP, mantissas().map(|m| gap(num::recip(m as u16), &exact::recip(m))))?;
+    let both = mantissas().flat_map(|m| [(m, 0), (m, 1)]);
+    stated(
+        "rsqrt",
+        error::RSQRT,
+        both.map(|(m, par)| gap(num::rsqrt(m as u16, par), &exact::rsqrt(m, par))),
+    )?;
+    stated("exp2n", error::EXP2N, (0..1 << 16).map(|f| gap(num::exp2n(f), &exact::exp2(f))))?;
+    stated("sin", error::SIN, (0..1 << 16).map(|x| gap(num::sin(x << 14) as u32, &exact::sin(x))))?;
+    stated("sigmoid", error::SIGMOID, (0..1 << 20).map(|a| gap(num::sigmoid(a as i32), &exact::sigmoid(a))))
+}
+
+fn gap(found: u32, exact: &Float) -> f64 {
+    Float::with_val(PRECISION, exact - found).abs().to_f64()
+}
+
+/// The stated bound holds and is tight to a hundredth.
+fn stated(name: &str, bound: f64, errors: impl Iterator<Item = f64>) -> Result<(), String> {
+    let worst = errors.fold(0.0, f64::max);
+    println!("{name}: worst error {worst:.4}, stated {bound}");
+    if worst <= bound && bound - worst < 0.01 {
+        return Ok(());
+    }
+    Err(format!("{name}: the worst error is {worst:.4}; ir::num::error states {bound}"))
+}
