@@ -1,3 +1,30 @@
 //! WHAT is computed: the graph, its types, exact numbers, text form, front ends, passes, quantisers and evaluators.
+//!
+//! | I want to | open |
+//! |---|---|
+//! | see what a graph is, and what holds of every graph | [`graph`], [`graph::verify`] |
+//! | see which operators there are, or add one | [`op`] |
+//! | read or write the text form | [`text`] |
+//! | run a graph on tensors | [`eval`] |
+//! | take a language model for any number of tokens | [`decoder`] |
+//! | see what a machine computes, bit for bit | [`num`] |
+//! | report an error to a user | [`diag`] |
+
+pub mod graph;
+
+pub mod op;
+
+pub mod text;
+
+pub mod eval;
+
+pub mod decoder;
 
 pub mod num;
+
+pub mod constant;
+pub mod pack;
+pub mod tensor;
+pub mod types;
+
+pub mod diag;
