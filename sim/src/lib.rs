@@ -1,1 +1,11 @@
 //! WHAT happens, when: functional and cycle-exact timing simulation of a Program, and memory models.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
+//! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
+//! | [`trace`] | what a run's observable times are, and where two runs differ |
+
+pub mod axi;
+pub mod memory;
+pub mod trace;

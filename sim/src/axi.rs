@@ -1,0 +1,303 @@
+//! The memory behind AXI pins, one cycle at a time, for co-simulation. Time comes from [`Memory`], so it is the same that
+//! the timing simulator sees; this adds the bytes.
+//!
+//! Calling convention. `inputs` are what the memory drives in cycle n, [`Outputs`] what the machine drives in cycle n:
+//!
+//! ```text
+//! let mut memory = AxiMemory::new(&machine, image);
+//! let mut inputs = memory.inputs();           // of cycle 0
+//! loop {                                      // cycle n
+//!     // drive `inputs` onto the pins, settle the logic, sample the machine's outputs (all of cycle n)
+//!     inputs = memory.tick(&outputs)?;        // handshakes of cycle n happen; gives the inputs of cycle n + 1
+//!     // rising clock edge: cycle n + 1 begins
+//! }
+//! ```
+//!
+//! * Cycle 0 is the one that follows the start; tick nothing before it.
+//! * A handshake happens in cycle n if the machine's valid of cycle n meets the ready that the memory drove in cycle n.
+//! * `rready` and `bready` are taken to be 1. Read beats and responses last one cycle.
+//! * Addresses are those of the first beat, aligned to the beat; `beats` is AXI's length plus one. Byte i of a beat lies in
+//!   bits 8i+7..8i of the data pins and belongs to byte `address + i`.
+//! * A valid that meets no ready must stay, with the same payload. The wrapper checks this and reports it as a [`PinError`].
+
+use crate::memory::{Channel, Memory, Port};
+use hw::Machine;
+use std::collections::VecDeque;
+
+/// Widest beat in bytes.
+pub const MAX_BEAT: usize = 64;
+
+/// A burst on an address channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Burst {
+    /// Byte address, aligned to the beat.
+    pub addr: u32,
+    pub beats: u32,
+}
+
+/// A beat of write data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteBeat {
+    pub data: [u8; MAX_BEAT],
+    /// Bit i: byte i is written.
+    pub strobe: u64,
+    pub last: bool,
+}
+
+/// A beat of read data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadBeat {
+    pub data: [u8; MAX_BEAT],
+    pub last: bool,
+}
+
+/// Pins that the machine drives in a cycle; `None` is valid = 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outputs {
+    pub fetch_ar: Option<Burst>,
+    pub load_ar: Option<Burst>,
+    pub store_aw: Option<Burst>,
+    pub store_w: Option<WriteBeat>,
+}
+
+/// Pins that the memory drives in a cycle; `None` is valid = 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inputs {
+    pub fetch_arready: bool,
+    pub load_arready: bool,
+    pub store_awready: bool,
+    pub store_wready: bool,
+    pub fetch_r: Option<ReadBeat>,
+    pub load_r: Option<ReadBeat>,
+    /// bvalid
+    pub store_b: bool,
+}
+
+/// A breach of the protocol by the machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cycle {cycle}: {what}")]
+pub struct PinError {
+    pub cycle: u64,
+    pub what: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    cycle: u64,
+    addr: u32,
+    last: bool,
+}
+
+/// DRAM with pins.
+#[derive(Debug, Clone)]
+pub struct AxiMemory {
+    core: Memory,
+    bytes: Vec<u8>,
+    beat: u32,
+    cycle: u64,
+    reads: [VecDeque<Due>; 2],
+    writes: VecDeque<Burst>,
+    /// Beats of the first of `writes` that have arrived.
+    written: u32,
+    responses: VecDeque<u64>,
+    /// What was valid without ready in the cycle before.
+    held: Outputs,
+    handshakes: Vec<(Channel, Burst, u64)>,
+}
+
+impl AxiMemory {
+    /// A memory of the machine's size that holds `image` from address 0, before cycle 0.
+    pub fn new(machine: &Machine, image: &[u8]) -> AxiMemory {
+        let mut bytes = vec![0; machine.memory.size_bytes as usize];
+        let n = image.len().min(bytes.len());
+        bytes[..n].copy_from_slice(&image[..n]);
+        AxiMemory {
+            core: Memory::new(&machine.memory.model),
+            bytes,
+            beat: machine.memory.beat_bytes,
+            cycle: 0,
+            reads: Default::default(),
+            writes: VecDeque::new(),
+            written: 0,
+            responses: VecDeque::new(),
+            held: Outputs::default(),
+            handshakes: Vec::new(),
+        }
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Address handshakes so far: channel, burst, cycle.
+    pub fn handshakes(&self) -> &[(Channel, Burst, u64)] {
+        &self.handshakes
+    }
+
+    /// What the memory drives in the current cycle.
+    pub fn inputs(&self) -> Inputs {
+        let beat = |port: Port| {
+            let due = self.reads[port as usize].front().filter(|d| d.cycle == self.cycle)?;
+            let mut data = [0; MAX_BEAT];
+            let (from, n) = (due.addr as usize, self.beat as usize);
+            data[..n].copy_from_slice(&self.bytes[from..from + n]);
+            Some(ReadBeat { data, last: due.last })
+        };
+        Inputs {
+            fetch_arready: self.core.ready(Channel::Fetch, self.cycle),
+            load_arready: self.core.ready(Channel::Load, self.cycle),
+            store_awready: self.core.ready(Channel::Store, self.cycle),
+            store_wready: self.core.ready(Channel::StoreData, self.cycle),
+            fetch_r: beat(Port::Fetch),
+            load_r: beat(Port::Load),
+            store_b: self.responses.front() == Some(&self.cycle),
+        }
+    }
+
+    /// Performs the handshakes of the current cycle, moves to the next one and gives its inputs.
+    ///
+    /// # Errors
+    /// The machine broke the protocol or left the memory.
+    pub fn tick(&mut self, outputs: &Outputs) -> Result<Inputs, PinError> {
+        self.stable(outputs)?;
+        let mut held = *outputs;
+        self.read_address(Channel::Fetch, Port::Fetch, &mut held.fetch_ar)?;
+        self.read_address(Channel::Load, Port::Load, &mut held.load_ar)?;
+        self.write_address(&mut held.store_aw)?;
+        self.write_data(&mut held.store_w)?;
+        self.held = held;
+        self.retire();
+        self.cycle += 1;
+        Ok(self.inputs())
+    }
+
+    /// Forgets what was driven in the current cycle.
+    fn retire(&mut self) {
+        for queue in &mut self.reads {
+            if queue.front().is_some_and(|due| due.cycle == self.cycle) {
+                queue.pop_front();
+            }
+        }
+        if self.responses.front() == Some(&self.cycle) {
+            self.responses.pop_front();
+        }
+    }
+
+    fn stable(&self, now: &Outputs) -> Result<(), PinError> {
+        let Outputs { fetch_ar, load_ar, store_aw, store_w } = self.held;
+        let kept = (fetch_ar.is_none() || fetch_ar == now.fetch_ar)
+            && (load_ar.is_none() || load_ar == now.load_ar)
+            && (store_aw.is_none() || store_aw == now.store_aw)
+            && (store_w.is_none() || store_w == now.store_w);
+        if kept { Ok(()) } else { self.broken("a valid without ready was withdrawn or changed") }
+    }
+
+    fn read_address(
+        &mut self,
+        channel: Channel,
+        port: Port,
+        pins: &mut Option<Burst>,
+    ) -> Result<(), PinError> {
+        let Some(burst) = self.accept(channel, pins)? else { return Ok(()) };
+        let mut at = Vec::with_capacity(burst.beats as usize);
+        self.core.read(port, burst.beats, self.cycle, &mut at);
+        let beat = self.beat;
+        self.reads[port as usize].extend((0u32..).zip(at).map(|(i, cycle)| Due {
+            cycle,
+            addr: burst.addr + i * beat,
+            last: i + 1 == burst.beats,
+        }));
+        Ok(())
+    }
+
+    fn write_address(&mut self, pins: &mut Option<Burst>) -> Result<(), PinError> {
+        let burst = self.accept(Channel::Store, pins)?;
+        self.writes.extend(burst);
+        Ok(())
+    }
+
+    /// Takes a burst off its pins if the channel is ready.
+    fn accept(&mut self, channel: Channel, pins: &mut Option<Burst>) -> Result<Option<Burst>, PinError> {
+        if !self.core.ready(channel, self.cycle) {
+            return Ok(None);
+        }
+        let Some(burst) = pins.take() else { return Ok(None) };
+        let bytes = u64::from(burst.beats) * u64::from(self.beat);
+        let from = u64::from(burst.addr);
+        if burst.beats == 0 || burst.addr % self.beat != 0 || from + bytes > self.bytes.len() as u64 {
+            return self.broken(&format!("{channel:?} burst of {} beats at {from:#x}", burst.beats));
+        }
+        if from / 4096 != (from + bytes - 1) / 4096 {
+            return self.broken(&format!("{channel:?} burst at {from:#x} crosses 4096 bytes"));
+        }
+        self.handshakes.push((channel, burst, self.cycle));
+        Ok(Some(burst))
+    }
+
+    fn write_data(&mut self, pins: &mut Option<WriteBeat>) -> Result<(), PinError> {
+        if !self.core.ready(Channel::StoreData, self.cycle) {
+            return Ok(());
+        }
+        let Some(beat) = pins.take() else { return Ok(()) };
+        let Some(burst) = self.writes.front().copied() else {
+            return self.broken("write data without an address before it");
+        };
+        let from = (burst.addr + self.written * self.beat) as usize;
+        for i in (0..self.beat as usize).filter(|i| beat.strobe >> i & 1 != 0) {
+            self.bytes[from + i] = beat.data[i];
+        }
+        self.written += 1;
+        if beat.last != (self.written == burst.beats) {
+            return self.broken("wlast does not match the length of the burst");
+        }
+        if beat.last {
+            self.writes.pop_front();
+            self.written = 0;
+            let response = self.core.write_done(self.cycle);
+            self.responses.push_back(response);
+        }
+        Ok(())
+    }
+
+    fn broken<T>(&self, what: &str) -> Result<T, PinError> {
+        Err(PinError { cycle: self.cycle, what: what.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_beat_is_read_back_when_the_model_says() {
+        let machine = hw::presets::load("tiny").unwrap();
+        let mut memory = AxiMemory::new(&machine, &[1, 2, 3]);
+        let burst = Some(Burst { addr: 0, beats: 1 });
+        let beat = WriteBeat { data: [9; MAX_BEAT], strobe: 0b10, last: true };
+        let write = Outputs { store_aw: burst, ..Default::default() };
+        memory.tick(&write).unwrap();
+        memory.tick(&Outputs { store_w: Some(beat), ..Default::default() }).unwrap();
+        let mut inputs = memory.tick(&Outputs { load_ar: burst, ..Default::default() }).unwrap();
+        let mut cycle = 3;
+        while inputs.load_r.is_none() {
+            assert_eq!(inputs.store_b, cycle == 1 + 10);
+            inputs = memory.tick(&Outputs::default()).unwrap();
+            cycle += 1;
+        }
+        assert_eq!(cycle, 2 + 24);
+        assert_eq!(inputs.load_r.map(|r| (r.data[..4].to_vec(), r.last)), Some((vec![1, 9, 3, 0], true)));
+    }
+
+    #[test]
+    fn a_withdrawn_request_is_noticed() {
+        let machine = hw::presets::load("three").unwrap();
+        let mut memory = AxiMemory::new(&machine, &[]);
+        while memory.inputs().load_arready {
+            memory.tick(&Outputs::default()).unwrap();
+        }
+        let request = Outputs { load_ar: Some(Burst { addr: 8, beats: 1 }), ..Default::default() };
+        memory.tick(&request).unwrap();
+        assert!(memory.tick(&Outputs::default()).is_err());
+    }
+}
