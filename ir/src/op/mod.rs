@@ -12,8 +12,10 @@
 pub mod attention;
 pub mod attr;
 pub mod broadcast;
+pub mod cached;
 pub mod compare;
 pub mod elementwise;
+pub mod integer;
 pub mod layout;
 pub mod linear;
 pub mod norm;
@@ -21,8 +23,10 @@ pub mod reduce;
 pub mod scatter;
 
 pub use attention::*;
+pub use cached::*;
 pub use compare::*;
 pub use elementwise::*;
+pub use integer::*;
 pub use layout::*;
 pub use linear::*;
 pub use norm::*;
@@ -184,6 +188,10 @@ operators! {
     RmsNorm
     // attention
     Rope Attention
+    // integer
+    IntEmbed IntRmsNorm Quantise GroupLinear AddSaturate IntSiluMul
+    // cached
+    IntRope CachedScores FoldedSoftmax CachedValues
 }
 
 impl Op {
