@@ -5,10 +5,19 @@
 //! | [`table`] | the one definition of instructions and their bits |
 //! | [`instr`] | an instruction as a value, its encoding and decoding |
 //! | [`program`] | instructions with their arguments, memory regions and origins |
+//! | [`asm`], [`disasm`] | its text form, both directions |
+//! | [`binary`] | its bytes, with checksum and machine hash |
 
 pub mod instr;
 pub mod program;
 pub mod table;
+
+pub mod asm;
+pub mod binary;
+pub mod disasm;
+
+#[cfg(test)]
+mod sample;
 
 pub use instr::{Head, Instr};
 pub use program::Program;
