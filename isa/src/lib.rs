@@ -7,6 +7,7 @@
 //! | [`program`] | instructions with their arguments, memory regions and origins |
 //! | [`asm`], [`disasm`] | its text form, both directions |
 //! | [`binary`] | its bytes, with checksum and machine hash |
+//! | [`manual`] | docs/isa.md |
 
 pub mod instr;
 pub mod program;
@@ -15,6 +16,7 @@ pub mod table;
 pub mod asm;
 pub mod binary;
 pub mod disasm;
+pub mod manual;
 
 #[cfg(test)]
 mod sample;
