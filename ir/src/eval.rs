@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most bytes, counted as if nothing were dropped, that evaluation may take.
-pub const MAX_BYTES: u64 = 1 << 36;
+pub const MAX_BYTES: u64 = 1 << 34;
 
 /// A graph that is ready to run.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ fn check_bytes(graph: &Graph) -> Result<(), Diagnostic> {
                 .help(format!("bind it, for example with --bind {symbol}=16"))
                 .at_item(id.to_string()));
         }
-        total = total.saturating_add(value.ty.shape.elements().unwrap_or(u64::MAX).saturating_mul(4));
+        total = total.saturating_add(value.ty.shape.extent().unwrap_or(u64::MAX).saturating_mul(4));
     }
     if total <= MAX_BYTES {
         return Ok(());

@@ -5,6 +5,8 @@
 //! | see what a graph is, and what holds of every graph | [`graph`], [`graph::verify`] |
 //! | see which operators there are, or add one | [`op`] |
 //! | read or write the text form | [`text`] |
+//! | read a model file | [`front::onnx`] |
+//! | rewrite a graph | [`pass`] |
 //! | run a graph on tensors | [`eval`] |
 //! | take a language model for any number of tokens | [`decoder`] |
 //! | see what a machine computes, bit for bit | [`num`] |
@@ -15,6 +17,10 @@ pub mod graph;
 pub mod op;
 
 pub mod text;
+
+pub mod front;
+
+pub mod pass;
 
 pub mod eval;
 
@@ -28,3 +34,6 @@ pub mod tensor;
 pub mod types;
 
 pub mod diag;
+
+#[cfg(test)]
+mod corpus;

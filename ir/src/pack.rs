@@ -32,6 +32,11 @@ fn pack_bits(values: &[i32], bits: usize) -> Vec<u8> {
     values.chunks(per_byte).map(byte).collect()
 }
 
+/// Unpacks integers of 2 or 4 bits; elements that `bytes` does not hold are zero.
+pub(crate) fn unpack_ints(dtype: DType, bytes: &[u8], elements: usize) -> Vec<i32> {
+    unpack_bits(dtype, bytes, elements)
+}
+
 /// Unpacks `elements` elements. `bytes` must be long enough.
 pub(crate) fn unpack(dtype: DType, bytes: &[u8], elements: usize) -> Data {
     fn words<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
@@ -56,7 +61,7 @@ fn unpack_bits(dtype: DType, bytes: &[u8], elements: usize) -> Vec<i32> {
     let bits = dtype.bits() as usize;
     let unused = 32 - bits;
     let element = |i: usize| {
-        let byte = u32::from(bytes[i * bits / 8]);
+        let byte = bytes.get(i * bits / 8).map_or(0, |&b| u32::from(b));
         let top = byte >> (i * bits % 8) << unused;
         if dtype.is_signed() { top as i32 >> unused } else { (top >> unused) as i32 }
     };

@@ -168,6 +168,12 @@ impl Shape {
         self.0.iter().try_fold(1u64, |n, d| n.checked_mul(d.fixed()?))
     }
 
+    /// Number of elements if empty axes had one, and 1 for each unknown dimension: a bound of the work that loops over
+    /// the axes do. `None` if it does not fit in 64 bits.
+    pub fn extent(&self) -> Option<u64> {
+        self.0.iter().try_fold(1u64, |n, d| n.checked_mul(d.fixed().unwrap_or(1).max(1)))
+    }
+
     /// The first name of an unknown dimension.
     pub fn symbol(&self) -> Option<&str> {
         self.0.iter().find_map(|d| match d {

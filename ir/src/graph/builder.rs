@@ -51,6 +51,7 @@ impl Builder {
         let named = |d: Diagnostic| d.at_node(format!("{id} {}", origin.name).trim_end());
         let types = self.operand_types(inputs).map_err(named)?;
         let results = op.infer(&types).map_err(|fault| named(fault.diagnose(&op, &types)))?;
+        results.iter().try_for_each(verify::check_size).map_err(named)?;
         let outputs: Vec<_> = (0..).zip(results).map(|(i, ty)| self.value(ty, Def::Node(id, i))).collect();
         self.graph.nodes.push(Node { op, inputs: inputs.to_vec(), outputs: outputs.clone(), origin });
         Ok(outputs)

@@ -65,10 +65,9 @@ pub fn check(graph: &Graph) -> Result<(), Broken> {
     check_names(graph).map_err(about(Subject::Graph))
 }
 
-/// Refuses ranks and sizes beyond the limits. Unknown dimensions count as one.
+/// Refuses ranks and sizes beyond the limits. Unknown and empty dimensions count as one.
 pub fn check_size(ty: &Type) -> Result<(), Diagnostic> {
-    let elements = ty.shape.0.iter().try_fold(1u64, |n, d| n.checked_mul(d.fixed().unwrap_or(1).max(1)));
-    if ty.shape.rank() <= MAX_RANK && elements.is_some_and(|n| n <= MAX_ELEMENTS) {
+    if ty.shape.rank() <= MAX_RANK && ty.shape.extent().is_some_and(|n| n <= MAX_ELEMENTS) {
         return Ok(());
     }
     Err(Diagnostic::new("shape-limit", format!("the shape {} is too large", ty.shape))

@@ -41,6 +41,9 @@ pub fn broadcast_strides(shape: &[usize], out: &[usize]) -> Vec<usize> {
 
 /// Positions visited by walking `shape` in row-major order with these strides.
 pub fn walk(shape: &[usize], strides: &[usize]) -> Vec<usize> {
+    if shape.contains(&0) {
+        return Vec::new();
+    }
     let mut positions = vec![0];
     for (&n, &stride) in shape.iter().zip(strides) {
         positions = positions.iter().flat_map(|&base| (0..n).map(move |i| base + i * stride)).collect();

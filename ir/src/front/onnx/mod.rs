@@ -1,0 +1,150 @@
+//! The ONNX front end.
+//!
+//! Shape arithmetic folds away while the graph is read: a node whose operands are constants becomes a constant, so that
+//! target shapes, axes and slice bounds are attributes of our operators and never operands.
+//!
+//! Invariants:
+//! - opsets 13 to 23 of the standard operators; operators are known by their name, in whichever domain they stand;
+//! - unsupported operators are all reported at once;
+//! - nothing is allocated in proportion to a number in the file before that number has been checked;
+//! - weights in files that are not there are absent constants, and what is computed of them alone is absent too.
+
+mod call;
+mod convert;
+mod import;
+pub mod proto;
+mod tensor;
+
+#[cfg(test)]
+mod tests;
+
+pub use tensor::read_tensor;
+
+use crate::diag::{Diagnostic, Spot};
+use crate::graph::Graph;
+use proto::{ModelProto, NodeProto};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What the caller adds to a model file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Numbers for named dimensions.
+    pub bindings: BTreeMap<String, u64>,
+    /// Contents of the files of external data, by the name that the model gives them. Those missing make absent
+    /// constants.
+    pub external: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// Names of the files of external data that a model refers to, for the caller to read.
+pub fn external_files(bytes: &[u8]) -> Result<Vec<String>, Diagnostic> {
+    let model = decode(bytes)?;
+    let initializers = model.graph.iter().flat_map(|g| &g.initializer);
+    let locations = initializers.flat_map(|t| &t.external_data).filter(|e| e.key == "location");
+    let names: BTreeSet<String> = locations.map(|e| e.value.clone()).collect();
+    Ok(names.into_iter().collect())
+}
+
+/// Reads a model.
+pub fn import(bytes: &[u8], options: &Options) -> Result<Graph, Diagnostic> {
+    let model = decode(bytes)?;
+    check_opset(&model)?;
+    let graph = model.graph.as_ref().ok_or_else(|| {
+        Diagnostic::new("onnx-empty", "the file holds no graph")
+            .because("an ONNX model has a graph; an empty or foreign file has none")
+            .help("check that this is an ONNX model")
+    })?;
+    check_supported(&model, &graph.node)?;
+    if !graph.sparse_initializer.is_empty() {
+        return Err(Diagnostic::new("onnx-sparse", "the model has sparse initialisers")
+            .because("only dense tensors are supported")
+            .help("export the model with dense weights"));
+    }
+    import::import(graph, options)
+}
+
+fn decode(bytes: &[u8]) -> Result<ModelProto, Diagnostic> {
+    use prost::Message;
+    ModelProto::decode(bytes).map_err(|e| undecodable("model", bytes, &e))
+}
+
+fn undecodable(kind: &str, bytes: &[u8], error: &prost::DecodeError) -> Diagnostic {
+    Diagnostic::new("onnx-decode", format!("the file is not an ONNX {kind}, or it is truncated or corrupt"))
+        .because(error.to_string())
+        .help("check that it was copied whole, and export or download it again")
+        .at(Spot::Byte(last_whole_field(bytes) as u64))
+}
+
+/// Offset of the first field of the outermost message that is not whole.
+fn last_whole_field(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(length) = bytes.get(at..).and_then(field_length) {
+        if length == 0 || bytes.len() - at < length {
+            break;
+        }
+        at += length;
+    }
+    at
+}
+
+/// Length of the protobuf field at the start of `bytes`, if its head can be read.
+fn field_length(bytes: &[u8]) -> Option<usize> {
+    let (key, head) = varint(bytes)?;
+    let rest = bytes.get(head..)?;
+    let body = match key & 7 {
+        0 => varint(rest)?.1,
+        1 => 8,
+        2 => {
+            let (length, size) = varint(rest)?;
+            size.checked_add(usize::try_from(length).ok()?)?
+        }
+        5 => 4,
+        _ => return None,
+    };
+    head.checked_add(body)
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let end = bytes.iter().take(10).position(|b| b & 0x80 == 0)?;
+    let value = bytes[..=end].iter().rev().fold(0u64, |v, b| v << 7 | u64::from(b & 0x7f));
+    Some((value, end + 1))
+}
+
+fn check_opset(model: &ModelProto) -> Result<(), Diagnostic> {
+    let standard = |d: &str| d.is_empty() || d == "ai.onnx";
+    let version = model.opset_import.iter().find(|o| standard(&o.domain)).map(|o| o.version);
+    match version {
+        Some(13..=23) => Ok(()),
+        None if model.graph.is_none() => Ok(()),
+        _ => {
+            let found = version
+                .map_or("the model states none".into(), |v| format!("the model is written in opset {v}"));
+            Err(Diagnostic::new("onnx-opset", "the operator set of the model is not supported")
+                .because(format!("{found}; supported are 13 to 23"))
+                .help("convert it with onnx.version_converter, or export it with opset_version=17"))
+        }
+    }
+}
+
+/// Lists all operators that cannot be read, with how often and where first.
+fn check_supported(model: &ModelProto, nodes: &[NodeProto]) -> Result<(), Diagnostic> {
+    let mut unknown: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+    for node in nodes.iter().filter(|n| convert::converter(&n.op_type).is_none()) {
+        let function = model.functions.iter().any(|f| f.name == node.op_type && f.domain == node.domain);
+        let note = if function { " (a local function)" } else { "" };
+        let dot = if node.domain.is_empty() { "" } else { "::" };
+        let name = format!("{}{dot}{}{note}", node.domain, node.op_type);
+        unknown.entry(name).or_insert((0, &node.name)).0 += 1;
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let line =
+        |(name, (count, first)): (&String, &(usize, &str))| format!("{name}: {count}, first at `{first}`");
+    let lines: Vec<String> = unknown.iter().map(line).collect();
+    let plural = if unknown.len() == 1 { "" } else { "s" };
+    let what = format!("the model uses {} unsupported operator{plural}", unknown.len());
+    Err(Diagnostic::new("onnx-operator", what)
+        .because(lines.join("\n"))
+        .help("export the model without them; supported operators are listed in the manual"))
+}
