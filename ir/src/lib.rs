@@ -26,6 +26,8 @@ pub mod eval;
 
 pub mod decoder;
 
+pub mod quant;
+
 pub mod num;
 
 pub mod constant;

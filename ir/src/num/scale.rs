@@ -86,8 +86,8 @@ mod tests {
             let (mant, e) = (i128::from(s.mantissa), i32::from(s.exponent));
             assert!(mant >= 1 << 15);
             let scaled = |mant: i128| if e >= 0 { mant << e } else { mant >> -e };
-            assert!(scaled(mant) >= m.into(), "{m}");
-            assert!(e <= 0 || scaled(mant - 1) < m.into(), "{m}");
+            assert!(scaled(mant) >= i128::from(m), "{m}");
+            assert!(e <= 0 || scaled(mant - 1) < i128::from(m), "{m}");
         }
     }
 

@@ -1,0 +1,134 @@
+//! Quantisation: a float decoder and a scheme give a decoder of integers, whose graphs a machine executes bit for bit.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`scheme`] | which bits every class of tensor gets |
+//! | [`grid`] | codes and scales of the weights of a linear layer |
+//! | [`exact`] | factors, from exact rationals |
+//! | `weights` | integer tensors of a decoder |
+//! | `fold` | where constant factors go |
+//! | `build` | the graph for any number of tokens and any cache |
+//!
+//! Invariant: the graph says everything that changes a bit; machine, plan and program change time only.
+
+mod build;
+pub mod exact;
+mod fold;
+pub mod grid;
+pub mod scheme;
+mod weights;
+
+pub use fold::Factors;
+pub use scheme::Scheme;
+pub use weights::{QuantLinear, QuantVector};
+
+use crate::decoder::{Config, Decoder, Layer, LayerOrigins, Weight};
+use crate::diag::Diagnostic;
+use crate::num::Scale;
+use std::sync::Arc;
+
+/// One quantised layer; see [`Layer`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantLayer {
+    /// Norm before attention.
+    pub input_norm: QuantVector,
+    /// Query projection; carries the factor of the scores.
+    pub wq: QuantLinear,
+    /// Key projection.
+    pub wk: QuantLinear,
+    /// Value projection.
+    pub wv: QuantLinear,
+    /// Output projection.
+    pub wo: QuantLinear,
+    /// Norm before the MLP.
+    pub post_norm: QuantVector,
+    /// Gate projection.
+    pub gate: QuantLinear,
+    /// Up projection.
+    pub up: QuantLinear,
+    /// Down projection.
+    pub down: QuantLinear,
+    /// Where the operators without weights come from.
+    pub origins: LayerOrigins,
+}
+
+/// A decoder of integers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantDecoder {
+    /// Name of the model.
+    pub name: Arc<str>,
+    /// Sizes and constants of the float decoder.
+    pub config: Config,
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Token embedding, i16 `[vocab, hidden]`; its shift is that of `int-embed`.
+    pub embedding: QuantVector,
+    /// Layers in order.
+    pub layers: Vec<QuantLayer>,
+    /// Last norm.
+    pub final_norm: QuantVector,
+    /// Projection to logits.
+    pub lm_head: QuantLinear,
+    /// Phase steps of the rotary embedding, one per pair of a head.
+    pub phase_steps: Vec<u32>,
+    /// `eps * hidden * 2^32` of the norms.
+    pub eps: u32,
+    /// Shift of the scores' epilogue.
+    pub score_shift: i32,
+    /// Channel scale of the weighted sum of values, one for all outputs.
+    pub value_channel: Scale,
+    /// Shift of the values' epilogue.
+    pub value_shift: i32,
+}
+
+impl QuantDecoder {
+    /// Quantises a decoder. Weights on the grid are recovered exactly, others are rounded to nearest; absent weights stay
+    /// absent.
+    pub fn new(decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
+        decoder.check()?;
+        let config = &decoder.config;
+        let factors = Factors::new(config, scheme)?;
+        let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, scheme);
+        let layer = |layer: &Layer| {
+            Ok(QuantLayer {
+                input_norm: QuantVector::gain(&layer.input_norm)?,
+                wq: QuantLinear::new(&layer.wq, &factors.query, scheme)?,
+                wk: linear(&layer.wk)?,
+                wv: linear(&layer.wv)?,
+                wo: linear(&layer.wo)?,
+                post_norm: QuantVector::gain(&layer.post_norm)?,
+                gate: linear(&layer.gate)?,
+                up: linear(&layer.up)?,
+                down: linear(&layer.down)?,
+                origins: layer.origins.clone(),
+            })
+        };
+        Ok(QuantDecoder {
+            name: decoder.name.clone(),
+            config: config.clone(),
+            scheme: scheme.clone(),
+            embedding: QuantVector::table(&decoder.embedding)?,
+            layers: decoder.layers.iter().map(layer).collect::<Result<_, Diagnostic>>()?,
+            final_norm: QuantVector::gain(&decoder.final_norm)?,
+            lm_head: linear(&decoder.lm_head)?,
+            phase_steps: factors.phase_steps,
+            eps: factors.eps,
+            score_shift: factors.score_shift,
+            value_channel: factors.value_channel,
+            value_shift: factors.value_shift,
+        })
+    }
+
+    /// All linear layers.
+    pub fn linears(&self) -> impl Iterator<Item = &QuantLinear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo, &l.gate, &l.up, &l.down])
+            .chain([&self.lm_head])
+    }
+
+    /// Whether every weight lay on the scheme's grid, so that none was rounded.
+    pub fn on_grid(&self) -> bool {
+        self.linears().all(|linear| linear.on_grid)
+    }
+}

@@ -1,0 +1,192 @@
+//! Integer tensors of a decoder.
+
+use super::{Scheme, exact, grid};
+use crate::constant::Constant;
+use crate::decoder::Weight;
+use crate::diag::Diagnostic;
+use crate::graph::Origin;
+use crate::num::FRACTION_BITS;
+use crate::tensor::{Data, Tensor};
+use crate::types::{DType, Type};
+use rug::Rational;
+use std::sync::Arc;
+
+/// A linear layer on the weight grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantLinear {
+    /// Weight codes, u2 `[outputs, inputs]`.
+    pub codes: Constant,
+    /// Group scales, u8 `[outputs, inputs / group]`.
+    pub groups: Constant,
+    /// Channel scale words, i32 `[outputs]`.
+    pub channels: Constant,
+    /// Whether all weights lay on the grid.
+    pub on_grid: bool,
+    /// Name of the weight in the model.
+    pub name: Arc<str>,
+    /// The node of the model that used it.
+    pub origin: Origin,
+}
+
+/// An int16 tensor with one power-of-two scale: the embedding, or the gain of a norm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantVector {
+    /// The elements, i16.
+    pub constant: Constant,
+    /// The `shift` of the operator that reads it.
+    pub shift: i32,
+    /// Name of the tensor in the model.
+    pub name: Arc<str>,
+    /// The node of the model that used it.
+    pub origin: Origin,
+}
+
+impl QuantLinear {
+    /// Quantises a weight `[outputs, inputs]`; `factor` is multiplied into the channel scales.
+    pub fn new(weight: &Weight, factor: &Rational, scheme: &Scheme) -> Result<QuantLinear, Diagnostic> {
+        let group = scheme.weights.group;
+        let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
+        let &[outputs, inputs] = &shape[..] else { return Err(refused(weight, "it is not a matrix")) };
+        if inputs == 0 || inputs % group != 0 {
+            return Err(refused(
+                weight,
+                &format!("a row of {inputs} weights is not a number of groups of {group}"),
+            ));
+        }
+        let shapes = [[outputs, inputs], [outputs, inputs / group]];
+        let Some(tensor) = weight.constant.tensor() else { return Ok(QuantLinear::absent(weight, shapes)) };
+        finite(weight, &tensor)?;
+        let rows: Vec<grid::Row> =
+            tensor.floats().chunks_exact(inputs).map(|w| grid::quantise(w, group)).collect();
+        let channels = rows.iter().map(|row| channel_word(row.channel, factor));
+        let channels =
+            channels.collect::<Option<_>>().ok_or_else(|| refused(weight, "its weights are too large"))?;
+        let codes = rows.iter().flat_map(|row| &row.codes).map(|&c| c.into()).collect();
+        let groups = rows.iter().flat_map(|row| &row.groups).map(|&u| u.into()).collect();
+        Ok(QuantLinear {
+            codes: constant(weight, DType::U2, &shapes[0], codes)?,
+            groups: constant(weight, DType::U8, &shapes[1], groups)?,
+            channels: constant(weight, DType::I32, &[outputs], channels)?,
+            on_grid: rows.iter().all(|row| row.exact),
+            name: weight.name.clone(),
+            origin: weight.origin.clone(),
+        })
+    }
+
+    fn absent(weight: &Weight, [codes, groups]: [[usize; 2]; 2]) -> QuantLinear {
+        QuantLinear {
+            codes: Constant::absent(Type::of(DType::U2, codes)),
+            groups: Constant::absent(Type::of(DType::U8, groups)),
+            channels: Constant::absent(Type::of(DType::I32, &codes[..1])),
+            on_grid: false,
+            name: weight.name.clone(),
+            origin: weight.origin.clone(),
+        }
+    }
+}
+
+impl QuantVector {
+    /// Gain of an RMS norm of K elements, times sqrt(K); its shift is that of `int-rms-norm`.
+    pub fn gain(weight: &Weight) -> Result<QuantVector, Diagnostic> {
+        let elements = weight.constant.ty().shape.elements().unwrap_or(0);
+        QuantVector::new(weight, (elements as f64).sqrt(), 23 - FRACTION_BITS as i32)
+    }
+
+    /// Embedding; its shift is that of `int-embed`.
+    pub fn table(weight: &Weight) -> Result<QuantVector, Diagnostic> {
+        QuantVector::new(weight, 1.0, -(FRACTION_BITS as i32))
+    }
+
+    /// The elements times `factor`, rounded half away from zero, with as many fractional bits as fit; the shift is those bits
+    /// plus `bias`.
+    fn new(weight: &Weight, factor: f64, bias: i32) -> Result<QuantVector, Diagnostic> {
+        let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
+        let (constant, bits) = match weight.constant.tensor() {
+            None => (Constant::absent(Type::of(DType::I16, shape)), 0),
+            Some(tensor) => {
+                finite(weight, &tensor)?;
+                let top = tensor.floats().iter().fold(0f64, |m, &x| m.max(f64::from(x).abs() * factor));
+                let bits = fraction_bits(top).ok_or_else(|| refused(weight, "its elements are too large"))?;
+                let code = |&x: &f32| (f64::from(x) * factor * f64::from(bits).exp2()).round() as i32;
+                (constant(weight, DType::I16, &shape, tensor.floats().iter().map(code).collect())?, bits)
+            }
+        };
+        let (name, origin) = (weight.name.clone(), weight.origin.clone());
+        Ok(QuantVector { constant, shift: bits + bias, name, origin })
+    }
+}
+
+/// The most fractional bits, within what a shift field holds, with which `top` rounds to an int16.
+fn fraction_bits(top: f64) -> Option<i32> {
+    (-32..=32).rev().find(|&bits| (top * f64::from(bits).exp2()).round() <= f64::from(i16::MAX))
+}
+
+/// The nearest scale word of `channel * factor`.
+fn channel_word(channel: f32, factor: &Rational) -> Option<i32> {
+    let exact = exact::float(channel.into())? * factor;
+    Some(exact::nearest_scale(&exact)?.word() as i32)
+}
+
+fn constant(weight: &Weight, dtype: DType, shape: &[usize], data: Vec<i32>) -> Result<Constant, Diagnostic> {
+    let tensor = Tensor::new(dtype, shape, Data::Int(data));
+    Ok(tensor.ok_or_else(|| refused(weight, "its elements do not fit its shape"))?.to_constant())
+}
+
+fn finite(weight: &Weight, tensor: &Tensor) -> Result<(), Diagnostic> {
+    match tensor.floats().iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(refused(weight, &format!("element {i} is not a finite number"))),
+    }
+}
+
+fn refused(weight: &Weight, why: &str) -> Diagnostic {
+    Diagnostic::new("quant-weight", "a weight cannot be quantised")
+        .because(why)
+        .help("check the export of the model, or use a scheme that fits its shapes")
+        .at_item(&*weight.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::num::Scale;
+    use crate::quant::scheme::W2A8KV4;
+
+    fn weight(shape: &[usize], data: Vec<f32>) -> Weight {
+        let constant = Tensor::f32(shape, data).unwrap().to_constant();
+        Weight { constant, name: "w".into(), origin: Origin::default() }
+    }
+
+    #[test]
+    fn vectors_use_all_bits() {
+        let table = QuantVector::table(&weight(&[2, 2], vec![1.0, -0.5, 0.25, 0.0])).unwrap();
+        assert_eq!(table.constant.tensor().unwrap().ints(), [16384, -8192, 4096, 0]);
+        assert_eq!(table.shift, 14 - 16);
+        let gain = QuantVector::gain(&weight(&[4], vec![1.0, 2.0, 0.5, -1.0])).unwrap();
+        assert_eq!(gain.constant.tensor().unwrap().ints(), [16384 / 2, 16384, 4096, -8192]);
+        assert_eq!(gain.shift, 12 + 7);
+    }
+
+    #[test]
+    fn linear_parts() {
+        let data = [[0.5f32, -1.5].repeat(16), [1.0, -3.0].repeat(16)].concat();
+        let linear = QuantLinear::new(&weight(&[2, 32], data), &Rational::from(255), &W2A8KV4).unwrap();
+        assert!(linear.on_grid);
+        assert_eq!(linear.codes.tensor().unwrap().ints()[..4], [2, 0, 2, 0]);
+        assert_eq!(linear.groups.tensor().unwrap().ints(), [255, 255]);
+        let words = linear.channels.tensor().unwrap();
+        let scales: Vec<f64> = words.ints().iter().map(|&w| Scale::from_word(w as u32).to_f64()).collect();
+        assert!((scales[0] - 1.0).abs() < 1e-4 && (scales[1] - 2.0).abs() < 1e-4, "{scales:?}");
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_quantised() {
+        let error = |w: &Weight| QuantLinear::new(w, &Rational::from(1), &W2A8KV4).unwrap_err();
+        assert!(error(&weight(&[1, 33], vec![1.0; 33])).why.contains("33"));
+        assert!(error(&weight(&[1, 32], vec![f32::NAN; 32])).why.contains("element 0"));
+        assert!(QuantVector::table(&weight(&[1, 1], vec![f32::MAX])).is_err());
+        let absent =
+            Weight { constant: Constant::absent(Type::of(DType::F32, [4, 64])), ..weight(&[0], vec![]) };
+        assert!(QuantLinear::new(&absent, &Rational::from(1), &W2A8KV4).unwrap().groups.is_absent());
+    }
+}
