@@ -22,6 +22,8 @@ pub const STORE_READ: u64 = 2;
 pub const STORE_FIFO: usize = 4;
 /// From the last write response of a store to its retire pulse.
 pub const STORE_RETIRE: u64 = 1;
+/// Instructions of one unit between start and done at the most (the depth of its retirement queue).
+pub const IN_FLIGHT: usize = 32;
 /// Dispatch cycles of `arg`: the argument table is a synchronous memory.
 pub const ARG_CYCLES: u64 = 2;
 

@@ -8,10 +8,14 @@
 //! | [`asm`], [`disasm`] | its text form, both directions |
 //! | [`binary`] | its bytes, with checksum and machine hash |
 //! | [`manual`] | docs/isa.md |
+//! | [`walk`] | the words of a program in order of dispatch, registers resolved |
+//! | [`illegal`] | what is said of a program that cannot run |
 
+pub mod illegal;
 pub mod instr;
 pub mod program;
 pub mod table;
+pub mod walk;
 
 pub mod asm;
 pub mod binary;
@@ -21,6 +25,8 @@ pub mod manual;
 #[cfg(test)]
 mod sample;
 
+pub use illegal::Illegal;
 pub use instr::{Head, Instr};
 pub use program::Program;
 pub use table::Body;
+pub use walk::Walk;

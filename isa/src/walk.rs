@@ -1,0 +1,236 @@
+//! The sequencer's walk: the words of a program in the order in which they are dispatched, with registers resolved.
+//!
+//! One walk for checker, functional and timing simulation. It knows no time. It ends after `halt`, or with the first error.
+//!
+//! Invariant of every [`Step`]: all register numbers of its instruction that add to a field are 0 and the field holds the
+//! sum. Fields of sequencer instructions stay as they are.
+
+use crate::illegal::Illegal;
+use crate::instr::Instr;
+use crate::program::Program;
+use crate::table::{Body, Field, Kind, Loop};
+use hw::machine::REGISTERS;
+
+/// One dispatched word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Its place in the program.
+    pub word: u32,
+    /// The instruction with its registers resolved.
+    pub instr: Instr,
+    /// After this dispatch: the first word that instruction memory must keep, which is the start of the body within a
+    /// loop and the next word outside.
+    pub base: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    start: u32,
+    end: u32,
+    left: u32,
+}
+
+/// The dispatched words of a program.
+#[derive(Debug, Clone)]
+pub struct Walk<'a> {
+    program: &'a Program,
+    args: &'a [u32],
+    registers: [u32; REGISTERS],
+    next: u32,
+    running: Option<Running>,
+    over: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// The walk of a program with these values in the argument table.
+    pub fn new(program: &'a Program, args: &'a [u32]) -> Walk<'a> {
+        Walk { program, args, registers: [0; REGISTERS], next: 0, running: None, over: false }
+    }
+
+    /// Place of the word that is dispatched next.
+    pub fn next_word(&self) -> u32 {
+        self.next
+    }
+
+    fn step(&mut self) -> Result<Step, Illegal> {
+        let word = self.next;
+        let Some(instr) = self.program.instrs.get(word as usize) else {
+            return Err(self.refuse("the program has no word here", "a program ends with `halt`"));
+        };
+        let mut instr = *instr;
+        self.next += 1;
+        self.resolve(&mut instr.body)?;
+        if instr != self.program.instrs[word as usize] {
+            self.fits(word, &instr.body)?;
+        }
+        if let Some(running) = &mut self.running
+            && self.next == running.end
+        {
+            running.left -= 1;
+            match running.left {
+                0 => self.running = None,
+                _ => self.next = running.start,
+            }
+        }
+        Ok(Step { word, instr, base: self.running.map_or(self.next, |r| r.start) })
+    }
+
+    /// Adds registers to fields, and performs sequencer instructions.
+    fn resolve(&mut self, body: &mut Body) -> Result<(), Illegal> {
+        let registers = self.registers;
+        let take = |r: &mut u32| registers[std::mem::take(r) as usize % REGISTERS];
+        let add = |field: &mut u32, r: &mut u32| *field = field.wrapping_add(take(r));
+        match body {
+            Body::Nop(_) => {}
+            Body::Set(i) => self.set(i.rd, i.imm),
+            Body::Add(i) => self.set(i.rd, i.imm.wrapping_add(registers[i.rs as usize % REGISTERS])),
+            Body::Arg(i) => {
+                let entry = i.imm.wrapping_add(registers[i.rs as usize % REGISTERS]);
+                let Some(value) = self.args.get(entry as usize) else {
+                    self.next -= 1;
+                    let given = self.args.len();
+                    return Err(self.refuse(
+                        &format!("reads argument {entry}, but {given} are given"),
+                        "name an argument that the program declares",
+                    ));
+                };
+                self.set(i.rd, *value);
+            }
+            Body::Loop(i) => return self.enter(i, registers[i.rcount as usize % REGISTERS]),
+            Body::Halt(_) => self.over = true,
+            Body::Load(i) => {
+                add(&mut i.addr, &mut i.raddr);
+                add(&mut i.blocks, &mut i.rblocks);
+            }
+            Body::Gemm(i) => {
+                add(&mut i.ntiles, &mut i.rntiles);
+                add(&mut i.groups, &mut i.rgroups);
+            }
+            Body::Vector(i) => {
+                add(&mut i.rows, &mut i.rrows);
+                add(&mut i.len, &mut i.rlen);
+            }
+            Body::StoreBlocks(i) => add(&mut i.addr, &mut i.raddr),
+            Body::StoreSegments(i) => add(&mut i.addr, &mut i.raddr),
+        }
+        Ok(())
+    }
+
+    /// Checks that resolved fields still fit.
+    fn fits(&self, word: u32, body: &Body) -> Result<(), Illegal> {
+        let spec = body.spec();
+        let wide = |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << f.width;
+        match spec.fields.iter().zip(body.values()).find(wide) {
+            None => Ok(()),
+            Some((field, value)) => Err(Illegal::new(
+                self.program,
+                word as usize,
+                format!(
+                    "field `{}` becomes {value} with its register, more than {} bits",
+                    field.name, field.width
+                ),
+                "the unit's queue holds the width of the field",
+                "keep the sum within the field",
+            )),
+        }
+    }
+
+    fn enter(&mut self, i: &Loop, count: u32) -> Result<(), Illegal> {
+        let count = i.count.wrapping_add(count);
+        let end = self.next + i.body;
+        if self.running.is_some() {
+            self.next -= 1;
+            return Err(self.refuse("a loop inside a loop", "there is one loop level: unroll one of the two"));
+        }
+        if count >= 1 << 16 {
+            self.next -= 1;
+            let what = format!("runs {count} times");
+            return Err(self.refuse(&what, "a loop runs at most 65535 times"));
+        }
+        if i.body == 0 || end as usize > self.program.instrs.len() {
+            self.next -= 1;
+            let words = self.program.instrs.len();
+            return Err(self.refuse(
+                &format!("the body has {} words, and the program ends at {words}", i.body),
+                "give the body at least one word, and all its words",
+            ));
+        }
+        match count {
+            0 => self.next = end,
+            left => self.running = Some(Running { start: self.next, end, left }),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, rd: u32, value: u32) {
+        if rd != 0 {
+            self.registers[rd as usize % REGISTERS] = value;
+        }
+    }
+
+    fn refuse(&self, what: &str, help: &str) -> Illegal {
+        Illegal::new(self.program, self.next as usize, what, "the sequencer cannot go on", help)
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<Step, Illegal>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let step = self.step();
+        self.over |= step.is_err();
+        Some(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Add, Arg, Halt, Load, Nop};
+
+    fn program(bodies: Vec<Body>) -> Program {
+        Program {
+            machine_hash: 0,
+            base: 0,
+            instrs: bodies.into_iter().map(Instr::from).collect(),
+            args: vec![],
+            regions: vec![],
+            origin_of: vec![],
+            origins: vec![],
+        }
+    }
+
+    fn walked(program: &Program, args: &[u32]) -> Vec<(u32, u32)> {
+        Walk::new(program, args).map(|s| s.map(|s| (s.word, s.base)).unwrap()).collect()
+    }
+
+    #[test]
+    fn loops_run_their_body_and_keep_it() {
+        let body = |count| {
+            vec![Loop { count, rcount: 0, body: 2 }.into(), Nop {}.into(), Nop {}.into(), Halt {}.into()]
+        };
+        assert_eq!(walked(&program(body(0)), &[]), [(0, 3), (3, 4)]);
+        assert_eq!(walked(&program(body(2)), &[]), [(0, 1), (1, 1), (2, 1), (1, 1), (2, 3), (3, 4)]);
+    }
+
+    #[test]
+    fn registers_are_added_and_cleared() {
+        let p = program(vec![
+            Arg { rd: 1, rs: 0, imm: 1 }.into(),
+            Add { rd: 1, rs: 1, imm: 5 }.into(),
+            Load { addr: u32::MAX, raddr: 1, blocks: 3, ..Default::default() }.into(),
+            Halt {}.into(),
+        ]);
+        let steps: Vec<_> = Walk::new(&p, &[0, 10]).map(Result::unwrap).collect();
+        assert_eq!(steps[2].instr.body, Load { addr: 14, blocks: 3, ..Default::default() }.into());
+        assert!(Walk::new(&p, &[0]).any(|s| s.is_err()));
+    }
+
+    #[test]
+    fn a_program_without_end_is_an_error() {
+        assert!(Walk::new(&program(vec![Nop {}.into()]), &[]).last().unwrap().is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! Exact time of a program: docs/machine.md section 4, in events instead of cycles.
+//!
+//! On chip every time is a maximum over times known before, so instructions are settled as soon as everything that they
+//! depend on is known, whatever the cycle; only requests to memory are taken in the order (cycle, fetch before load before
+//! store). That order is sound: whatever is unknown when nothing more can be settled depends on a request that is
+//! pending, and follows it by at least a cycle.
+//!
+//! Data values play no part. The work is constant per instruction, plus one step per burst and per written beat.
+
+mod rules;
+mod sequencer;
+mod transfer;
+mod unit;
+
+pub use rules::Fault;
+
+use crate::memory::Memory;
+use crate::trace::{Counters, Dispatch, Trace};
+use hw::timing::{self, GemmShape, VectorShape};
+use hw::{Geometry, Machine};
+use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
+use isa::walk::Step;
+use isa::{Illegal, Program, Walk};
+use rules::Rules;
+use sequencer::{Dispatcher, Fetch};
+use transfer::{LoadBus, StoreBus};
+use unit::{Queued, Semaphores, Unit};
+
+const LOAD: usize = 0;
+const MATRIX: usize = 1;
+const VECTOR: usize = 2;
+const STORE: usize = 3;
+
+/// The times of a legal program on a machine.
+///
+/// # Errors
+/// The program cannot be run to its end. Of the other rules of legality none is checked.
+pub fn simulate(program: &Program, machine: &Machine, args: &[u32]) -> Result<Trace, Illegal> {
+    simulate_with(program, machine, args, Fault::None)
+}
+
+/// As [`simulate`], with a deliberate fault.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_with(
+    program: &Program,
+    machine: &Machine,
+    args: &[u32],
+    fault: Fault,
+) -> Result<Trace, Illegal> {
+    Simulation::new(program, machine, args, fault).run()
+}
+
+struct Simulation<'a> {
+    program: &'a Program,
+    geometry: Geometry,
+    rules: Rules,
+    memory: Memory,
+    walk: Walk<'a>,
+    step: Option<Step>,
+    dispatcher: Dispatcher,
+    dispatches: Vec<Dispatch>,
+    fetch: Fetch,
+    units: [Unit; 4],
+    load: LoadBus,
+    store: StoreBus,
+    semaphores: Semaphores,
+}
+
+impl<'a> Simulation<'a> {
+    fn new(program: &'a Program, machine: &Machine, args: &'a [u32], fault: Fault) -> Simulation<'a> {
+        let beat = machine.memory.beat_bytes;
+        Simulation {
+            program,
+            geometry: Geometry::of(machine),
+            rules: Rules::new(machine, fault),
+            memory: Memory::new(&machine.memory.model),
+            walk: Walk::new(program, args),
+            step: None,
+            dispatcher: Dispatcher::default(),
+            dispatches: Vec::with_capacity(program.instrs.len()),
+            fetch: Fetch::new(machine, program.base, program.instrs.len()),
+            units: std::array::from_fn(|_| Unit::new()),
+            load: LoadBus::new(beat),
+            store: StoreBus::new(beat),
+            semaphores: Default::default(),
+        }
+    }
+
+    fn run(mut self) -> Result<Trace, Illegal> {
+        self.advance()?;
+        loop {
+            while self.settle()? {}
+            if !self.request() {
+                break;
+            }
+        }
+        match self.step {
+            None if self.units.iter().all(Unit::idle) => Ok(self.trace()),
+            _ => Err(self.stuck()),
+        }
+    }
+
+    /// Takes the next word from the walk.
+    fn advance(&mut self) -> Result<(), Illegal> {
+        self.step = self.walk.next().transpose()?;
+        Ok(())
+    }
+
+    /// Settles what can be settled; whether that was anything.
+    fn settle(&mut self) -> Result<bool, Illegal> {
+        let mut any = false;
+        while self.dispatch()? {
+            any = true;
+        }
+        for unit in [LOAD, MATRIX, VECTOR, STORE] {
+            while let Some((queued, start)) = self.units[unit].start(&mut self.semaphores, &self.rules) {
+                any = true;
+                self.begin(unit, &queued, start)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Dispatches the next word if its cycle is known.
+    fn dispatch(&mut self) -> Result<bool, Illegal> {
+        let Some(step) = self.step else { return Ok(false) };
+        let Some(arrived) = self.fetch.arrived.get(step.word as usize).copied() else { return Ok(false) };
+        let queue = step.instr.unit().queue();
+        let room = queue.map_or(Some(0), |u| self.units[u].room(self.rules.queue_depth[u]));
+        let Some(room) = room else { return Ok(false) };
+        let is_arg = matches!(step.instr.body, Body::Arg(_));
+        let cycle = self.dispatcher.dispatch(step.word, arrived, room, is_arg, &self.rules);
+        self.dispatches.push(Dispatch { instr: step.word, cycle });
+        let Step { word, instr, base } = step;
+        if let Some(u) = queue {
+            self.units[u].enqueue(Queued { word, instr, dispatch: cycle });
+        }
+        self.advance()?;
+        let next = self.step.map_or(base, |s| s.word);
+        self.fetch.keep_from(cycle + 1, if self.rules.fetch_keeps_loops { base } else { base.max(next) });
+        if matches!(instr.body, Body::Halt(_)) && word as usize + 1 != self.program.instrs.len() {
+            return Err(self.illegal(word, "`halt` is not the last word", "end the program with its `halt`"));
+        }
+        Ok(true)
+    }
+
+    /// An instruction starts in its unit.
+    fn begin(&mut self, unit: usize, queued: &Queued, start: u64) -> Result<(), Illegal> {
+        let empty = |s: &Self| Err(s.illegal(queued.word, "does nothing: a size is 0", "give it work"));
+        match &queued.instr.body {
+            Body::Gemm(i) => match self.gemm(i) {
+                0 => return empty(self),
+                occupancy => self.fixed(unit, start, occupancy, self.rules.matrix_latency),
+            },
+            Body::Vector(i) => match self.vector(i) {
+                0 => return empty(self),
+                occupancy => self.fixed(unit, start, occupancy, self.rules.vector_latency),
+            },
+            Body::Load(i) if i.blocks > 0 => self.load.start(i.addr, i.blocks, start, &self.rules),
+            Body::StoreBlocks(i) if i.blocks > 0 => {
+                let free = self.store.blocks(i, start, &self.memory, &self.rules);
+                self.units[unit].set_free(free);
+            }
+            Body::StoreSegments(i) if i.count > 0 => {
+                let free = self.store.segments(i, start, &self.memory, &self.rules);
+                self.units[unit].set_free(free);
+            }
+            _ => return empty(self),
+        }
+        Ok(())
+    }
+
+    /// Of a unit whose time follows from the instruction alone.
+    fn fixed(&mut self, unit: usize, start: u64, occupancy: u64, latency: u64) {
+        let free = start + occupancy;
+        self.units[unit].set_free(free);
+        self.units[unit].retire(free + latency, &mut self.semaphores);
+    }
+
+    fn gemm(&self, i: &Gemm) -> u64 {
+        let ksteps = u64::from(i.groups) * u64::from(i.steps);
+        let shape = GemmShape { tokens: i.tokens.into(), ntiles: i.ntiles.into(), ksteps };
+        let (outputs, drain) = (u64::from(self.geometry.n), u64::from(self.geometry.d));
+        match (shape.tokens, shape.ntiles, ksteps) {
+            (0, _, _) | (_, 0, _) | (_, _, 0) => 0,
+            (tokens, ntiles, _) if !self.rules.matrix_pace => ntiles * ksteps + tokens * (outputs / drain),
+            _ => timing::gemm_occupancy(shape, outputs, drain),
+        }
+    }
+
+    fn vector(&self, i: &Vector) -> u64 {
+        let passes = match i.fun {
+            fun::SOFTMAX => 2,
+            fun::RMS_NORM => 3,
+            _ => 1,
+        } + u64::from(i.out != out::NONE);
+        let vectors = u64::from(i.tokens) * u64::from(i.subs);
+        let shape = VectorShape { vectors, passes, rows: i.rows.into() };
+        match i.rows {
+            0 => 0,
+            _ => timing::vector_occupancy(shape) + vectors * passes * self.rules.vector_gap_extra,
+        }
+    }
+
+    /// Lets the memory take the earliest pending request; whether there was one.
+    fn request(&mut self) -> bool {
+        let fetch = self.fetch.request(&self.memory);
+        let load = self.load.request(&self.memory, &self.rules);
+        let store = self.store.request();
+        let pending = [fetch, load, store].into_iter().zip(0..).filter_map(|(at, port)| Some((at?, port)));
+        match pending.min() {
+            None => return false,
+            Some((cycle, 0)) => self.fetch.commit(cycle, &mut self.memory),
+            Some((cycle, 1)) => {
+                if let Some((free, done)) = self.load.commit(cycle, &mut self.memory, &self.rules) {
+                    self.units[LOAD].set_free(free);
+                    self.units[LOAD].retire(done, &mut self.semaphores);
+                }
+            }
+            Some(_) => {
+                if let Some(done) = self.store.commit(&mut self.memory, &self.rules) {
+                    self.units[STORE].retire(done, &mut self.semaphores);
+                }
+            }
+        }
+        true
+    }
+
+    fn trace(mut self) -> Trace {
+        let dispatched = self.dispatcher.next();
+        let last = self.units.iter().filter_map(Unit::last_done).max();
+        let cycles = last.map_or(dispatched, |done| dispatched.max(done + 1));
+        self.dispatcher.counters.halt = cycles - dispatched;
+        for unit in &mut self.units {
+            unit.counters.empty += cycles - unit.free.unwrap_or(cycles);
+        }
+        let units = self.units.each_ref().map(|u| u.counters);
+        Trace {
+            cycles,
+            dispatches: self.dispatches,
+            requests: [self.fetch.requests, self.load.requests, self.store.requests].concat(),
+            counters: Counters { sequencer: self.dispatcher.counters, units },
+            units: self.units.map(|u| u.spans),
+        }
+    }
+
+    /// Why nothing can happen any more.
+    fn stuck(&self) -> Illegal {
+        let heads = UnitName::QUEUED.iter().zip(&self.units);
+        let head =
+            heads.filter_map(|(name, u)| Some((name.name(), u.queue.front()?))).min_by_key(|h| h.1.dispatch);
+        let (word, what) = match (head, self.step) {
+            (Some((unit, head)), _) => {
+                (head.word, format!("never starts: the {unit} unit waits for a post that never comes"))
+            }
+            (None, Some(step)) => {
+                (step.word, "is never fetched: the loop around it fills instruction memory".into())
+            }
+            (None, None) => (self.walk.next_word(), "never ends".into()),
+        };
+        self.illegal(word, &what, "run the legality checker on this program")
+    }
+
+    fn illegal(&self, word: u32, what: &str, help: &str) -> Illegal {
+        Illegal::new(self.program, word as usize, what, "the machine would hang", help)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Load and store: bursts on the bus.
+//!
+//! A load's bursts need the memory's answers one by one. A store's handshakes follow from readiness alone, so they are
+//! computed at its start; only the responses wait for the memory's turn.
+
+use super::rules::{Cut, Rules};
+use crate::memory::{Channel, Memory, Port};
+use crate::trace::Request;
+use isa::table::{StoreBlocks, StoreSegments};
+use std::collections::VecDeque;
+
+/// A run of beats not yet cut into bursts. Addresses count beats: a transfer of the whole address space does not overflow.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    beat: u64,
+    beats: u64,
+}
+
+impl Run {
+    fn blocks(addr: u32, blocks: u32, beat: u32) -> Run {
+        let per_block = u64::from(hw::machine::BLOCK_BYTES / beat);
+        Run { beat: u64::from(addr) * per_block, beats: u64::from(blocks) * per_block }
+    }
+
+    /// Cuts off the next burst.
+    fn cut(&mut self, cut: Cut) -> Option<Run> {
+        if self.beats == 0 {
+            return None;
+        }
+        let length = u64::from(cut.beats);
+        let room = if cut.aligned { length - self.beat % length } else { length };
+        let burst = Run { beat: self.beat, beats: self.beats.min(room) };
+        self.beat += burst.beats;
+        self.beats -= burst.beats;
+        Some(burst)
+    }
+
+    fn request(&self, channel: Channel, beat_bytes: u32, cycle: u64) -> Request {
+        let addr = (self.beat * u64::from(beat_bytes)) as u32;
+        Request { channel, addr, beats: self.beats as u32, cycle }
+    }
+}
+
+/// The load unit's side of the bus.
+#[derive(Debug)]
+pub(super) struct LoadBus {
+    beat: u32,
+    run: Run,
+    burst: Option<Run>,
+    /// Earliest cycle of the next request by the request before.
+    from: u64,
+    /// Last beats of the newest bursts, at most as many as may be open.
+    open: VecDeque<u64>,
+    pub requests: Vec<Request>,
+}
+
+impl LoadBus {
+    pub fn new(beat: u32) -> LoadBus {
+        let run = Run { beat: 0, beats: 0 };
+        LoadBus { beat, run, burst: None, from: 0, open: VecDeque::new(), requests: Vec::new() }
+    }
+
+    pub fn start(&mut self, addr: u32, blocks: u32, start: u64, rules: &Rules) {
+        self.run = Run::blocks(addr, blocks, self.beat);
+        self.burst = self.run.cut(rules.load_cut);
+        self.from = start + 1;
+    }
+
+    /// The handshake of the next burst, if there is one.
+    pub fn request(&self, memory: &Memory, rules: &Rules) -> Option<u64> {
+        self.burst?;
+        let closed = self.open.len().checked_sub(rules.load_outstanding).map_or(0, |i| self.open[i] + 1);
+        Some(memory.ready_at(Channel::Load, self.from.max(closed)))
+    }
+
+    /// Performs it; gives (free, done) with the last burst of the instruction.
+    pub fn commit(&mut self, cycle: u64, memory: &mut Memory, rules: &Rules) -> Option<(u64, u64)> {
+        let burst = self.burst.take()?;
+        let last = memory.read_last(Port::Load, burst.beats as u32, cycle);
+        self.requests.push(burst.request(Channel::Load, self.beat, cycle));
+        self.open.push_back(last);
+        if self.open.len() > rules.load_outstanding {
+            self.open.pop_front();
+        }
+        self.from = cycle + 1;
+        self.burst = self.run.cut(rules.load_cut);
+        self.burst.is_none().then_some((cycle + 1, last + rules.load_retire))
+    }
+}
+
+/// The store unit's side of the bus.
+#[derive(Debug)]
+pub(super) struct StoreBus {
+    beat: u32,
+    address: u64,
+    read: u64,
+    /// Handshakes of the newest write beats, oldest first, at most as many as fit between buffer and bus.
+    data: VecDeque<u64>,
+    /// Last data beats of bursts whose response is not known, and whether the burst ends its instruction.
+    responses: VecDeque<(u64, bool)>,
+    pub requests: Vec<Request>,
+}
+
+impl StoreBus {
+    pub fn new(beat: u32) -> StoreBus {
+        StoreBus {
+            beat,
+            address: 0,
+            read: 0,
+            data: VecDeque::new(),
+            responses: VecDeque::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// Moves whole blocks; gives `free`.
+    pub fn blocks(&mut self, i: &StoreBlocks, start: u64, memory: &Memory, rules: &Rules) -> u64 {
+        let mut run = Run::blocks(i.addr, i.blocks, self.beat);
+        self.address = start;
+        while let Some(burst) = run.cut(rules.store_cut) {
+            self.burst(burst, run.beats == 0, memory, rules);
+        }
+        self.free(start)
+    }
+
+    /// Moves segments, a burst of one beat each; gives `free`.
+    pub fn segments(&mut self, i: &StoreSegments, start: u64, memory: &Memory, rules: &Rules) -> u64 {
+        self.address = start;
+        for segment in 0..i.count {
+            let addr = i.addr.wrapping_add(segment.wrapping_mul(i.dst_stride));
+            let burst = Run { beat: u64::from(addr / self.beat), beats: 1 };
+            self.burst(burst, segment + 1 == i.count, memory, rules);
+        }
+        self.free(start)
+    }
+
+    fn free(&self, start: u64) -> u64 {
+        self.data.back().map_or(start, |last| last + 1)
+    }
+
+    fn burst(&mut self, burst: Run, ends: bool, memory: &Memory, rules: &Rules) {
+        self.address = memory.ready_at(Channel::Store, self.address + 1);
+        self.requests.push(burst.request(Channel::Store, self.beat, self.address));
+        let mut last = 0;
+        for _ in 0..burst.beats {
+            last = self.beat(memory, rules);
+        }
+        self.responses.push_back((last, ends));
+    }
+
+    /// Reads a beat and puts it on the bus; gives its handshake.
+    fn beat(&mut self, memory: &Memory, rules: &Rules) -> u64 {
+        let room = self.data.len().checked_sub(rules.store_fifo).map_or(0, |i| self.data[i] + 1);
+        self.read = (self.read + 1).max(self.address + 1).max(room);
+        let before = self.data.back().map_or(0, |last| last + 1);
+        let valid = before.max(self.read + hw::timing::STORE_READ);
+        let cycle = memory.ready_at(Channel::StoreData, valid);
+        self.data.push_back(cycle);
+        if self.data.len() > rules.store_fifo {
+            self.data.pop_front();
+        }
+        cycle
+    }
+
+    /// The last data beat of the oldest burst without response.
+    pub fn request(&self) -> Option<u64> {
+        self.responses.front().map(|r| r.0)
+    }
+
+    /// The memory's response to it; gives `done` if it ends an instruction.
+    pub fn commit(&mut self, memory: &mut Memory, rules: &Rules) -> Option<u64> {
+        let (last, ends) = self.responses.pop_front()?;
+        let response = memory.write_done(last);
+        ends.then_some(response + rules.store_retire)
+    }
+}
