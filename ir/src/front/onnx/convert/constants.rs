@@ -108,7 +108,7 @@ pub(super) fn range(call: &mut Call<'_, '_>) -> Done {
         return Err(call.refuse("its operands are not three scalars of one type"));
     };
     let count = ((limit - start) / step).ceil().max(0.0);
-    if !count.is_finite() || count > u32::MAX.into() {
+    if !count.is_finite() || count > f64::from(u32::MAX) {
         return Err(call.refuse(format!("it counts {count} steps")));
     }
     call.afford(count as u64)?;
