@@ -8,6 +8,9 @@
 //! - shapes agree with the configuration; elements may be absent.
 
 mod build;
+mod recognise;
+
+pub use recognise::{Recognised, recognise};
 
 use crate::constant::Constant;
 use crate::diag::Diagnostic;

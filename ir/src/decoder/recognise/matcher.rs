@@ -1,0 +1,128 @@
+//! What the matchers have in common: going from a value to its producer, constants, and telling what did not match.
+
+use super::Op;
+use crate::diag::Diagnostic;
+use crate::graph::{Graph, Node, NodeId, Origin, ValueId};
+
+/// Looks at a graph from its results.
+pub(super) struct Matcher<'g> {
+    pub(super) graph: &'g Graph,
+}
+
+/// A value next to a residual stream: the node that joined them and its origin.
+pub(super) type Joint = (Option<NodeId>, Origin);
+
+impl<'g> Matcher<'g> {
+    pub(super) fn new(graph: &'g Graph) -> Self {
+        Matcher { graph }
+    }
+
+    /// What was expected at a node, and what was there.
+    pub(super) fn mismatch(&self, node: Option<NodeId>, expected: &str, found: &str) -> Diagnostic {
+        let d = Diagnostic::new("decoder-mismatch", "the graph is not a decoder of the LLaMA family")
+            .because(format!("expected {expected}, found {found}"))
+            .help("supported are LLaMA-style decoders with RMSNorm, rotary embedding, causal attention and SwiGLU");
+        match node {
+            Some(node) => d.at_node(self.graph.node_name(node)),
+            None => d,
+        }
+    }
+
+    /// Refuses unless `good`.
+    pub(super) fn expect(&self, good: bool, node: Option<NodeId>, expected: &str) -> Result<(), Diagnostic> {
+        if good { Ok(()) } else { Err(self.mismatch(node, expected, "something else")) }
+    }
+
+    /// The node that computes a value, if its operator passes the test.
+    pub(super) fn find(&self, value: ValueId, test: fn(&Op) -> bool) -> Option<(NodeId, &'g Node)> {
+        self.graph.producer(value).filter(|(_, node)| test(&node.op))
+    }
+
+    /// The node that computes a value; its operator must pass the test.
+    pub(super) fn node(
+        &self,
+        value: ValueId,
+        expected: &str,
+        test: fn(&Op) -> bool,
+    ) -> Result<(NodeId, &'g Node), Diagnostic> {
+        self.find(value, test).ok_or_else(|| match self.graph.producer(value) {
+            Some((id, node)) => self.mismatch(Some(id), expected, &format!("`{}`", node.op.name())),
+            None => self.mismatch(None, expected, &format!("the input or constant {value}")),
+        })
+    }
+
+    /// The operands of the node that computes a value; its operator must pass the test and take `N` of them.
+    pub(super) fn operands<const N: usize>(
+        &self,
+        value: ValueId,
+        expected: &str,
+        test: fn(&Op) -> bool,
+    ) -> Result<[ValueId; N], Diagnostic> {
+        let (id, node) = self.node(value, expected, test)?;
+        let operands = node.inputs.as_slice().try_into();
+        operands.map_err(|_| self.mismatch(Some(id), expected, "another number of operands"))
+    }
+
+    /// The operands of a commutative operator in both orders.
+    pub(super) fn either(
+        &self,
+        value: ValueId,
+        expected: &str,
+        test: fn(&Op) -> bool,
+    ) -> Result<[[ValueId; 2]; 2], Diagnostic> {
+        let [a, b] = self.operands(value, expected, test)?;
+        Ok([[a, b], [b, a]])
+    }
+
+    /// The origin of the node that computes a value.
+    pub(super) fn origin(&self, value: ValueId) -> Origin {
+        self.graph.producer(value).map_or_else(Origin::default, |(_, node)| node.origin.clone())
+    }
+
+    /// The value of a constant of one float.
+    pub(super) fn scalar(&self, value: ValueId) -> Option<f32> {
+        let tensor = self.graph.constant(value).filter(|c| c.ty().shape.elements() == Some(1))?.tensor()?;
+        tensor.floats().first().copied()
+    }
+
+    /// Dimensions of a value, which are numbers.
+    pub(super) fn dims(&self, value: ValueId) -> Result<Vec<usize>, Diagnostic> {
+        self.dims_of(self.graph, value)
+    }
+
+    /// Dimensions of a value of another graph, which are numbers.
+    pub(super) fn dims_of(&self, graph: &Graph, value: ValueId) -> Result<Vec<usize>, Diagnostic> {
+        let shape = &graph.ty(value).shape;
+        let found = || self.mismatch(None, "known dimensions", &format!("{shape}"));
+        shape.fixed().ok_or_else(found)
+    }
+
+    /// Matches `x + branch(x)`: returns x, what `branch` found, and the addition. `branch` returns the value that it
+    /// starts from, which tells which operand is which.
+    pub(super) fn residual<T: Starts>(
+        &self,
+        value: ValueId,
+        branch: fn(&Matcher<'g>, ValueId) -> Result<T, Diagnostic>,
+    ) -> Result<(ValueId, T, Joint), Diagnostic> {
+        let mut failure = None;
+        for [x, other] in self.either(value, "the addition to the residual stream", is!(Op::Add(_)))? {
+            match branch(self, other) {
+                Ok(found) if found.start() == x => {
+                    let node = self.graph.producer(value).map(|(id, _)| id);
+                    return Ok((x, found, (node, self.origin(value))));
+                }
+                // The second order is the usual one of exporters that put the residual first; its reason is told.
+                Ok(_) => {}
+                Err(d) => failure = failure.or(Some(d)),
+            }
+        }
+        let other = || self.mismatch(None, "a branch that starts from the residual stream", "another start");
+        Err(failure.unwrap_or_else(other))
+    }
+}
+
+/// Something that was matched and starts from a value of the residual stream.
+pub(super) trait Starts {
+    /// The value that it starts from.
+    fn start(&self) -> ValueId;
+}

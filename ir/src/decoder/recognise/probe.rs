@@ -1,0 +1,138 @@
+//! Checks what depends on no weight by evaluating it: the causal mask and the angles of the rotary embedding.
+//!
+//! Inputs of the model whose name contains `mask` are set to ones (nothing is padded), those whose name contains
+//! `position` to positions. A part of the graph that depends on any other input is a mismatch.
+
+use super::attention::Attended;
+use super::matcher::Matcher;
+use crate::diag::Diagnostic;
+use crate::eval::evaluate;
+use crate::graph::{Builder, Def, Graph, ValueId};
+use crate::tensor::Tensor;
+use crate::types::DType;
+use std::collections::{HashMap, HashSet};
+
+/// Largest difference from the exact cosine or sine: an f32 angle of a few thousand radians is rounded by 2e-4.
+const TURN_TOLERANCE: f64 = 1e-3;
+/// Below this, a mask hides: e^-10000 is zero in every format.
+const HIDDEN: f32 = -1e4;
+
+/// The base of the frequencies, read off the angles at position 1.
+pub(super) fn theta(graph: &Graph, m: &Matcher<'_>, found: &Attended) -> Result<f64, Diagnostic> {
+    let [[cos, sin], _] = found.turns;
+    let one = |_: usize| 1;
+    let (cos, sin) = (probe(graph, m, cos, one)?, probe(graph, m, sin, one)?);
+    let (half, dim) = (found.head_dim / 2, found.head_dim as f64);
+    let angle = |i: usize| Some(f64::from(*sin.floats().get(i)?).atan2(f64::from(*cos.floats().get(i)?)));
+    let raw = half.checked_sub(1).and_then(angle).map(|f| f.powf(-dim / (dim - 2.0)));
+    let raw = raw.filter(|t| t.is_finite() && *t > 1.0);
+    let raw = raw.ok_or_else(|| m.mismatch(None, "angles of a rotary embedding", "something else"))?;
+    // The base is a round number in every model; the angles tell it to about six digits.
+    Ok(if (raw / raw.round() - 1.0).abs() < 1e-4 { round_base(raw) } else { raw })
+}
+
+/// The roundest number within the precision of the angles.
+fn round_base(raw: f64) -> f64 {
+    let near = |digits: i32| {
+        let unit = 10f64.powi(raw.log10().floor() as i32 + 1 - digits);
+        (raw / unit).round() * unit
+    };
+    (1..=6).map(near).find(|t| (raw / t - 1.0).abs() < 1e-5).unwrap_or(raw)
+}
+
+/// Checks mask and angles at the positions `past..past + tokens`.
+pub(super) fn check(
+    graph: &Graph,
+    m: &Matcher<'_>,
+    found: &Attended,
+    tokens: usize,
+    past: usize,
+    theta: f64,
+) -> Result<(), Diagnostic> {
+    let position = |i: usize| past as i64 + i as i64;
+    let mask = probe(graph, m, found.mask, position)?;
+    let node = graph.producer(found.mask).map(|p| p.0);
+    let total = past + tokens;
+    m.expect(mask.floats().len() == tokens * total, node, "a mask of tokens x all tokens")?;
+    let causal = mask.floats().iter().enumerate().all(|(i, &x)| {
+        let visible = i % total <= past + i / total;
+        if visible { x == 0.0 } else { x < HIDDEN }
+    });
+    m.expect(causal, node, "a causal mask")?;
+    for [cos, sin] in found.turns {
+        for (table, f) in [(cos, f64::cos as fn(f64) -> f64), (sin, f64::sin)] {
+            let turns = probe(graph, m, table, position)?;
+            let node = graph.producer(table).map(|p| p.0);
+            let good = is_table(turns.floats(), f, found.head_dim, tokens, past, theta);
+            m.expect(good, node, "the angles of a rotary embedding")?;
+        }
+    }
+    Ok(())
+}
+
+fn is_table(turns: &[f32], f: fn(f64) -> f64, dim: usize, tokens: usize, past: usize, theta: f64) -> bool {
+    let expected = |i: usize| {
+        let pair = i % dim % (dim / 2);
+        f((past + i / dim) as f64 * theta.powf(-2.0 * pair as f64 / dim as f64))
+    };
+    turns.len() == tokens * dim
+        && turns.iter().enumerate().all(|(i, &x)| (f64::from(x) - expected(i)).abs() < TURN_TOLERANCE)
+}
+
+/// Evaluates a value for given positions.
+fn probe(
+    graph: &Graph,
+    m: &Matcher<'_>,
+    value: ValueId,
+    position: impl Fn(usize) -> i64,
+) -> Result<Tensor, Diagnostic> {
+    let cone = cone(graph, value)?;
+    let mut inputs = Vec::new();
+    for &id in cone.inputs() {
+        let name = cone.input_name(id).unwrap_or_default().to_ascii_lowercase();
+        let (dims, dtype) = (m.dims_of(&cone, id)?, cone.ty(id).dtype);
+        let count: usize = dims.iter().product();
+        let data = match dtype {
+            DType::I64 if name.contains("mask") => vec![1; count],
+            DType::I64 if name.contains("position") => (0..count).map(&position).collect(),
+            _ => {
+                return Err(m.mismatch(
+                    None,
+                    "a mask or angles of masks and positions",
+                    &format!("the input `{name}`"),
+                ));
+            }
+        };
+        inputs.extend(Tensor::i64(dims, data));
+    }
+    let result = evaluate(&cone, &inputs)?.into_iter().next();
+    result.ok_or_else(|| m.mismatch(None, "a value", "none"))
+}
+
+/// The part of a graph that a value depends on, as a graph of its own.
+fn cone(graph: &Graph, value: ValueId) -> Result<Graph, Diagnostic> {
+    let mut needed = HashSet::from([value]);
+    for (_, node) in graph.nodes().rev() {
+        if node.outputs.iter().any(|o| needed.contains(o)) {
+            needed.extend(&node.inputs);
+        }
+    }
+    let mut builder = Builder::new("");
+    let mut map = HashMap::new();
+    for (id, value) in graph.values().filter(|(id, _)| needed.contains(id)) {
+        match &value.def {
+            Def::Input(name) => map.insert(id, builder.input(name.clone(), value.ty.clone())),
+            Def::Constant(name, constant) => map.insert(id, builder.constant(name.clone(), constant.clone())),
+            Def::Node(..) => None,
+        };
+    }
+    for (_, node) in graph.nodes().filter(|(_, n)| n.outputs.iter().any(|o| needed.contains(o))) {
+        let inputs: Vec<ValueId> = node.inputs.iter().filter_map(|i| map.get(i).copied()).collect();
+        let outputs = builder.node(node.op.clone(), &inputs, node.origin.clone())?;
+        map.extend(node.outputs.iter().copied().zip(outputs));
+    }
+    if let Some(&new) = map.get(&value) {
+        builder.output("value", new);
+    }
+    builder.finish()
+}

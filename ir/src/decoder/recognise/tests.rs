@@ -1,0 +1,112 @@
+use super::*;
+use crate::corpus::{Case, llamas, relative_error};
+use crate::eval::evaluate;
+use crate::pass;
+use crate::tensor::Tensor;
+
+fn recognised(case: &Case) -> Recognised {
+    let graph = pass::run(&pass::normalise(), case.import(), |_, _| ()).unwrap();
+    recognise(&graph).unwrap_or_else(|d| panic!("{}: {d}", case.name))
+}
+
+/// `[1, heads, tokens, dim]` of a model file as our rows `[tokens, heads * dim]`.
+fn rows(cache: &Tensor) -> Tensor {
+    let [1, heads, tokens, dim] = cache.shape()[..] else { panic!("{:?}", cache.shape()) };
+    let at = |i: usize| {
+        let (t, h, d) = (i / (heads * dim), i / dim % heads, i % dim);
+        cache.floats()[(h * tokens + t) * dim + d]
+    };
+    Tensor::f32([tokens, heads * dim], (0..heads * tokens * dim).map(at).collect()).unwrap()
+}
+
+fn tokens(ids: &[i64]) -> Tensor {
+    Tensor::i64([ids.len()], ids.to_vec()).unwrap()
+}
+
+fn assert_near(a: &[Tensor], b: &[Tensor], tolerance: f32) {
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        let error = relative_error(a.floats(), b.floats());
+        assert!(error <= tolerance, "{error}");
+    }
+}
+
+#[test]
+fn rebuilt_decoders_reproduce_the_shipped_vectors() {
+    for case in llamas().flatten() {
+        let found = recognised(&case);
+        println!("{}: {:?}", case.name, found.decoder.config);
+        let graph = found.decoder.graph(found.tokens, found.past).unwrap();
+        // The file has ids, mask and positions, then keys and values.
+        let mut inputs = vec![tokens(&case.inputs[0].to_i64s().unwrap())];
+        inputs.extend(case.inputs[3..].iter().map(rows));
+        let mut expected = vec![case.outputs[0].clone()];
+        expected.extend(case.outputs[1..].iter().map(rows));
+        assert_near(&evaluate(&graph, &inputs).unwrap(), &expected, 1e-4);
+    }
+}
+
+#[test]
+fn prefill_and_decode_hold_the_same_decoder() {
+    for [prefill, decode] in llamas() {
+        let (a, b) = (recognised(&prefill), recognised(&decode));
+        assert_eq!((a.tokens, a.past, b.tokens, b.past), (16, 0, 1, 16));
+        let weights = |r: &Recognised| -> Vec<crate::constant::Constant> {
+            let config = r.decoder.config.clone();
+            let inner =
+                r.decoder.layers.iter().flat_map(|l| l.weights(&config).map(|(_, w, _)| w.constant.clone()));
+            inner.chain([&r.decoder.embedding, &r.decoder.lm_head].map(|w| w.constant.clone())).collect()
+        };
+        assert_eq!(a.decoder.config, b.decoder.config);
+        assert!(weights(&a) == weights(&b));
+    }
+}
+
+#[test]
+fn decode_steps_equal_longer_prefills() {
+    let decoder = recognised(&crate::corpus::llama()[0]).decoder;
+    let text = b"\nAda has 12 coins and gets 30 more.";
+    let ids: Vec<i64> = text.iter().map(|&b| b.into()).collect();
+    let mut state = evaluate(&decoder.graph(20, 0).unwrap(), &[tokens(&ids[..20])]).unwrap();
+    for past in 20..ids.len() {
+        let mut inputs = vec![tokens(&ids[past..=past])];
+        inputs.extend(state.drain(1..));
+        state = evaluate(&decoder.graph(1, past).unwrap(), &inputs).unwrap();
+    }
+    let whole = evaluate(&decoder.graph(ids.len(), 0).unwrap(), &[tokens(&ids)]).unwrap();
+    let last = whole[0].floats()[(ids.len() - 1) * 256..].to_vec();
+    assert_near(&state[1..], &whole[1..], 1e-5);
+    assert!(relative_error(state[0].floats(), &last) <= 1e-5);
+}
+
+#[test]
+fn rebuilt_graphs_round_trip_through_text() {
+    let decoder = recognised(&crate::corpus::llama()[1]).decoder;
+    let graph = decoder.graph(3, 5).unwrap();
+    assert!(crate::text::parse(&crate::text::print(&graph)).unwrap() == graph);
+    insta::assert_snapshot!(crate::text::print_without_weights(&graph));
+}
+
+#[test]
+fn other_graphs_are_refused_with_the_node() {
+    let graph = pass::run(&pass::normalise(), crate::corpus::llama()[0].import(), |_, _| ()).unwrap();
+    let text = crate::text::print(&graph);
+    let edits = [
+        ("not SiLU", "= sigmoid(", "= tanh("),
+        ("not the last axis", "reduce-mean(%25) {axes = [2]", "reduce-mean(%25) {axes = [1]"),
+        ("other scale", "= [0.17677669]", "= [0.17]"),
+        ("mask that hides what is visible", "= equal(", "= greater("),
+        ("no half rotation", "= neg(", "= abs("),
+        ("other angles", "[1.0, 0.56234133, ", "[1.0, 0.9, "),
+    ];
+    let mut rendered = String::new();
+    for (name, from, to) in edits {
+        assert!(text.contains(from), "{name}");
+        let result = crate::text::parse(&text.replace(from, to)).and_then(|g| recognise(&g));
+        rendered.push_str(&format!(
+            "--- {name}\n{}\n",
+            result.map_or_else(|d| d.to_string(), |_| "recognised".into())
+        ));
+    }
+    insta::assert_snapshot!(rendered);
+}
