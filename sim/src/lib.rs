@@ -2,12 +2,14 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
 //! | [`timing`] | at which cycle everything happens |
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
 
 pub mod axi;
+pub mod functional;
 pub mod memory;
 pub mod timing;
 pub mod trace;

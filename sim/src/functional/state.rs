@@ -1,0 +1,100 @@
+//! All that a machine remembers between instructions, as bytes laid out by docs/machine.md section 1.
+
+use hw::{Geometry, Machine};
+use ir::num::Scale;
+
+/// Off-chip and on-chip memory. On-chip memories start as zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    pub geometry: Geometry,
+    pub accumulator_bits: u32,
+    pub dram: Vec<u8>,
+    /// Weight buffer.
+    pub w: Vec<u8>,
+    /// Group-scale buffer.
+    pub g: Vec<u8>,
+    /// Channel buffer.
+    pub c: Vec<u8>,
+    /// Activation buffer.
+    pub a: Vec<u8>,
+    /// Token scales.
+    pub s: Vec<Scale>,
+    /// Vector banks.
+    pub v: Vec<Vec<u8>>,
+}
+
+/// An access beyond the end of a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("touches {unit} {at} to {} of {space}, which has {size}", at + length - 1)]
+pub struct Outside {
+    pub space: &'static str,
+    /// "byte", "slot" or "bank".
+    pub unit: &'static str,
+    pub at: u64,
+    pub length: u64,
+    pub size: u64,
+}
+
+impl State {
+    /// A machine with `image` from DRAM address 0 on, and zeros elsewhere.
+    pub fn new(machine: &Machine, image: &[u8]) -> State {
+        let b = &machine.buffers;
+        let zeros = |bytes: u32| vec![0; bytes as usize];
+        let mut dram = zeros(machine.memory.size_bytes);
+        let n = image.len().min(dram.len());
+        dram[..n].copy_from_slice(&image[..n]);
+        State {
+            geometry: Geometry::of(machine),
+            accumulator_bits: machine.matrix.accumulator_bits,
+            dram,
+            w: zeros(b.weight_bytes),
+            g: zeros(b.group_scale_bytes),
+            c: zeros(b.channel_bytes),
+            a: zeros(b.activation_bytes),
+            s: vec![Scale { mantissa: 0, exponent: 0 }; b.token_scales as usize],
+            v: vec![zeros(b.vector_bank_bytes); b.vector_banks as usize],
+        }
+    }
+
+    /// A vector bank.
+    pub(super) fn bank(&self, bank: u32) -> Result<&[u8], Outside> {
+        let (at, size) = (u64::from(bank), self.v.len() as u64);
+        let outside = Outside { space: "the vector banks", unit: "bank", at, length: 1, size };
+        self.v.get(bank as usize).map(Vec::as_slice).ok_or(outside)
+    }
+
+    pub(super) fn bank_mut(&mut self, bank: u32) -> Result<&mut [u8], Outside> {
+        let (at, size) = (u64::from(bank), self.v.len() as u64);
+        let outside = Outside { space: "the vector banks", unit: "bank", at, length: 1, size };
+        self.v.get_mut(bank as usize).map(Vec::as_mut_slice).ok_or(outside)
+    }
+
+    /// A token-scale slot.
+    pub(super) fn slot(&mut self, slot: u32) -> Result<&mut Scale, Outside> {
+        let (at, size) = (u64::from(slot), self.s.len() as u64);
+        let outside = Outside { space: "the token scales", unit: "slot", at, length: 1, size };
+        self.s.get_mut(slot as usize).ok_or(outside)
+    }
+}
+
+/// `length` bytes of a memory from `at` on.
+pub(super) fn part<'a>(
+    memory: &'a [u8],
+    space: &'static str,
+    at: u64,
+    length: u64,
+) -> Result<&'a [u8], Outside> {
+    let outside = Outside { space, unit: "byte", at, length, size: memory.len() as u64 };
+    memory.get(at as usize..(at + length) as usize).ok_or(outside)
+}
+
+/// The same, to be written.
+pub(super) fn part_mut<'a>(
+    memory: &'a mut [u8],
+    space: &'static str,
+    at: u64,
+    length: u64,
+) -> Result<&'a mut [u8], Outside> {
+    let outside = Outside { space, unit: "byte", at, length, size: memory.len() as u64 };
+    memory.get_mut(at as usize..(at + length) as usize).ok_or(outside)
+}

@@ -1,0 +1,160 @@
+//! vec: one vector after the other, each read whole before its result is written.
+
+use super::Refused;
+use super::rows::Place;
+use super::state::{Outside, State, part_mut};
+use ir::num::{self, Scale};
+use isa::table::{Vector, fun, out};
+
+#[derive(Default)]
+pub(super) struct Scratch {
+    a: Vec<i32>,
+    b: Vec<i32>,
+    half: Vec<i16>,
+    gains: Vec<i16>,
+    steps: Vec<u32>,
+    scales: Vec<Scale>,
+    y: Vec<i32>,
+    codes: Vec<i8>,
+}
+
+pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(), Refused> {
+    if i.fun == fun::ROPE && i.rows % 2 != 0 {
+        return Err(Refused::Field("turns halves of a vector with an odd number of rows"));
+    }
+    if i.out == out::Q8 && i.o_token + i.tokens > state.geometry.t {
+        return Err(Refused::Field("writes tokens beyond those of an activation row"));
+    }
+    for t in 0..i.tokens {
+        read_b(state, i, t, s)?;
+        for u in 0..i.subs {
+            read_a(state, i, t, u, s)?;
+            let sum = apply(i, t, s);
+            let row = u64::from(t) * u64::from(i.d_stride) + u64::from(u) * u64::from(i.rows);
+            state.write_rows(Place::of(i.d).plus(row), &s.y)?;
+            quantise(state, i, t, u, sum, s)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_a(state: &State, i: &Vector, t: u32, u: u32, s: &mut Scratch) -> Result<(), Outside> {
+    let row = u64::from(t) * u64::from(i.a_stride) + u64::from(u) * u64::from(i.rows);
+    let at = Place::of(i.a).plus(row);
+    if i.a_half == 0 {
+        return state.read_rows(at, i.rows, &mut s.a);
+    }
+    state.read_half_rows(at, i.rows, &mut s.half)?;
+    s.a.clear();
+    s.a.extend(s.half.iter().map(|&a| i32::from(a)));
+    Ok(())
+}
+
+/// Operand b, which all vectors of a token share.
+fn read_b(state: &State, i: &Vector, t: u32, s: &mut Scratch) -> Result<(), Outside> {
+    let at = Place::of(i.b).plus(u64::from(t) * u64::from(i.b_stride));
+    match i.fun {
+        fun::COPY => {}
+        fun::RMS_NORM => state.read_half_rows(at, i.rows, &mut s.gains)?,
+        fun::SILU_MUL => state.read_rows(at, i.rows, &mut s.b)?,
+        fun::ROPE => {
+            state.read_rows(at, i.rows / 2, &mut s.b)?;
+            s.steps.clear();
+            s.steps.extend(s.b.iter().map(|&step| step as u32));
+        }
+        _ => {
+            state.read_rows(at, i.rows, &mut s.b)?;
+            s.scales.clear();
+            s.scales.extend(s.b.iter().map(|&word| Scale::from_word(word as u32)));
+        }
+    }
+    Ok(())
+}
+
+/// The function, from `a` and b to `y`; gives the sum of a softmax.
+fn apply(i: &Vector, t: u32, s: &mut Scratch) -> u32 {
+    let length = i.len + t * i.inc;
+    s.y.resize(s.a.len(), 0);
+    match i.fun {
+        fun::COPY => num::copy_vector(&s.a, i.shift, &mut s.y),
+        fun::RMS_NORM => num::rms_norm(&s.a, &s.gains, i.imm, i.shift, &mut s.y),
+        fun::ROPE => num::rope(&s.a, &s.steps, length as u16, &mut s.y),
+        fun::SILU_MUL => num::silu_mul_vector(&s.a, &s.b, &mut s.y),
+        _ => return num::softmax(&s.a, &s.scales, length as usize, &mut s.y),
+    }
+    0
+}
+
+/// Codes and scale of the result, as `out` says.
+fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scratch) -> Result<(), Outside> {
+    let qmax = match i.out {
+        out::NONE => return Ok(()),
+        out::Q8 => 127,
+        _ => 7,
+    };
+    s.codes.resize(s.y.len(), 0);
+    let scale = num::quantise_vector(&s.y, qmax, &mut s.codes);
+    match i.out {
+        out::Q8 => activations(state, i, t, u, softmax_scale(i, scale, sum), &s.codes),
+        _ => {
+            staging(state, i, t, u, &s.codes)?;
+            let at = Place::of(i.o).plus(u64::from(t) * u64::from(i.o_step) + u64::from(i.imm));
+            let byte = at.row * u64::from(state.geometry.v_row) + 4 * u64::from(u);
+            let word = part_mut(state.bank_mut(at.bank)?, "the vector bank", byte, 4)?;
+            word.copy_from_slice(&scale.word().to_le_bytes());
+            Ok(())
+        }
+    }
+}
+
+fn softmax_scale(i: &Vector, scale: Scale, sum: u32) -> Scale {
+    if i.fun == fun::SOFTMAX { num::softmax_slot(scale, sum) } else { scale }
+}
+
+/// q8: a token of activation rows, padding included, and its slot.
+fn activations(
+    state: &mut State,
+    i: &Vector,
+    t: u32,
+    u: u32,
+    scale: Scale,
+    codes: &[i8],
+) -> Result<(), Outside> {
+    let g = state.geometry;
+    *state.slot(i.o_step + u * g.t + i.o_token + t)? = scale;
+    let first = u64::from(i.o) + u64::from(u) * u64::from(i.rows);
+    let bytes = u64::from(i.rows) * u64::from(g.a_row);
+    let rows = part_mut(&mut state.a, "the activation buffer", first * u64::from(g.a_row), bytes)?;
+    let (token, lp) = ((i.o_token + t) as usize, g.lp as usize);
+    for (row, codes) in rows.chunks_exact_mut(g.a_row as usize).zip(codes.chunks_exact(g.l as usize)) {
+        let row = &mut row[token * lp..][..lp];
+        row.fill(0);
+        row.iter_mut().zip(codes).for_each(|(b, &code)| *b = code as u8);
+    }
+    Ok(())
+}
+
+/// q4: codes of each row as nibbles of a segment.
+fn staging(state: &mut State, i: &Vector, t: u32, u: u32, codes: &[i8]) -> Result<(), Outside> {
+    let g = state.geometry;
+    let at = Place::of(i.o).plus(u64::from(t) * u64::from(i.o_step));
+    let base = at.row * u64::from(g.v_row);
+    let per_segment = g.n / g.l;
+    let written = if i.out == out::Q4K { g.k4_segment } else { g.l.div_ceil(2) };
+    let bank = state.bank_mut(at.bank)?;
+    for (j, codes) in (0u32..).zip(codes.chunks_exact(g.l as usize)) {
+        let byte = match i.out {
+            out::Q4K => u64::from(u * i.rows + j) * u64::from(g.k4_segment),
+            _ => {
+                let segment = u * i.rows.div_ceil(per_segment) + j / per_segment;
+                u64::from(segment * g.v4_segment + j % per_segment * (g.l / 2))
+            }
+        };
+        let bytes = part_mut(bank, "the vector bank", base + byte, written.into())?;
+        bytes.fill(0);
+        for (b, two) in bytes.iter_mut().zip(codes.chunks(2)) {
+            *b = two.iter().rev().fold(0, |b, &code| b << 4 | (code as u8 & 15));
+        }
+    }
+    Ok(())
+}
