@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The command line: `tilewright VERB`; see [`tilewright::cli`].
+
+fn main() -> std::process::ExitCode {
+    tilewright::cli::main()
+}

@@ -1,0 +1,6 @@
+//! One file per verb: its arguments, and a function from them to a [`Report`](crate::cli::Report).
+
+pub mod asm;
+pub mod disasm;
+pub mod doctor;
+pub mod machines;
