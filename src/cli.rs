@@ -24,6 +24,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Import(verbs::import::Args),
     Asm(verbs::asm::Args),
     Disasm(verbs::disasm::Args),
     Machines(verbs::machines::Args),
@@ -70,6 +71,7 @@ pub type Outcome = Result<Report, Diagnostic>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let (json, outcome) = match cli.verb {
+        Verb::Import(a) => (a.json, verbs::import::run(&a)),
         Verb::Asm(a) => (a.json, verbs::asm::run(&a)),
         Verb::Disasm(a) => (a.json, verbs::disasm::run(&a)),
         Verb::Machines(a) => (a.json, verbs::machines::run(&a)),

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`cli`] | arguments, exit codes, how failures are told |
 //! | `verbs` | one file per verb |
-//! | `place` | where machines, models and prompts come from |
+//! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
 //! | `tools` | Verilator and the other programs that are called |
 
@@ -17,6 +17,7 @@ pub mod cli;
 
 mod verbs;
 
+mod model;
 mod output;
 mod place;
 mod progress;

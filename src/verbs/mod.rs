@@ -3,4 +3,5 @@
 pub mod asm;
 pub mod disasm;
 pub mod doctor;
+pub mod import;
 pub mod machines;

@@ -1,0 +1,72 @@
+//! Models: built-in names, ONNX files and text-IR files, to a graph in normal form.
+
+use crate::place::{read_bytes, read_text};
+use ir::diag::Diagnostic;
+use ir::front::onnx;
+use ir::graph::Graph;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Built-in models: name and ONNX file. The decoder is rebuilt for any number of tokens, so one of its files is enough.
+pub const BUILT_IN: &[(&str, &[u8])] =
+    &[("trained-llama", include_bytes!("../examples/models/trained_llama_w2_prefill/model.onnx"))];
+
+/// Numbers for the named dimensions of a model.
+pub type Bindings = BTreeMap<String, u64>;
+
+/// `NAME=VALUE`, as `--bind` takes it.
+///
+/// # Errors
+/// No `=`, or no number behind it.
+pub fn binding(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_string(), value.parse().map_err(|_| format!("`{value}` is not a number"))?))
+}
+
+/// The graph of a model in normal form.
+///
+/// # Errors
+/// No such model, an unreadable file, or one that is not a model.
+pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
+    let path = Path::new(model);
+    let graph = match BUILT_IN.iter().find(|(name, _)| *name == model) {
+        Some((_, bytes)) => import(bytes, None, bindings),
+        None if !path.exists() => Err(unknown(model)),
+        None if path.extension().is_some_and(|e| e == "tw") => ir::text::parse(&read_text(path)?),
+        None => import(&read_bytes(path)?, path.parent(), bindings),
+    };
+    let graph = graph.map_err(|e| if e.code == "model-unknown" { e } else { e.in_file(model) })?;
+    ir::pass::run(&ir::pass::normalise(), graph, |_, _| {})
+}
+
+fn import(bytes: &[u8], folder: Option<&Path>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
+    let external = match folder {
+        Some(folder) => external(bytes, folder)?,
+        None => BTreeMap::new(),
+    };
+    onnx::import(bytes, &onnx::Options { bindings: bindings.clone(), external })
+}
+
+/// Files of weights beside the model. A name that leads out of its folder is not followed; those constants stay absent.
+fn external(bytes: &[u8], folder: &Path) -> Result<BTreeMap<String, Arc<[u8]>>, Diagnostic> {
+    let mut files = BTreeMap::new();
+    for name in onnx::external_files(bytes)? {
+        let inside = Path::new(&name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        let path = folder.join(&name);
+        if inside && path.is_file() {
+            files.insert(name, read_bytes(&path)?.into());
+        }
+    }
+    Ok(files)
+}
+
+fn unknown(model: &str) -> Diagnostic {
+    let known: Vec<&str> = BUILT_IN.iter().map(|(n, _)| *n).collect();
+    Diagnostic::new("model-unknown", format!("there is no model `{model}`"))
+        .because("it is neither a built-in name nor a file")
+        .help(format!(
+            "built in: {}; or give the path of an ONNX file or a text-IR file (.tw)",
+            known.join(", ")
+        ))
+}
