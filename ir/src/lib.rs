@@ -39,3 +39,5 @@ pub mod diag;
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod mutation;
