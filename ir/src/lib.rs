@@ -12,6 +12,8 @@
 //! | see what a machine computes, bit for bit | [`num`] |
 //! | report an error to a user | [`diag`] |
 
+#![warn(missing_docs)]
+
 pub mod graph;
 
 pub mod op;

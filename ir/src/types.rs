@@ -183,10 +183,17 @@ impl Shape {
     }
 }
 
+/// Axes of a shape that are printed.
+const SHOWN_AXES: usize = 16;
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
         for (i, dim) in self.0.iter().enumerate() {
+            // No graph has that many axes; a refused shape is not printed whole.
+            if i == SHOWN_AXES {
+                return write!(f, ", ..] of {} axes", self.rank());
+            }
             let comma = if i == 0 { "" } else { ", " };
             write!(f, "{comma}{dim}")?;
         }

@@ -72,19 +72,20 @@ fn undecodable(kind: &str, bytes: &[u8], error: &prost::DecodeError) -> Diagnost
     Diagnostic::new("onnx-decode", format!("the file is not an ONNX {kind}, or it is truncated or corrupt"))
         .because(error.to_string())
         .help("check that it was copied whole, and export or download it again")
-        .at(Spot::Byte(last_whole_field(bytes) as u64))
+        .at(Spot::Byte(damage(bytes) as u64))
 }
 
-/// Offset of the first field of the outermost message that is not whole.
-fn last_whole_field(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(length) = bytes.get(at..).and_then(field_length) {
-        if length == 0 || bytes.len() - at < length {
-            break;
+/// Where the outermost message breaks: the end of the file if a field goes beyond it, otherwise the first field that
+/// is none, or the last one, in which the damage must be.
+fn damage(bytes: &[u8]) -> usize {
+    let (mut at, mut last) = (0, 0);
+    while let Some(length) = bytes.get(at..).filter(|rest| !rest.is_empty()).and_then(field_length) {
+        if bytes.len() - at < length {
+            return bytes.len();
         }
-        at += length;
+        (last, at) = (at, at + length);
     }
-    at
+    if at == bytes.len() { last } else { at }
 }
 
 /// Length of the protobuf field at the start of `bytes`, if its head can be read.
@@ -146,5 +147,5 @@ fn check_supported(model: &ModelProto, nodes: &[NodeProto]) -> Result<(), Diagno
     let what = format!("the model uses {} unsupported operator{plural}", unknown.len());
     Err(Diagnostic::new("onnx-operator", what)
         .because(lines.join("\n"))
-        .help("export the model without them; supported operators are listed in the manual"))
+        .help("export the model without them; decoders of the LLaMA family are read so far"))
 }
