@@ -1,0 +1,148 @@
+// Plays gemm instructions on tw_matrix with memories of its own.
+//
+// Files in the working directory: instr.hex (packed fields, see below), a.hex, w.hex, g.hex, c.hex, v.hex, s.hex; the
+// number of instructions is the argument +count=. Prints "start CYCLE", "free CYCLE", "done CYCLE" and writes v_out.hex
+// when all are done.
+module tb_matrix #(
+  parameter int unsigned T        = 2,
+  parameter int unsigned N        = 8,
+  parameter int unsigned L        = 8,
+  parameter int unsigned D        = 8,
+  parameter int unsigned TP       = 2,
+  parameter int unsigned NP       = 8,
+  parameter int unsigned LP       = 8,
+  parameter int unsigned ACC_BITS = 40,
+  parameter int unsigned V_ROWS   = 1024  // rows of each of four banks
+);
+  localparam int unsigned W2Bits = (NP * LP > 4) ? NP * LP * 2 : 8;
+  localparam int unsigned K4Bits = NP * ((LP > 2) ? LP * 4 : 8);
+  localparam int unsigned V4Bits = LP * ((NP > 2) ? NP * 4 : 8);
+
+  logic [255:0]        instr [4096];
+  logic [7:0]          w_mem [32768];
+  logic [TP*LP*8-1:0]  a_mem [512];
+  logic [NP*8-1:0]     g_mem [512];
+  logic [NP*32-1:0]    c_mem [64];
+  logic [23:0]         s_mem [256];
+  logic [31:0]         v_mem [4*V_ROWS*LP];
+
+  logic clk = 1'b0, rst_n = 1'b0;
+  always #1 clk = !clk;
+
+  logic               start = 1'b0, free, done;
+  logic [255:0]       word = '0;
+  logic               a_en, w_en, g_en, c_en, s_en, r_en, d_en;
+  logic [12:0]        a_row;
+  logic [TP*LP*8-1:0] a_data;
+  logic [2:0]         w_mode;
+  logic [15:0]        w_row;
+  logic [W2Bits-1:0]  w2_data;
+  logic [K4Bits-1:0]  k4_data;
+  logic [V4Bits-1:0]  v4_data;
+  logic [13:0]        g_row;
+  logic [NP*8-1:0]    g_data;
+  logic [11:0]        c_row;
+  logic [NP*32-1:0]   c_data;
+  logic [7:0]         s_slot;
+  logic [23:0]        s_data;
+  logic [17:0]        r_addr, d_addr;
+  logic [LP*32-1:0]   r_data, d_data;
+  logic [LP-1:0]      d_strb;
+
+  tw_matrix #(
+    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS)
+  ) dut (
+    .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
+    .mode_i(word[2:0]), .tokens_i(word[8:3]), .ntiles_i(word[24:9]), .groups_i(word[40:25]),
+    .steps_i(word[48:41]), .a_row_i(word[61:49]), .w_row_i(word[77:62]), .wn_stride_i(word[89:78]),
+    .wk_stride_i(word[101:90]), .g_row_i(word[115:102]), .c_row_i(word[127:116]), .dst_i(word[145:128]),
+    .dst_stride_i(word[155:146]), .slot_i(word[163:156]), .shift_i(word[171:164]), .residual_i(word[172]),
+    .res_i(word[190:173]),
+    .a_en_o(a_en), .a_row_o(a_row), .a_data_i(a_data), .w_en_o(w_en), .w_mode_o(w_mode), .w_row_o(w_row),
+    .w2_data_i(w2_data), .k4_data_i(k4_data), .v4_data_i(v4_data), .g_en_o(g_en), .g_row_o(g_row),
+    .g_data_i(g_data), .c_en_o(c_en), .c_row_o(c_row), .c_data_i(c_data), .s_en_o(s_en),
+    .s_slot_o(s_slot), .s_data_i(s_data), .r_en_o(r_en), .r_addr_o(r_addr), .r_data_i(r_data),
+    .d_en_o(d_en), .d_addr_o(d_addr), .d_strb_o(d_strb), .d_data_o(d_data)
+  );
+
+  // Memories. Data of a cycle without enable are noise, so a late look shows.
+  logic [31:0] noise = 32'h9e3779b9;
+
+  always @(posedge clk) begin
+    noise <= noise * 32'd1664525 + 32'd1013904223;
+    a_data  <= a_en ? a_mem[a_row[8:0]] : {(TP*LP*8+31)/32{noise}};
+    g_data  <= g_en ? g_mem[g_row[8:0]] : {(NP*8+31)/32{noise}};
+    c_data  <= c_en ? c_mem[c_row[5:0]] : {NP{noise}};
+    s_data  <= s_en ? s_mem[s_slot] : noise[23:0];
+    w2_data <= {(W2Bits+31)/32{noise}};
+    k4_data <= {(K4Bits+31)/32{noise}};
+    v4_data <= {(V4Bits+31)/32{noise}};
+    if (w_en && w_mode == 3'd0) begin
+      for (int unsigned i = 0; i < W2Bits / 8; i++) w2_data[8*i+:8] <= w_mem[32'(w_row)*(W2Bits/8)+i];
+    end
+    if (w_en && w_mode == 3'd1) begin
+      for (int unsigned i = 0; i < K4Bits / 8; i++) k4_data[8*i+:8] <= w_mem[32'(w_row)*(K4Bits/8)+i];
+    end
+    if (w_en && w_mode == 3'd2) begin
+      for (int unsigned i = 0; i < V4Bits / 8; i++) v4_data[8*i+:8] <= w_mem[32'(w_row)*(V4Bits/8)+i];
+    end
+    for (int unsigned l = 0; l < LP; l++) begin
+      r_data[32*l+:32] <= r_en ? v_mem[(32'(r_addr[17:14])*V_ROWS+32'(r_addr[13:0]))*LP+l] : noise;
+      if (rst_n && d_en && d_strb[l]) begin
+        v_mem[(32'(d_addr[17:14])*V_ROWS+32'(d_addr[13:0]))*LP+l] = d_data[32*l+:32];
+      end
+    end
+  end
+
+  // Player: instruction i starts word[255:248] cycles after it could. It acts half a cycle before the edge: outputs of
+  // the cycle are stable then, and inputs hold until the edge.
+  int unsigned count = 0, cycle = 0, next = 0, retired = 0, wait_left = 0, idle = 0;
+  logic        busy = 1'b0;
+
+  initial begin
+    if (!$value$plusargs("count=%d", count)) count = 0;
+    $readmemh("instr.hex", instr, 0, int'(count) - 1);
+    $readmemh("a.hex", a_mem);
+    $readmemh("w.hex", w_mem);
+    $readmemh("g.hex", g_mem);
+    $readmemh("c.hex", c_mem);
+    $readmemh("s.hex", s_mem);
+    $readmemh("v.hex", v_mem);
+    wait_left = 32'(instr[0][255:248]);
+  end
+
+  always @(negedge clk) begin
+    start = 1'b0;
+    if (cycle == 4) rst_n = 1'b1;
+    if (cycle > 5) begin
+      if (free && busy) $display("free %0d", cycle);
+      busy = !free;
+      if (done) begin
+        $display("done %0d", cycle);
+        retired++;
+      end
+      if (free && next < count) begin
+        if (wait_left == 0) begin
+          word  = instr[next];
+          start = 1'b1;
+          busy  = 1'b1;
+          next++;
+          wait_left = 32'(instr[next][255:248]);
+          $display("start %0d", cycle);
+        end else begin
+          wait_left--;
+        end
+      end
+    end
+    cycle++;
+    idle = (retired >= count) ? idle + 1 : 0;
+    if (idle == 40) begin
+      $writememh("v_out.hex", v_mem);
+      $finish;
+    end
+    if (cycle > 20000000) begin
+      $display("timeout");
+      $finish;
+    end
+  end
+endmodule
