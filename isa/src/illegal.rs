@@ -25,3 +25,13 @@ impl Illegal {
 fn text(program: &Program, instr: usize) -> String {
     program.instrs.get(instr).map_or("(after the last instruction)".into(), crate::disasm::instruction)
 }
+
+impl From<Illegal> for ir::diag::Diagnostic {
+    fn from(illegal: Illegal) -> Self {
+        let Illegal { instr, text, what, why, help } = illegal;
+        ir::diag::Diagnostic::new("illegal-program", what)
+            .at_item(format!("instruction {instr}: {text}"))
+            .because(why)
+            .help(help)
+    }
+}

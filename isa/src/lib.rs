@@ -9,13 +9,18 @@
 //! | [`binary`] | its bytes, with checksum and machine hash |
 //! | [`manual`] | docs/isa.md |
 //! | [`walk`] | the words of a program in order of dispatch, registers resolved |
+//! | [`access`] | what an instruction reads and writes |
+//! | [`check`] | whether a program is legal on a machine |
 //! | [`illegal`] | what is said of a program that cannot run |
 
-pub mod illegal;
 pub mod instr;
 pub mod program;
 pub mod table;
 pub mod walk;
+
+pub mod access;
+pub mod check;
+pub mod illegal;
 
 pub mod asm;
 pub mod binary;

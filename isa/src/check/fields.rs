@@ -1,0 +1,206 @@
+//! Rules of one instruction with its registers resolved: sizes, alignment, overlap, ranges.
+
+use super::Broken;
+use crate::Program;
+use crate::access::{Access, Role, Space, accesses};
+use crate::table::{Body, Gemm, StoreSegments, Vector, fun, out, vec_parts};
+use hw::{Geometry, Machine};
+
+/// Sizes of the spaces, and what of DRAM the program may touch.
+#[derive(Debug)]
+pub(super) struct Limits {
+    sizes: [u64; Space::COUNT],
+    /// (first, end, writable), sorted; empty: everything.
+    regions: Vec<(u64, u64, bool)>,
+    program: (u64, u64),
+}
+
+impl Limits {
+    pub fn new(program: &Program, machine: &Machine) -> Limits {
+        let b = &machine.buffers;
+        let mut sizes = [0; Space::COUNT];
+        for (space, size) in [
+            (Space::Weight, b.weight_bytes),
+            (Space::GroupScale, b.group_scale_bytes),
+            (Space::Channel, b.channel_bytes),
+            (Space::Activation, b.activation_bytes),
+            (Space::TokenScale, b.token_scales),
+            (Space::Dram, machine.memory.size_bytes),
+        ] {
+            sizes[space.index()] = size.into();
+        }
+        for bank in 0..b.vector_banks {
+            sizes[Space::Vector(bank as u8).index()] = b.vector_bank_bytes.into();
+        }
+        let region = |r: &crate::program::Region| {
+            (u64::from(r.addr), u64::from(r.addr) + u64::from(r.bytes), r.writable)
+        };
+        let mut regions: Vec<_> = program.regions.iter().map(region).collect();
+        regions.sort_unstable();
+        let first = u64::from(program.base);
+        Limits { sizes, regions, program: (first, first + 32 * program.instrs.len() as u64) }
+    }
+
+    /// Every access lies inside its space.
+    pub fn check(&self, set: &[Access]) -> Result<(), Broken> {
+        for access in set {
+            let (end, size) = (access.end(), self.sizes[access.space.index()]);
+            if end > size {
+                let unit = if access.space == Space::TokenScale { "slots" } else { "bytes" };
+                let what = format!("touches {} up to {end}, which has {size} {unit}", access.space);
+                return Err(Broken::new(
+                    what,
+                    "ranges lie inside their spaces",
+                    "correct addresses or sizes",
+                ));
+            }
+            if access.space == Space::Dram {
+                access.ranges().try_for_each(|(from, end)| self.dram(access.write, from, end))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dram(&self, write: bool, from: u64, end: u64) -> Result<(), Broken> {
+        let help = "correct the address, or declare the region";
+        if write && from < self.program.1 && self.program.0 < end {
+            let what = format!("writes DRAM {from:#x} to {end:#x}, where the program lies");
+            return Err(Broken::new(what, "words may have been fetched before", help));
+        }
+        if self.regions.is_empty() {
+            return Ok(());
+        }
+        let before = self.regions.partition_point(|r| r.0 <= from);
+        let fits = |r: &&(u64, u64, bool)| end <= r.1 && (r.2 || !write);
+        if self.regions[..before].iter().rev().any(|r| fits(&r)) {
+            return Ok(());
+        }
+        let (does, which) = if write { ("writes", "writable region") } else { ("reads", "region") };
+        let what = format!("{does} DRAM {from:#x} to {end:#x}, which is no {which} of the program");
+        Err(Broken::new(what, "a program touches only the memory that it declares", help))
+    }
+}
+
+pub(super) fn check(body: &Body, g: &Geometry) -> Result<(), Broken> {
+    match body {
+        Body::Load(i) => at_least_one(&[("blocks", i.blocks)])?,
+        Body::StoreBlocks(i) => at_least_one(&[("blocks", i.blocks)])?,
+        Body::StoreSegments(i) => segments(i, g)?,
+        Body::Gemm(i) => gemm(i, g)?,
+        Body::Vector(i) => vector(i, g)?,
+        Body::Nop(_) | Body::Set(_) | Body::Add(_) | Body::Arg(_) | Body::Loop(_) | Body::Halt(_) => {}
+    }
+    Ok(())
+}
+
+fn rule(holds: bool, what: &str, why: &'static str, help: &'static str) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken::new(what, why, help)) }
+}
+
+fn at_least_one(sizes: &[(&str, u32)]) -> Result<(), Broken> {
+    match sizes.iter().find(|s| s.1 == 0) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let what = format!("`{name}` is 0");
+            Err(Broken::new(what, "a unit has no empty instructions", "leave the instruction out"))
+        }
+    }
+}
+
+fn segments(i: &StoreSegments, g: &Geometry) -> Result<(), Broken> {
+    at_least_one(&[("count", i.count)])?;
+    let bytes = 1u32 << i.seg_log2;
+    let most = g.beat.min(g.v_row);
+    let what = format!("segments of {bytes} bytes, and a beat or vector row has {most}");
+    rule(
+        bytes <= most,
+        &what,
+        "a segment is one access of the bank and one beat of the bus",
+        "use more segments",
+    )?;
+    let aligned = [i.src, i.src_stride, i.addr, i.dst_stride].iter().all(|a| a % bytes == 0);
+    let what = format!("addresses or strides are no multiples of the segment's {bytes} bytes");
+    rule(aligned, &what, "segments are naturally aligned at both ends", "align them, or use smaller segments")
+}
+
+fn gemm(i: &Gemm, g: &Geometry) -> Result<(), Broken> {
+    at_least_one(&[("tokens", i.tokens), ("ntiles", i.ntiles), ("groups", i.groups), ("steps", i.steps)])?;
+    tokens(i.tokens, g)?;
+    if i.residual != 0 && i.res != i.dst {
+        let set = accesses(&(*i).into(), g);
+        apart(&set, Role::Residual, Role::D, "the residual overlaps the result without being equal to it")?;
+    }
+    written_once(&accesses(&(*i).into(), g))
+}
+
+fn tokens(tokens: u32, g: &Geometry) -> Result<(), Broken> {
+    let what = format!("{tokens} tokens, and the engine has {}", g.t);
+    rule(tokens <= g.t, &what, "an activation row holds the engine's tokens", "split the instruction")
+}
+
+fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
+    at_least_one(&[("tokens", i.tokens), ("subs", i.subs), ("rows", i.rows)])?;
+    let (even, valid) = (i.fun != fun::ROPE || i.rows % 2 == 0, i.fun != fun::SOFTMAX || i.len > 0);
+    rule(
+        even,
+        "`rows` is odd",
+        "rope turns the first half of the rows against the second",
+        "pad to an even number",
+    )?;
+    rule(valid, "`len` is 0", "a softmax has at least one valid score", "leave the instruction out")?;
+    let half = i.a_half == 0 || i.fun == fun::COPY;
+    rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
+    if i.out == out::Q8 {
+        tokens(i.o_token + i.tokens, g)?;
+    }
+    let bank = |field| vec_parts(field).0;
+    let two = i.fun == fun::COPY || bank(i.a) != bank(i.b);
+    let help = "place one of them in another bank";
+    rule(two, "operands a and b lie in the same bank", "both are read in the same cycle", help)?;
+    let staged = i.out == out::Q4K || i.out == out::Q4V;
+    let two = !staged || bank(i.o) != bank(i.d);
+    rule(two, "result and staging rows lie in the same bank", "both are written in the same cycle", help)?;
+    let set = accesses(&(*i).into(), g);
+    let in_place = i.a == i.d && i.a_half == 0 && (i.tokens == 1 || i.a_stride == i.d_stride);
+    if !in_place {
+        apart(&set, Role::A, Role::D, "operand a overlaps the result without being equal to it")?;
+    }
+    apart(&set, Role::B, Role::D, "operand b overlaps the result")?;
+    for read in [Role::A, Role::B] {
+        for write in [Role::Codes, Role::Scales] {
+            apart(&set, read, write, "an operand overlaps the staging rows")?;
+        }
+    }
+    written_once(&set)
+}
+
+/// Two operands that must not share a byte.
+fn apart(set: &[Access], one: Role, other: Role, what: &str) -> Result<(), Broken> {
+    let find = |role| set.iter().find(|a| a.role == role);
+    let (Some(x), Some(y)) = (find(one), find(other)) else { return Ok(()) };
+    let boxes = x.space != y.space || x.end() <= y.at || y.end() <= x.at;
+    let overlap = |(from, end): (u64, u64)| y.ranges().any(|(f, e)| from < e && f < end);
+    rule(
+        boxes || !x.ranges().any(overlap),
+        what,
+        "later parts of the instruction would read what earlier parts wrote",
+        "move one of them",
+    )
+}
+
+/// No byte is written twice by one instruction.
+fn written_once(set: &[Access]) -> Result<(), Broken> {
+    let mut ranges: Vec<_> = set
+        .iter()
+        .filter(|a| a.write && a.space != Space::Dram)
+        .flat_map(|a| a.ranges().map(|r| (a.space, r.0, r.1)))
+        .collect();
+    ranges.sort_unstable();
+    let twice = ranges.windows(2).any(|w| w[0].0 == w[1].0 && w[0].2 > w[1].1);
+    rule(
+        !twice,
+        "writes a row twice",
+        "tokens, codes and scales have rows of their own",
+        "enlarge the strides",
+    )
+}

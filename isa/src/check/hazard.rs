@@ -1,0 +1,174 @@
+//! Data and port hazards, by what each instruction knows to be done when it starts.
+//!
+//! Each space is a map of disjoint ranges, each with its last writer and the last reader of each unit since. A writer
+//! knows all of them done (or precedes none: same unit), so it replaces them: who is after the new writer is after them.
+
+use super::{Broken, Event, Start};
+use crate::access::{Access, Space};
+use std::collections::BTreeMap;
+
+/// Who may still be at work where.
+#[derive(Debug)]
+pub(super) struct Memories {
+    spaces: [BTreeMap<u64, Range>; Space::COUNT],
+    /// Last user of the read and the write port of each space, by unit.
+    ports: [[[Option<u32>; 4]; 2]; Space::COUNT],
+}
+
+impl Default for Memories {
+    fn default() -> Memories {
+        Memories { spaces: Default::default(), ports: [[[None; 4]; 2]; Space::COUNT] }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    end: u64,
+    writer: Option<Event>,
+    readers: [Option<u32>; 4],
+}
+
+/// Two instructions that nothing orders.
+#[derive(Debug)]
+pub(super) struct Conflict {
+    pub with: Event,
+    space: Space,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    ReadAfterWrite { same_unit: bool },
+    WriteAfterRead,
+    WriteAfterWrite,
+    Port { write: bool },
+}
+
+impl Conflict {
+    /// The broken rule; `other` describes the earlier instruction.
+    pub fn broken(&self, other: &str) -> Broken {
+        let space = self.space;
+        let wait =
+            "let it wait for a semaphore that the earlier instruction, or a later one of its unit, posts";
+        match self.kind {
+            Kind::ReadAfterWrite { same_unit } => Broken::new(
+                format!("may read {space} before it is written by {other}"),
+                "every read comes after its write is done",
+                if same_unit { "set `drain`" } else { wait },
+            ),
+            Kind::WriteAfterRead => Broken::new(
+                format!("may overwrite {space} while it is read by {other}"),
+                "every overwrite comes after its readers are done",
+                wait,
+            ),
+            Kind::WriteAfterWrite => Broken::new(
+                format!("may write {space} before it is written by {other}"),
+                "writes of different units come one after the other",
+                wait,
+            ),
+            Kind::Port { write } => Broken::new(
+                format!(
+                    "may use the {} port of {space} at the same time as {other}",
+                    if write { "write" } else { "read" }
+                ),
+                "a memory has one read and one write port, and nothing arbitrates",
+                wait,
+            ),
+        }
+    }
+}
+
+impl Memories {
+    /// Checks an access against everything before it, then records it.
+    pub fn touch(&mut self, start: &Start, access: &Access) -> Result<(), Conflict> {
+        self.port(start, access)?;
+        for (from, end) in access.ranges() {
+            self.range(start, access, from, end)?;
+        }
+        Ok(())
+    }
+
+    fn port(&mut self, start: &Start, access: &Access) -> Result<(), Conflict> {
+        if access.space == Space::Dram {
+            return Ok(());
+        }
+        let users = &mut self.ports[access.space.index()][usize::from(access.write)];
+        let kind = Kind::Port { write: access.write };
+        match unordered(start, users) {
+            Some(with) => Err(Conflict { with, space: access.space, kind }),
+            None => {
+                users[start.event.unit] = Some(start.event.seq);
+                Ok(())
+            }
+        }
+    }
+
+    fn range(&mut self, start: &Start, access: &Access, from: u64, end: u64) -> Result<(), Conflict> {
+        let map = &mut self.spaces[access.space.index()];
+        split(map, from);
+        split(map, end);
+        for (_, range) in map.range(from..end) {
+            if let Some((with, kind)) = conflict(start, access.write, range) {
+                return Err(Conflict { with, space: access.space, kind });
+            }
+        }
+        match access.write {
+            true => write(map, start.event, from, end),
+            false => read(map, start.event, from, end),
+        }
+        Ok(())
+    }
+}
+
+fn conflict(start: &Start, write: bool, range: &Range) -> Option<(Event, Kind)> {
+    let me = start.event.unit;
+    if let Some(writer) = range.writer.filter(|w| !start.after(*w)) {
+        match (write, writer.unit == me) {
+            (false, same_unit) => return Some((writer, Kind::ReadAfterWrite { same_unit })),
+            (true, false) => return Some((writer, Kind::WriteAfterWrite)),
+            (true, true) => {}
+        }
+    }
+    if write { unordered(start, &range.readers).map(|with| (with, Kind::WriteAfterRead)) } else { None }
+}
+
+/// The last user of another unit that is not known to be done.
+fn unordered(start: &Start, users: &[Option<u32>; 4]) -> Option<Event> {
+    let of = |unit: usize| users[unit].map(|seq| Event { unit, seq });
+    (0..4).filter(|u| *u != start.event.unit).filter_map(of).find(|e| !start.after(*e))
+}
+
+/// Makes `at` a border between ranges.
+fn split(map: &mut BTreeMap<u64, Range>, at: u64) {
+    let Some((_, range)) = map.range_mut(..at).next_back() else { return };
+    if range.end > at {
+        let rest = *range;
+        range.end = at;
+        map.insert(at, rest);
+    }
+}
+
+fn write(map: &mut BTreeMap<u64, Range>, event: Event, from: u64, end: u64) {
+    while let Some(key) = map.range(from..end).next().map(|(key, _)| *key) {
+        map.remove(&key);
+    }
+    map.insert(from, Range { end, writer: Some(event), readers: [None; 4] });
+}
+
+fn read(map: &mut BTreeMap<u64, Range>, event: Event, from: u64, end: u64) {
+    let mut gaps = Vec::new();
+    let mut next = from;
+    for (key, range) in map.range_mut(from..end) {
+        if *key > next {
+            gaps.push((next, *key));
+        }
+        range.readers[event.unit] = Some(event.seq);
+        next = range.end;
+    }
+    if next < end {
+        gaps.push((next, end));
+    }
+    let mut readers = [None; 4];
+    readers[event.unit] = Some(event.seq);
+    map.extend(gaps.into_iter().map(|(from, end)| (from, Range { end, writer: None, readers })));
+}

@@ -1,0 +1,157 @@
+//! The legality checker: accepts only programs that run the same way whatever the memory's timing.
+//!
+//! Rules (docs/machine.md sections 2 and 5), each checked in one place:
+//! * [`shape`]: machine hash and ISA fields; `halt` last and only there; loops: one level, no `halt` inside, body in
+//!   instruction memory, as many posts as waits of every semaphore in a body;
+//! * [`fields`]: sizes at least 1, tokens, heads, alignment; banks that differ; operands that do not overlap wrongly; every
+//!   range inside its space, and inside the program's regions if it declares any;
+//! * [`semaphore`]: one posting and one waiting unit; the k-th post before the k-th wait in program order; a count of at
+//!   most 63 whatever the timing; all counts zero at the end;
+//! * [`hazard`]: every read after its write is done, every write after its readers and the writer before are done, no
+//!   port of a memory used by two units at once.
+//!
+//! Order is known by vector clocks: an instruction knows how many instructions of each unit are done when it starts, from
+//! its unit's order, `drain`, and the clocks of the posts it waits for. Queue depths are never relied on.
+//!
+//! The program is walked with its argument values, loops expanded: time is linear in the dispatched words and in the ranges they touch.
+
+mod fields;
+mod hazard;
+mod semaphore;
+mod shape;
+
+use crate::access::{self, Access};
+use crate::table::Unit;
+use crate::walk::{Step, Walk};
+use crate::{Illegal, Program};
+use hazard::Memories;
+use hw::{Geometry, Machine};
+use semaphore::Semaphores;
+
+/// How many instructions of each unit (in the order of [`Unit::QUEUED`]) are known to be done.
+type Clock = [u32; 4];
+
+/// Checks that a program is legal on a machine with these argument values.
+///
+/// # Errors
+/// The first broken rule, in program order.
+pub fn check(program: &Program, machine: &Machine, args: &[u32]) -> Result<(), Illegal> {
+    shape::check(program, machine)?;
+    let mut checker = Checker::new(program, machine);
+    for step in Walk::new(program, args) {
+        checker.step(&step?)?;
+    }
+    checker.semaphores.balanced().map_err(|broken| checker.illegal(program.instrs.len() - 1, broken))
+}
+
+/// A broken rule, before it has a place.
+#[derive(Debug)]
+struct Broken {
+    what: String,
+    why: &'static str,
+    help: &'static str,
+}
+
+impl Broken {
+    fn new(what: impl Into<String>, why: &'static str, help: &'static str) -> Broken {
+        Broken { what: what.into(), why, help }
+    }
+}
+
+/// An instruction in its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Event {
+    unit: usize,
+    /// Sequence number in the unit.
+    seq: u32,
+}
+
+/// What an instruction knows when it starts.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    event: Event,
+    clock: Clock,
+}
+
+impl Start {
+    /// Whether an earlier instruction is known to be done.
+    fn after(&self, event: Event) -> bool {
+        self.clock[event.unit] > event.seq
+    }
+}
+
+struct Checker<'a> {
+    program: &'a Program,
+    geometry: Geometry,
+    limits: fields::Limits,
+    semaphores: Semaphores,
+    memories: Memories,
+    /// Clock of the newest instruction of each unit; own entries count what is done, not what has started.
+    clocks: [Clock; 4],
+    /// Places of the instructions of each unit.
+    words: [Vec<u32>; 4],
+}
+
+impl<'a> Checker<'a> {
+    fn new(program: &'a Program, machine: &Machine) -> Checker<'a> {
+        Checker {
+            program,
+            geometry: Geometry::of(machine),
+            limits: fields::Limits::new(program, machine),
+            semaphores: Semaphores::default(),
+            memories: Memories::default(),
+            clocks: [[0; 4]; 4],
+            words: Default::default(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Illegal> {
+        let Some(unit) = step.instr.unit().queue() else { return Ok(()) };
+        let place = step.word as usize;
+        fields::check(&step.instr.body, &self.geometry).map_err(|b| self.illegal(place, b))?;
+        let set = access::accesses(&step.instr.body, &self.geometry);
+        self.limits.check(&set).map_err(|b| self.illegal(place, b))?;
+        let start = self.start(unit, step)?;
+        self.words[unit].push(step.word);
+        self.touch(place, start, &set)
+    }
+
+    /// Takes the instruction's waits, gives its posts.
+    fn start(&mut self, unit: usize, step: &Step) -> Result<Start, Illegal> {
+        let event = Event { unit, seq: self.words[unit].len() as u32 };
+        let mut clock = self.clocks[unit];
+        if step.instr.head.drain {
+            clock[unit] = event.seq;
+        }
+        let place = step.word as usize;
+        let waited = self.semaphores.wait(step.instr.head.wait, event);
+        let waited = waited.map_err(|b| self.illegal(place, b))?;
+        (0..4).for_each(|u| clock[u] = clock[u].max(waited[u]));
+        self.clocks[unit] = clock;
+        let start = Start { event, clock };
+        self.semaphores.post(step.instr.head.post, &start).map_err(|b| self.illegal(place, b))?;
+        Ok(start)
+    }
+
+    fn touch(&mut self, place: usize, start: Start, set: &[Access]) -> Result<(), Illegal> {
+        for access in set {
+            if let Err(conflict) = self.memories.touch(&start, access) {
+                let other = conflict.with;
+                let word = self.words[other.unit].get(other.seq as usize).copied().unwrap_or(0);
+                let unit = Unit::QUEUED[other.unit].name();
+                let text = self.program.instrs.get(word as usize).map(crate::disasm::instruction);
+                let broken = conflict
+                    .broken(&format!("instruction {word} of the {unit} unit ({})", text.unwrap_or_default()));
+                return Err(self.illegal(place, broken));
+            }
+        }
+        Ok(())
+    }
+
+    fn illegal(&self, place: usize, broken: Broken) -> Illegal {
+        Illegal::new(self.program, place, broken.what, broken.why, broken.help)
+    }
+}
+
+#[cfg(test)]
+mod tests;

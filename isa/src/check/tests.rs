@@ -1,0 +1,194 @@
+use super::*;
+use crate::table::*;
+use crate::{Body, Head, Instr};
+
+fn machine() -> Machine {
+    hw::presets::load("tiny").unwrap()
+}
+
+fn program(mut instrs: Vec<Instr>) -> Program {
+    instrs.push(Halt {}.into());
+    Program {
+        machine_hash: machine().hash(),
+        base: 1 << 20,
+        instrs,
+        args: vec![],
+        regions: vec![],
+        origin_of: vec![],
+        origins: vec![],
+    }
+}
+
+fn with(body: impl Into<Body>, wait: u16, post: u16) -> Instr {
+    Instr { head: Head { wait, post, ..Default::default() }, body: body.into() }
+}
+
+fn copy(a: u32, d: u32) -> Vector {
+    Vector { tokens: 1, subs: 1, rows: 2, a: vec_addr(0, a), d: vec_addr(1, d), ..Default::default() }
+}
+
+fn store(src: u32) -> StoreBlocks {
+    StoreBlocks { bank: 1, src, blocks: 1, ..Default::default() }
+}
+
+fn load(bank: u32) -> Load {
+    Load { space: space::V, bank, blocks: 1, ..Default::default() }
+}
+
+fn what(instrs: Vec<Instr>) -> String {
+    check(&program(instrs), &machine(), &[])
+        .map_or_else(|e| format!("{}: {}", e.instr, e.what), |()| "legal".into())
+}
+
+#[test]
+fn reads_wait_for_writes() {
+    assert_eq!(what(vec![with(copy(0, 0), 0, 1), with(store(0), 1, 0)]), "legal");
+    assert!(
+        what(vec![with(copy(0, 0), 0, 0), with(store(0), 0, 0)])
+            .starts_with("1: may read vector bank 1 before")
+    );
+    // The second of two retires later, so its post covers both; the first's covers only itself.
+    assert_eq!(what(vec![with(copy(0, 0), 0, 0), with(copy(0, 2), 0, 1), with(store(0), 1, 0)]), "legal");
+    let early = vec![with(copy(0, 0), 0, 1), with(copy(0, 2), 0, 0), with(store(1), 1, 0)];
+    assert!(what(early).starts_with("2: may read"));
+}
+
+#[test]
+fn a_unit_sees_its_own_results_only_after_a_drain() {
+    let back = Vector { a: vec_addr(1, 0), d: vec_addr(2, 0), ..copy(0, 0) };
+    assert!(what(vec![with(copy(0, 0), 0, 0), with(back, 0, 0)]).starts_with("1: may read"));
+    let mut drained = with(back, 0, 0);
+    drained.head.drain = true;
+    assert_eq!(what(vec![with(copy(0, 0), 0, 0), drained]), "legal");
+    assert_eq!(what(vec![with(copy(0, 0), 0, 1), with(back, 1, 0)]), "legal");
+}
+
+#[test]
+fn ports_belong_to_one_unit_at_a_time() {
+    let rows = |a| Vector { a: vec_addr(1, a), d: vec_addr(2, 0), ..copy(0, 0) };
+    let reads = vec![with(rows(100), 0, 0), with(store(0), 0, 0)];
+    assert!(what(reads).starts_with("1: may use the read port of vector bank 1"));
+    let writes = vec![with(copy(0, 100), 0, 0), with(load(1), 0, 0)];
+    assert!(what(writes).starts_with("1: may use the write port of vector bank 1"));
+}
+
+#[test]
+fn overwriting_waits_for_readers() {
+    let reader = with(copy(0, 0), 0, 1);
+    assert_eq!(what(vec![reader, with(load(0), 1, 0)]), "legal");
+    assert!(what(vec![with(copy(0, 0), 0, 0), with(load(0), 0, 0)]).starts_with("1: may overwrite"));
+}
+
+#[test]
+fn order_is_transitive_over_units() {
+    // load -> vector -> store; the next load knows from the store that the first load is done.
+    let dram = Load { addr: 1, ..load(0) };
+    let out = StoreBlocks { addr: 1, ..store(0) };
+    let chain = vec![with(load(0), 0, 1), with(copy(0, 0), 1, 2), with(out, 2, 4), with(dram, 4, 0)];
+    assert_eq!(what(chain.clone()), "legal");
+    let mut cut = chain;
+    cut[3].head.wait = 0;
+    cut[2].head.post = 0;
+    assert!(what(cut).starts_with("3: may read DRAM before"));
+}
+
+#[test]
+fn semaphores_are_counted() {
+    assert!(what(vec![with(store(0), 1, 0)]).contains("no post before it"));
+    assert!(what(vec![with(copy(0, 0), 0, 1)]).contains("semaphore 0 ends at 1"));
+    let two = vec![with(copy(0, 0), 0, 1), with(load(2), 0, 1)];
+    assert!(what(two).contains("second posting unit"));
+    let many = |n: usize| {
+        let mut all = vec![with(load(0), 0, 1); n];
+        all.extend(vec![
+            with(
+                Gemm { tokens: 1, ntiles: 1, groups: 1, steps: 1, dst: vec_addr(1, 0), ..Default::default() },
+                1,
+                0
+            );
+            n
+        ]);
+        all
+    };
+    assert_eq!(what(many(63)), "legal");
+    assert!(what(many(64)).contains("may count to 64"));
+}
+
+#[test]
+fn loops_are_balanced_and_fit() {
+    let l = |body| Instr::from(Loop { count: 2, rcount: 0, body });
+    assert_eq!(
+        what(vec![l(2), with(copy(0, 0), 0, 1), with(store(0), 1, 2), with(copy(4, 0), 2, 0)]).get(..2),
+        Some("0:")
+    );
+    assert_eq!(what(vec![l(2), with(copy(0, 0), 0, 1), with(store(0), 1, 0)]).get(..2), Some("1:"));
+    let mut ring = vec![
+        with(store(8), 0, 2),
+        l(2),
+        with(copy(0, 0), 2, 1),
+        with(store(0), 1, 2),
+        with(copy(0, 0), 2, 0),
+    ];
+    assert_eq!(what(ring.clone()), "legal");
+    ring[1] = l(3);
+    assert!(what(ring).contains("changes the count of semaphore 1 by -1"));
+    let mut long = vec![l(505)];
+    long.extend(vec![Instr::from(Nop {}); 505]);
+    assert!(what(long.clone()).contains("for which 511 are fetched") || what(long) == "legal");
+    let mut long = vec![Instr::from(Nop {}); 7];
+    long.push(l(513));
+    long.extend(vec![Instr::from(Nop {}); 513]);
+    assert!(what(long).contains("for which 520 are fetched"));
+    assert!(what(vec![l(2), l(1), Nop {}.into()]).contains("inside the body"));
+    assert!(what(vec![l(9)]).contains("body of 9 words"));
+    assert!(what(vec![Halt {}.into()]).contains("before the last"));
+}
+
+#[test]
+fn fields_are_checked() {
+    let v = copy(0, 0);
+    let same = vec_addr(0, 1);
+    let bad: Vec<(Body, &str)> = vec![
+        (Vector { rows: 0, ..v }.into(), "`rows` is 0"),
+        (Vector { fun: fun::ROPE, rows: 3, b: vec_addr(2, 0), ..v }.into(), "odd"),
+        (Vector { fun: fun::SILU_MUL, ..v }.into(), "same bank"),
+        (Vector { d: same, ..v }.into(), "overlaps the result"),
+        (Vector { tokens: 2, a_stride: 9, ..v }.into(), "twice"),
+        (Vector { out: out::Q4K, o: vec_addr(1, 9), ..v }.into(), "same bank"),
+        (Vector { out: out::Q4K, o: vec_addr(2, 9), ..v }.into(), "twice"),
+        (Vector { out: out::Q8, o_token: 2, ..v }.into(), "3 tokens"),
+        (Vector { fun: fun::SOFTMAX, b: vec_addr(2, 0), ..v }.into(), "`len` is 0"),
+        (Gemm { tokens: 3, ntiles: 1, groups: 1, steps: 1, ..Default::default() }.into(), "3 tokens"),
+        (Load { blocks: 1, dst: 512, ..Default::default() }.into(), "32832"),
+        (Load { blocks: 1, addr: u32::MAX, ..Default::default() }.into(), "DRAM"),
+        (Load { blocks: 1, space: space::V, bank: 4, ..Default::default() }.into(), "vector bank 4"),
+        (
+            StoreBlocks { blocks: 1, addr: (1 << 20) / 64, ..Default::default() }.into(),
+            "where the program lies",
+        ),
+        (StoreSegments { count: 1, seg_log2: 5, ..Default::default() }.into(), "32 bytes"),
+        (StoreSegments { count: 1, seg_log2: 2, src: 2, ..Default::default() }.into(), "multiples"),
+        (
+            Gemm { tokens: 1, ntiles: 4095, groups: 1023, steps: 255, wn_stride: 4095, ..Default::default() }
+                .into(),
+            "up to",
+        ),
+    ];
+    for (body, expected) in bad {
+        let got = what(vec![body.into()]);
+        assert!(got.contains(expected), "{expected} / {got}");
+    }
+}
+
+#[test]
+fn regions_bound_what_is_touched() {
+    let mut p = program(vec![store(0).into()]);
+    p.regions = vec![Region { name: "out".into(), addr: 0, bytes: 64, writable: false }];
+    assert!(check(&p, &machine(), &[]).is_err());
+    p.regions[0].writable = true;
+    assert!(check(&p, &machine(), &[]).is_ok());
+    p.regions[0].bytes = 63;
+    assert!(check(&p, &machine(), &[]).is_err());
+}
+
+use crate::program::Region;
