@@ -9,6 +9,9 @@
 //! | rewrite a graph | [`pass`] |
 //! | run a graph on tensors | [`eval`] |
 //! | take a language model for any number of tokens | [`decoder`] |
+//! | quantise a language model | [`quant`] |
+//! | read or write text with a model | [`session`] |
+//! | measure a model on texts | [`accuracy`] |
 //! | see what a machine computes, bit for bit | [`num`] |
 //! | report an error to a user | [`diag`] |
 
@@ -29,6 +32,10 @@ pub mod eval;
 pub mod decoder;
 
 pub mod quant;
+
+pub mod session;
+
+pub mod accuracy;
 
 pub mod num;
 

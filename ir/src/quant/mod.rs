@@ -132,3 +132,6 @@ impl QuantDecoder {
         self.linears().all(|linear| linear.on_grid)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

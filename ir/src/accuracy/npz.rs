@@ -1,0 +1,160 @@
+//! Arrays of an npz file: a ZIP archive (PKWARE APPNOTE 6.3.10) of npy files (NumPy enhancement proposal 1), stored or
+//! deflated.
+//!
+//! Invariants: sizes come from the central directory; nothing larger than [`MAX_BYTES`] is unpacked; every offset is checked.
+
+use crate::diag::Diagnostic;
+
+/// Most bytes that one array may take.
+pub const MAX_BYTES: usize = 1 << 30;
+
+/// An array as it lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Array {
+    /// Name, without `.npy`.
+    pub name: String,
+    /// Element type in NumPy's notation, for example `|u1`.
+    pub dtype: String,
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// Elements, row-major.
+    pub bytes: Vec<u8>,
+}
+
+impl Array {
+    /// The bytes of an array of that element type.
+    pub fn of_type(&self, dtype: &str) -> Result<&[u8], Diagnostic> {
+        if self.dtype == dtype {
+            return Ok(&self.bytes);
+        }
+        Err(Diagnostic::new("npz-type", format!("the array `{}` is of type {}", self.name, self.dtype))
+            .because(format!("type {dtype} is needed"))
+            .help("convert the array"))
+    }
+}
+
+/// All arrays of an npz file.
+pub fn read_npz(file: &[u8]) -> Result<Vec<Array>, Diagnostic> {
+    let end = find_end(file).ok_or_else(|| broken("it does not end as a ZIP archive does"))?;
+    let count = word16(file, end + 10).ok_or_else(|| broken("it is cut short"))?;
+    let mut at = word32(file, end + 16).ok_or_else(|| broken("it is cut short"))?;
+    let mut arrays = Vec::new();
+    for _ in 0..count {
+        let entry = Entry::read(file, at).ok_or_else(|| broken("its directory is damaged"))?;
+        arrays.push(read_npy(&entry.name, &entry.unpack(file)?)?);
+        at = entry.next;
+    }
+    Ok(arrays)
+}
+
+fn broken(why: &str) -> Diagnostic {
+    Diagnostic::new("npz-invalid", "the file is not a readable npz file")
+        .because(why)
+        .help("download or export the file again")
+}
+
+fn word16(file: &[u8], at: usize) -> Option<usize> {
+    let bytes = file.get(at..at.checked_add(2)?)?;
+    Some(usize::from(u16::from_le_bytes(bytes.try_into().ok()?)))
+}
+
+fn word32(file: &[u8], at: usize) -> Option<usize> {
+    let bytes = file.get(at..at.checked_add(4)?)?;
+    usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+}
+
+/// The end-of-directory record is 22 bytes and a comment of at most 2^16.
+fn find_end(file: &[u8]) -> Option<usize> {
+    let last = file.len().checked_sub(22)?;
+    (last.saturating_sub(1 << 16)..=last).rev().find(|&at| file[at..].starts_with(b"PK\x05\x06"))
+}
+
+/// An entry of the central directory.
+struct Entry {
+    name: String,
+    method: usize,
+    packed: usize,
+    unpacked: usize,
+    local: usize,
+    next: usize,
+}
+
+impl Entry {
+    fn read(file: &[u8], at: usize) -> Option<Entry> {
+        if !file.get(at..)?.starts_with(b"PK\x01\x02") {
+            return None;
+        }
+        let lengths = [28, 30, 32].map(|field| word16(file, at + field));
+        let [name, extra, comment] = [lengths[0]?, lengths[1]?, lengths[2]?];
+        Some(Entry {
+            name: String::from_utf8_lossy(file.get(at + 46..at + 46 + name)?).into_owned(),
+            method: word16(file, at + 10)?,
+            packed: word32(file, at + 20)?,
+            unpacked: word32(file, at + 24)?,
+            local: word32(file, at + 42)?,
+            next: at + 46 + name + extra + comment,
+        })
+    }
+
+    fn unpack(&self, file: &[u8]) -> Result<Vec<u8>, Diagnostic> {
+        let data = self.data(file).ok_or_else(|| broken("an entry lies outside of it"))?;
+        let bytes = match self.method {
+            0 => data.to_vec(),
+            8 if self.unpacked <= MAX_BYTES => inflate(data, self.unpacked)?,
+            8 => return Err(broken("an array is too large")),
+            other => {
+                return Err(broken(&format!("compression method {other} is neither stored nor deflated")));
+            }
+        };
+        if bytes.len() == self.unpacked {
+            Ok(bytes)
+        } else {
+            Err(broken("an entry is not as long as stated"))
+        }
+    }
+
+    fn data<'f>(&self, file: &'f [u8]) -> Option<&'f [u8]> {
+        let (name, extra) =
+            (word16(file, self.local.checked_add(26)?)?, word16(file, self.local.checked_add(28)?)?);
+        let start = self.local.checked_add(30 + name + extra)?;
+        file.get(start..start.checked_add(self.packed)?)
+    }
+}
+
+fn inflate(data: &[u8], size: usize) -> Result<Vec<u8>, Diagnostic> {
+    let unpacked = miniz_oxide::inflate::decompress_to_vec_with_limit(data, size);
+    unpacked.map_err(|_| broken("the compressed data is damaged"))
+}
+
+fn read_npy(name: &str, file: &[u8]) -> Result<Array, Diagnostic> {
+    let (header, bytes) = npy_parts(file).ok_or_else(|| broken("an entry is not an npy file"))?;
+    let array =
+        npy_header(name, header, bytes).ok_or_else(|| broken("the header of an array is not understood"))?;
+    let elements = array.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    let width = array.dtype.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    let expected = elements.zip(width).and_then(|(n, w): (usize, usize)| n.checked_mul(w));
+    if expected == Some(bytes.len()) {
+        Ok(array)
+    } else {
+        Err(broken("an array is not as long as its shape says"))
+    }
+}
+
+fn npy_parts(file: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = file.strip_prefix(b"\x93NUMPY")?;
+    let (start, length): (usize, usize) =
+        if rest.first()? == &1 { (4, word16(rest, 2)?) } else { (6, word32(rest, 2)?) };
+    let header = rest.get(start..start.checked_add(length)?)?;
+    Some((std::str::from_utf8(header).ok()?, &rest[start + length..]))
+}
+
+fn npy_header(name: &str, header: &str, bytes: &[u8]) -> Option<Array> {
+    let after = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
+    let dtype = after("descr")?.strip_prefix('\'')?.split('\'').next()?.to_string();
+    let row_major = after("fortran_order")?.starts_with("False");
+    let (dims, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
+    let dims = dims.split(',').map(str::trim).filter(|d| !d.is_empty());
+    let shape = dims.map(|d| d.parse().ok()).collect::<Option<_>>()?;
+    let name = name.trim_end_matches(".npy").to_string();
+    row_major.then(|| Array { name, dtype, shape, bytes: bytes.to_vec() })
+}

@@ -1,0 +1,149 @@
+use super::*;
+use crate::constant::Constant;
+use crate::corpus::{Case, llama, llamas};
+use crate::decoder::recognise;
+use crate::graph::{Def, Origin};
+use crate::pass;
+use crate::session::Session;
+use crate::tensor::Tensor;
+use crate::text;
+
+pub(crate) fn decoder(case: &Case) -> Decoder {
+    let graph = pass::run(&pass::normalise(), case.import(), |_, _| ()).unwrap();
+    recognise(&graph).unwrap().decoder
+}
+
+fn w2a8kv4(decoder: &Decoder) -> QuantDecoder {
+    QuantDecoder::new(decoder, &scheme::W2A8KV4).unwrap()
+}
+
+/// A small decoder in which two heads of q share one of k and v.
+fn shared_heads() -> Decoder {
+    let mut seed = 1u32;
+    let mut weight = |name: &str, shape: &[usize], low: f32, high: f32| {
+        let mut next = || {
+            seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
+            low + (high - low) * (seed >> 8) as f32 / (1 << 24) as f32
+        };
+        let data = (0..shape.iter().product()).map(|_| next()).collect();
+        let constant = Tensor::f32(shape, data).unwrap().to_constant();
+        Weight { constant, name: name.into(), origin: Origin::named(name) }
+    };
+    let config = Config {
+        vocab: 20,
+        hidden: 32,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        intermediate: 96,
+        theta: 500.0,
+        eps: 1e-5,
+        max_positions: None,
+    };
+    let mut layer = |_| Layer {
+        input_norm: weight("norm", &[32], 0.5, 1.5),
+        wq: weight("wq", &[64, 32], -0.3, 0.3),
+        wk: weight("wk", &[32, 32], -0.3, 0.3),
+        wv: weight("wv", &[32, 32], -0.3, 0.3),
+        wo: weight("wo", &[32, 64], -0.3, 0.3),
+        post_norm: weight("norm", &[32], 0.5, 1.5),
+        gate: weight("gate", &[96, 32], -0.3, 0.3),
+        up: weight("up", &[96, 32], -0.3, 0.3),
+        down: weight("down", &[32, 96], -0.3, 0.3),
+        origins: LayerOrigins::default(),
+    };
+    Decoder {
+        name: "shared".into(),
+        config,
+        layers: (0..2).map(&mut layer).collect(),
+        embedding: weight("embed", &[20, 32], -1.0, 1.0),
+        final_norm: weight("norm", &[32], 0.5, 1.5),
+        lm_head: weight("head", &[20, 32], -0.3, 0.3),
+    }
+}
+
+/// Logits of tokens read in steps of these lengths.
+fn logits(decoder: &QuantDecoder, tokens: &[u32], steps: &[usize]) -> Vec<i32> {
+    let mut session = Session::new(decoder);
+    let mut read = |&n: &usize| {
+        let at = session.position();
+        session.read(&tokens[at..at + n]).unwrap().ints().to_vec()
+    };
+    steps.iter().flat_map(&mut read).collect()
+}
+
+#[test]
+fn steps_do_not_change_a_bit() {
+    let decoder = w2a8kv4(&shared_heads());
+    let tokens: Vec<u32> = (0..12).map(|i| i * 7 % 20).collect();
+    let whole = logits(&decoder, &tokens, &[12]);
+    assert_eq!(whole.len(), 12 * 20);
+    for steps in [&[1; 12][..], &[5, 7], &[11, 1], &[1, 4, 4, 3]] {
+        assert!(logits(&decoder, &tokens, steps) == whole, "{steps:?}");
+    }
+}
+
+#[test]
+fn the_trained_network_decodes_as_it_prefills() {
+    let decoder = w2a8kv4(&decoder(&llama()[0]));
+    let tokens: Vec<u32> = b"\nAda has 12 coins and".iter().map(|&b| b.into()).collect();
+    let whole = logits(&decoder, &tokens, &[21]);
+    assert!(logits(&decoder, &tokens, &[16, 1, 1, 3]) == whole);
+}
+
+#[test]
+fn prefill_and_decode_files_give_one_decoder() {
+    for pair in llamas() {
+        let [prefill, decode] = pair.map(|case| w2a8kv4(&decoder(&case)));
+        assert!(prefill.layers.iter().zip(&decode.layers).all(|(a, b)| a.wq.codes == b.wq.codes));
+        assert_eq!(prefill.lm_head.channels, decode.lm_head.channels);
+    }
+}
+
+#[test]
+fn trained_grids_come_back_bit_for_bit() {
+    let float = decoder(&llama()[0]);
+    let quantised = w2a8kv4(&float);
+    assert!(quantised.on_grid());
+    let config = &float.config;
+    let layers =
+        float.layers.iter().flat_map(|l| l.weights(config)).map(|(_, w, _)| w).chain([&float.lm_head]);
+    for weight in layers.filter(|w| w.constant.ty().shape.rank() == 2) {
+        let tensor = weight.constant.tensor().unwrap();
+        for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
+            let found = grid::recover(row, 32).unwrap();
+            assert!(grid::weights(&found, 32) == row, "{}", weight.name);
+            assert_eq!(found.groups.iter().max(), Some(&255), "{}", weight.name);
+        }
+    }
+}
+
+#[test]
+fn graphs_round_trip_and_know_their_origin() {
+    let decoder = w2a8kv4(&decoder(&llama()[0]));
+    for (tokens, past) in [(3, 0), (1, 5)] {
+        let graph = decoder.graph(tokens, past).unwrap();
+        let printed = text::print(&graph);
+        let again = text::parse(&printed).unwrap();
+        assert!(again == graph && text::print(&again) == printed);
+        assert!(graph.nodes().all(|(_, node)| !node.origin.name.is_empty()));
+        assert!(graph.values().all(|(_, v)| !v.ty.dtype.is_float()));
+        assert_eq!(graph.inputs().len(), 1 + if past > 0 { 16 } else { 0 });
+        assert_eq!(graph.outputs().len(), 17);
+    }
+}
+
+#[test]
+fn absent_weights_stay_absent() {
+    let mut float = shared_heads();
+    float.lm_head.constant = Constant::absent(float.lm_head.constant.ty().clone());
+    let graph = w2a8kv4(&float).graph(2, 3).unwrap();
+    let absent = graph.values().filter(|(_, v)| matches!(&v.def, Def::Constant(_, c) if c.is_absent()));
+    assert_eq!(absent.count(), 3);
+}
+
+#[test]
+fn the_graph_of_a_small_decoder() {
+    let graph = w2a8kv4(&shared_heads()).graph(2, 3).unwrap();
+    insta::assert_snapshot!(text::print_without_weights(&graph));
+}
