@@ -100,7 +100,7 @@ impl Operator for CachedScores {
         let mut data = vec![0; self.heads * n * p];
         for (row, y) in data.chunks_exact_mut(p.max(1)).enumerate() {
             let (h, t) = (row / n, row % n);
-            let (query, head) = (&q[(t * self.heads + h) * dim..][..dim], h * self.kv_heads / self.heads);
+            let (query, head) = (&q[(t * self.heads + h) * dim..][..dim], h / (self.heads / self.kv_heads));
             for (i, y) in y.iter_mut().enumerate().take(seen(t, n, p)) {
                 let at = i * self.kv_heads + head;
                 let sum = num::dot(query, &k[at * dim..][..dim]);
@@ -137,7 +137,7 @@ impl Operator for FoldedSoftmax {
         let (mut codes, mut words) = (vec![0i8; heads * n * p], Vec::with_capacity(heads * n));
         let mut weights = vec![0; p];
         for (row, scores) in operands[0].ints().chunks_exact(p.max(1)).enumerate() {
-            let head = row / n * self.kv_heads / heads;
+            let head = row / n / (heads / self.kv_heads);
             let v: Vec<Scale> = (0..p).map(|i| v_scales[i * self.kv_heads + head]).collect();
             let sum = num::softmax(scores, &v, seen(row % n, n, p), &mut weights);
             let scale = num::quantise_vector(&weights, 127, &mut codes[row * p..][..p]);
@@ -192,7 +192,7 @@ impl Operator for CachedValues {
         let mut data = vec![0; n * heads * dim];
         for (i, y) in data.iter_mut().enumerate() {
             let (t, h, d) = (i / (heads * dim), i / dim % heads, i % dim);
-            let column = h * self.kv_heads / heads * dim + d;
+            let column = h / (heads / self.kv_heads) * dim + d;
             let sum = num::dot(&codes[(h * n + t) * p..][..p], &columns[column * p..][..p]);
             *y = num::epilogue(sum.into(), channel[0], slots[h * n + t], self.shift);
         }

@@ -122,7 +122,8 @@ impl Operator for Quantise {
     fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
         let [n, width] = dims(&operands[0], DType::I32, "x")?;
         require(self.bits == 8 || self.bits == 4, "codes have 8 or 4 bits")?;
-        require(self.parts > 0 && width % self.parts == 0, "a row is a whole number of equal parts")?;
+        let whole = self.parts > 0 && width >= self.parts && width % self.parts == 0;
+        require(whole, "a row is a whole number of equal parts")?;
         Ok(vec![Type::of(self.dtype(), [n, width]), Type::of(DType::I32, [n, self.parts])])
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {

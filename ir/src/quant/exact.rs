@@ -35,12 +35,12 @@ pub fn nearest_scale(x: &Rational) -> Option<Scale> {
 /// `x * 2^by`
 fn scaled(x: &Rational, by: i64) -> Rational {
     let power = Rational::from(Integer::from(1) << by.unsigned_abs() as u32);
-    if by >= 0 { Rational::from(x * power) } else { Rational::from(x / power) }
+    if by >= 0 { x * power } else { x / power }
 }
 
 /// The nearest integer, half up.
 pub fn rounded(x: &Rational) -> Integer {
-    Rational::from(x + Rational::from((1, 2))).floor().numer().clone()
+    (x + Rational::from((1, 2))).floor().numer().clone()
 }
 
 /// log2(e), to 60 digits (OEIS A007525).

@@ -1,7 +1,7 @@
 //! Exhaustive comparison of the integer functions of `ir::num` with MPFR.
 
 use crate::exact::{self, PRECISION};
-use ir::num::{self, error};
+use crate::num::{self, error};
 use rug::Float;
 
 /// Measures every function and compares the worst error with the stated one.
