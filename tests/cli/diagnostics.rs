@@ -1,0 +1,114 @@
+//! What a user is told, word by word: place, reason, remedy. None of these leaves anything behind.
+
+use crate::Scratch;
+
+/// Everything that is told about some commands, one after the other.
+fn told(s: &Scratch, commands: &[&[&str]]) -> String {
+    commands.iter().map(|args| format!("$ tilewright {}\n{}\n", args.join(" "), s.bad(args))).collect()
+}
+
+fn program(s: &Scratch) -> Vec<u8> {
+    s.write("a.asm", ".machine 0x12345678\nload space=w blocks=1\nhalt\n");
+    s.good(&["asm", "a.asm", "-o", "a.bin"]);
+    s.read("a.bin")
+}
+
+#[test]
+fn broken_programs() {
+    let s = Scratch::new("broken-programs");
+    let bytes = program(&s);
+    s.write("truncated.bin", &bytes[..40]);
+    let mut flipped = bytes.clone();
+    flipped[50] ^= 4;
+    s.write("corrupt.bin", flipped);
+    let mut newer = bytes.clone();
+    newer[8] = 99;
+    s.write("newer.bin", newer);
+    s.write("empty.bin", "");
+    s.write("header.bin", &bytes[..10]);
+    insta::assert_snapshot!(told(
+        &s,
+        &[
+            &["disasm", "truncated.bin"],
+            &["disasm", "corrupt.bin"],
+            &["disasm", "newer.bin"],
+            &["disasm", "empty.bin"],
+            &["disasm", "header.bin"],
+            &["disasm", "a.asm"],
+            &["disasm", "missing.bin"],
+        ]
+    ));
+}
+
+#[test]
+fn broken_assembly() {
+    let s = Scratch::new("broken-assembly");
+    s.write("field.asm", ".machine tiny\n\nload space=w\n  gemm tokns=2\nhalt\n");
+    s.write("binary.asm", [0x2e, 0xff, 0x00]);
+    s.write("good.asm", ".machine tiny\nhalt\n");
+    insta::assert_snapshot!(told(
+        &s,
+        &[
+            &["asm", "field.asm"],
+            &["asm", "binary.asm"],
+            &["asm", "missing.asm"],
+            &["asm", "good.asm", "-o", "no/such/folder.bin"],
+        ]
+    ));
+}
+
+#[test]
+fn broken_machines() {
+    let s = Scratch::new("broken-machines");
+    let tiny = s.good(&["machines", "--show", "tiny"]);
+    s.write("unknown-key.toml", tiny.replace("[load]", "[load]\nefficiency = 0.9"));
+    s.write("bad-value.toml", tiny.replace("lanes = 8", "lanes = 7"));
+    s.write("bad-type.toml", tiny.replace("tokens = 2", "tokens = \"two\""));
+    s.write("missing-key.toml", tiny.replace("outstanding = 4", ""));
+    s.write("truncated.toml", &tiny[..300]);
+    s.write("absurd.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 4_294_963_200"));
+    insta::assert_snapshot!(told(
+        &s,
+        &[
+            &["machines", "--show", "unknown-key.toml"],
+            &["machines", "--show", "bad-value.toml"],
+            &["machines", "--show", "bad-type.toml"],
+            &["machines", "--show", "missing-key.toml"],
+            &["machines", "--show", "truncated.toml"],
+            &["machines", "--show", "absurd.toml"],
+            &["machines", "--show", "missing.toml"],
+        ]
+    ));
+}
+
+#[test]
+fn broken_models() {
+    let s = Scratch::new("broken-models");
+    let model = include_bytes!("../../examples/models/trained_llama_w2_prefill/model.onnx");
+    s.write("truncated.onnx", &model[..2000]);
+    s.write("noise.onnx", [0x55; 100]);
+    s.write("empty.onnx", "");
+    s.write("broken.tw", "graph \"g\" {\n  input %0 \"x\": f32[2\n}\n");
+    insta::assert_snapshot!(told(
+        &s,
+        &[
+            &["import", "truncated.onnx"],
+            &["import", "noise.onnx"],
+            &["import", "empty.onnx"],
+            &["import", "broken.tw"],
+            &["import", "missing.onnx"],
+        ]
+    ));
+}
+
+#[test]
+fn errors_are_json_too() {
+    let s = Scratch::new("json-errors");
+    let output = s.run(&["disasm", "missing.bin", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["error"]["code"], "file-unreadable");
+    for key in ["what", "at", "why", "help"] {
+        assert!(!json["error"][key].as_str().unwrap().is_empty(), "{key}");
+    }
+}
