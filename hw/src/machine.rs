@@ -148,10 +148,12 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Identifies everything that RTL and timing depend on: FNV-1a over the canonical JSON-free form (the debug text of
-    /// all fields but the name), folded to 32 bits, never 0.
+    /// Identifies everything that the RTL and the legality of programs depend on: FNV-1a over the debug text of all
+    /// fields but the name and the memory model (which lies outside the chip), folded to 32 bits, never 0.
     pub fn hash(&self) -> u32 {
-        let anonymous = Machine { name: String::new(), ..self.clone() };
+        let model = MemoryModel::Fixed { read_latency: 2, write_latency: 2 };
+        let memory = Memory { model, ..self.memory.clone() };
+        let anonymous = Machine { name: String::new(), memory, ..self.clone() };
         let text = format!("{anonymous:?}");
         let wide = text
             .bytes()
@@ -177,8 +179,8 @@ impl Machine {
         rule(
             "sequencer.fetch_words",
             s.fetch_words * 32 >= self.memory.beat_bytes
-                && s.fetch_words * 32 / self.memory.beat_bytes <= 128,
-            "one fetch burst must be 1 to 128 beats",
+                && s.fetch_words * 32 <= 4096.min(256 * self.memory.beat_bytes),
+            "one fetch burst must be 1 to 256 beats and at most 4096 bytes",
             "change sequencer.fetch_words or memory.beat_bytes",
         )?;
         power("sequencer.args", s.args, 16, 1024)?;

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`table`] | the one definition of instructions and their bits |
 //! | [`instr`] | an instruction as a value, its encoding and decoding |
+//! | [`sv`] | the layout of instructions inside the hardware: `tw_pkg.sv` |
+//! | [`regs`] | the AXI-Lite register map: `tw_regs_pkg.sv`, C header, Markdown |
 //! | [`program`] | instructions with their arguments, memory regions and origins |
 //! | [`asm`], [`disasm`] | its text form, both directions |
 //! | [`binary`] | its bytes, with checksum and machine hash |
@@ -15,6 +17,8 @@
 
 pub mod instr;
 pub mod program;
+pub mod regs;
+pub mod sv;
 pub mod table;
 pub mod walk;
 
