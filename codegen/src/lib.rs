@@ -1,1 +1,3 @@
-//! WHAT is written: plan, program, SystemVerilog.
+//! WHAT we write: plan (tile, schedule, allocate), program, SystemVerilog.
+
+pub mod rtl;

@@ -60,6 +60,7 @@ pub const ERRORS: &[(&str, u32, &str)] = &[
     ("HASH", 1, "EXPECTED_HASH differs from CONFIG_HASH; nothing was run"),
     ("ILLEGAL", 2, "a word is no legal encoding; ERROR_WORD holds its number"),
     ("END", 3, "the program ran past its last word without `halt`"),
+    ("BUS", 4, "a memory port answered with an error"),
 ];
 
 const CONTROL: &[Bit] = &[
@@ -136,12 +137,12 @@ pub fn package() -> String {
         "package tw_regs_pkg;\n\n  localparam logic [31:0] ID = 32'h{ID:08x};\n  localparam logic [31:0] VERSION = 32'd{};\n\
          \x20 // Stall counters lie behind each other from here.\n  localparam int STALL_BASE = {first};\n\
          \x20 localparam int STALLS = {};\n\n  // Byte addresses.\n  typedef enum logic [{}:0] {{\n{}\n  }} reg_e;\n\n\
-         \x20 // Codes of the ERROR register.\n  typedef enum logic [1:0] {{\n{}\n  }} error_e;\n\nendpackage\n",
+         \x20 // Codes of the ERROR register.\n  typedef enum logic [2:0] {{\n{}\n  }} error_e;\n\nendpackage\n",
         crate::table::ISA_VERSION,
         counters.len(),
         ADDRESS_BITS - 1,
         items(map.collect(), ADDRESS_BITS),
-        items(errors, 2),
+        items(errors, 3),
     )
 }
 

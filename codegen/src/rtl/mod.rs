@@ -1,0 +1,120 @@
+//! SystemVerilog of a machine: [`emit`] gives every file in compile order, byte-identical for the same machine.
+//!
+//! Most modules are static text with real parameters, under `templates/rtl`; only what changes in structure is rendered:
+//! the packages, the resolver of the instruction table, the top level's ports.
+//!
+//! The text keeps to what Verilator 5.006, Icarus 11 and Yosys 0.23 all accept:
+//! * parameters are `int` (never `int unsigned`) or `logic [..]`; package items are named in full, never imported;
+//! * ports are flat vectors: no unpacked arrays, no packed ones of two dimensions, no structs across modules;
+//! * signals that are left over on purpose carry `unused` in their name; there is no lint waiver;
+//! * assertions are immediate, in `always @(posedge clk_i)` under `ifndef SYNTHESIS`.
+
+mod config;
+mod resolve;
+
+use askama::Template;
+use hw::Machine;
+
+/// A file of the hardware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtlFile {
+    /// File name without a folder; for modules and packages their name and `.sv`.
+    pub name: String,
+    pub text: String,
+}
+
+/// Text below the header comment of a file.
+enum Source {
+    /// The same for every machine.
+    Fixed(&'static str),
+    /// Made from the machine.
+    Rendered(fn(&Machine) -> Result<String, askama::Error>),
+}
+
+macro_rules! fixed {
+    ($name:literal) => {
+        ($name, Source::Fixed(include_str!(concat!("../../templates/rtl/", $name, ".sv"))))
+    };
+}
+
+/// Every module and package, each before its users.
+const PARTS: &[(&str, Source)] = &[
+    ("tw_pkg", Source::Rendered(|_| Ok(isa::sv::package()))),
+    ("tw_regs_pkg", Source::Rendered(|_| Ok(isa::regs::package()))),
+    ("tw_config_pkg", Source::Rendered(|m| config::View::of(m).render())),
+    // memories
+    fixed!("tw_ram"),
+    fixed!("tw_buffer"),
+    fixed!("tw_row"),
+    fixed!("tw_place"),
+    fixed!("tw_queue"),
+    fixed!("tw_weights"),
+    fixed!("tw_scales"),
+    fixed!("tw_vbanks"),
+    // control
+    ("tw_resolve", Source::Rendered(|_| resolve::View::new().render())),
+    fixed!("tw_fetch"),
+    fixed!("tw_sequencer"),
+    fixed!("tw_issue"),
+    fixed!("tw_semaphores"),
+    fixed!("tw_stall"),
+    fixed!("tw_probe"),
+    fixed!("tw_ctrl"),
+    // data movement
+    fixed!("tw_load"),
+    fixed!("tw_store"),
+    fixed!("tw_top"),
+];
+
+/// The SystemVerilog of a machine, in compile order.
+///
+/// # Errors
+/// None that a verified machine can cause; rendering is fallible in its type only.
+pub fn emit(machine: &Machine) -> Result<Vec<RtlFile>, askama::Error> {
+    let file = |(name, source): &(&str, Source)| {
+        let body = match source {
+            Source::Fixed(text) => (*text).to_string(),
+            Source::Rendered(render) => render(machine)?,
+        };
+        let body = body.trim_end();
+        Ok(RtlFile { name: format!("{name}.sv"), text: format!("{}{body}\n", header("//", name, machine)) })
+    };
+    PARTS.iter().map(file).collect()
+}
+
+/// What lies beside the SystemVerilog: file list, C header and manual of the control port.
+pub fn companions(machine: &Machine) -> Vec<RtlFile> {
+    let list: String = PARTS.iter().map(|(name, _)| format!("{name}.sv\n")).collect();
+    let file = |name: &str, text: String| RtlFile { name: name.into(), text };
+    vec![
+        file("files.f", list),
+        file("tw_regs.h", format!("{}{}", header("//", "tw_regs", machine), isa::regs::c_header())),
+        file("registers.md", isa::regs::markdown()),
+    ]
+}
+
+fn header(comment: &str, name: &str, machine: &Machine) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{comment} {name}: Tilewright {version}, configuration 0x{:08x}.\n{comment}\n", machine.hash())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_deterministic_and_keeps_the_style() {
+        for (name, _) in hw::presets::PRESETS {
+            let machine = hw::presets::load(name).unwrap();
+            let files = emit(&machine).unwrap();
+            assert_eq!(files, emit(&machine).unwrap());
+            for file in &files {
+                for (i, line) in file.text.lines().enumerate() {
+                    let at = format!("{}:{}", file.name, i + 1);
+                    assert!(line.chars().count() <= 100, "{at} is longer than 100 columns");
+                    assert!(!line.contains('\t') && line.trim_end() == line, "{at} has stray white space");
+                }
+            }
+        }
+    }
+}

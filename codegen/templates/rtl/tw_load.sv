@@ -1,0 +1,157 @@
+// Moves blocks of DRAM into a buffer. Never pushes back: a beat that comes in cycle r is written in
+// r + 1, because a load starts only when its destination is free.
+//
+// Requests: the first burst is presented in the cycle after start_i, the next one in the cycle after
+// the handshake, while fewer than OUTSTANDING bursts are open (from request to last beat).
+// The next instruction may start in the cycle after the last request's handshake.
+module tw_load #(
+  parameter int BEAT = 16,
+  parameter int BURST = 16,
+  parameter int OUTSTANDING = 4,
+  parameter int IN_FLIGHT = 32
+) (
+  input  logic                            clk_i,
+  input  logic                            rst_ni,
+  input  logic                            start_i,
+  input  logic [tw_pkg::LOAD_INSTR_W-1:0] instr_i,
+  output logic                            free_o,
+  output logic                            done_o,
+  output logic                            bus_error_o,
+  // buffers: weight, group scale, channel, vector; one-hot, addresses in beats of the space
+  output logic [3:0]                      w_en_o,
+  output logic [3:0]                      w_bank_o,
+  output logic [20:0]                     w_beat_o,
+  output logic [BEAT*8-1:0]               w_data_o,
+  // AXI4 read
+  output logic [31:0]                     m_axi_araddr_o,
+  output logic [7:0]                      m_axi_arlen_o,
+  output logic                            m_axi_arvalid_o,
+  input  logic                            m_axi_arready_i,
+  input  logic [BEAT*8-1:0]               m_axi_rdata_i,
+  input  logic [1:0]                      m_axi_rresp_i,
+  input  logic                            m_axi_rlast_i,
+  input  logic                            m_axi_rvalid_i,
+  output logic                            m_axi_rready_o
+);
+
+  localparam int BEAT_LOG2 = $clog2(BEAT);
+  // beats of a block
+  localparam int STEP = $clog2(64 / BEAT);
+  localparam int ADDR_W = 32 - BEAT_LOG2;
+  localparam int COUNT_W = tw_pkg::LOAD_BLOCKS_W + STEP;
+  localparam int DST_W = tw_pkg::LOAD_DST_W + STEP;
+  localparam int OPEN_W = $clog2(OUTSTANDING + 1);
+  localparam int ITEM_W = tw_pkg::LOAD_SPACE_W + tw_pkg::LOAD_BANK_W + DST_W + COUNT_W;
+
+  logic [tw_pkg::LOAD_SPACE_W-1:0] space;
+  logic [tw_pkg::LOAD_BANK_W-1:0]  bank;
+  logic [DST_W-1:0]                dst;
+  logic [ADDR_W-1:0]               addr;
+  logic [COUNT_W-1:0]              beats;
+
+  assign space = instr_i[tw_pkg::LOAD_SPACE_LSB+:tw_pkg::LOAD_SPACE_W];
+  assign bank = instr_i[tw_pkg::LOAD_BANK_LSB+:tw_pkg::LOAD_BANK_W];
+  assign dst = DST_W'(instr_i[tw_pkg::LOAD_DST_LSB+:tw_pkg::LOAD_DST_W]) << STEP;
+  assign addr = ADDR_W'(instr_i[tw_pkg::LOAD_ADDR_LSB+:tw_pkg::LOAD_ADDR_W]) << STEP;
+  assign beats = COUNT_W'(instr_i[tw_pkg::LOAD_BLOCKS_LSB+:tw_pkg::LOAD_BLOCKS_W]) << STEP;
+
+  // --- requests ---
+  logic [ADDR_W-1:0]  addr_q;
+  logic [COUNT_W-1:0] left_q;
+  logic [OPEN_W-1:0]  open_q;
+  logic               active_q, request, closed;
+  logic [8:0]         to_border, length;
+
+  assign to_border = 9'(BURST) - (9'(addr_q[8:0]) & 9'(BURST - 1));
+  assign length = (left_q < COUNT_W'(to_border)) ? 9'(left_q) : to_border;
+  assign m_axi_arvalid_o = active_q && (open_q < OPEN_W'(OUTSTANDING));
+  assign m_axi_araddr_o = {addr_q, {BEAT_LOG2{1'b0}}};
+  assign m_axi_arlen_o = 8'(length - 9'd1);
+  assign request = m_axi_arvalid_o && m_axi_arready_i;
+  assign closed = m_axi_rvalid_i && m_axi_rlast_i;
+  assign free_o = !active_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      active_q <= 1'b0;
+      addr_q   <= '0;
+      left_q   <= '0;
+      open_q   <= '0;
+    end else begin
+      open_q <= open_q + OPEN_W'(request) - OPEN_W'(closed);
+      if (start_i) begin
+        active_q <= 1'b1;
+        addr_q   <= addr;
+        left_q   <= beats;
+      end else if (request) begin
+        active_q <= (left_q != COUNT_W'(length));
+        addr_q   <= addr_q + ADDR_W'(length);
+        left_q   <= left_q - COUNT_W'(length);
+      end
+    end
+  end
+
+  // --- data: the head of the queue says where the beats go ---
+  logic                            item_valid, last;
+  logic [tw_pkg::LOAD_SPACE_W-1:0] item_space;
+  logic [tw_pkg::LOAD_BANK_W-1:0]  item_bank;
+  logic [DST_W-1:0]                item_dst;
+  logic [COUNT_W-1:0]              item_beats, count_q;
+  logic                            unused_full;
+
+  tw_queue #(
+    .WIDTH(ITEM_W),
+    .DEPTH(IN_FLIGHT)
+  ) u_items (
+    .clk_i,
+    .rst_ni,
+    .push_i(start_i),
+    .data_i({space, bank, dst, beats}),
+    .pop_i(last),
+    .full_o(unused_full),
+    .valid_o(item_valid),
+    .data_o({item_space, item_bank, item_dst, item_beats})
+  );
+
+  assign last = m_axi_rvalid_i && (count_q + COUNT_W'(1) == item_beats);
+  assign m_axi_rready_o = 1'b1;
+  assign bus_error_o = m_axi_rvalid_i && (m_axi_rresp_i != 2'b00);
+
+  logic last_q, done_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      count_q <= '0;
+      w_en_o  <= '0;
+      last_q  <= 1'b0;
+      done_q  <= 1'b0;
+    end else begin
+      w_en_o <= m_axi_rvalid_i ? 4'd1 << item_space : '0;
+      last_q <= last;
+      done_q <= last_q;
+      if (m_axi_rvalid_i) begin
+        count_q <= last ? '0 : count_q + COUNT_W'(1);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (m_axi_rvalid_i) begin
+      w_bank_o <= item_bank;
+      w_beat_o <= 21'(item_dst) + 21'(count_q);
+      w_data_o <= m_axi_rdata_i;
+    end
+  end
+
+  assign done_o = done_q;
+
+`ifndef SYNTHESIS
+  always @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(m_axi_rvalid_i && !item_valid)) else $error("tw_load: data without instruction");
+      assert (!(start_i && !free_o)) else $error("tw_load: start while busy");
+    end
+  end
+`endif
+
+endmodule
