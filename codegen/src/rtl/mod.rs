@@ -63,6 +63,15 @@ const PARTS: &[(&str, Source)] = &[
     // data movement
     fixed!("tw_load"),
     fixed!("tw_store"),
+    // matrix engine
+    fixed!("tw_delay"),
+    fixed!("tw_select"),
+    fixed!("tw_mul"),
+    fixed!("tw_weight_decode"),
+    fixed!("tw_dot"),
+    fixed!("tw_acc"),
+    fixed!("tw_epilogue"),
+    fixed!("tw_matrix"),
     fixed!("tw_top"),
 ];
 

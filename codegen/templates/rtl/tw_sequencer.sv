@@ -1,4 +1,4 @@
-// Dispatches the program in order, one instruction a cycle: registers, arguments, one hardware loop,
+// Dispatches the program in order, one instruction a cycle: registers, arguments, a hardware loop,
 // and unit instructions with their registers added into the queues of the units.
 //
 // The word numbered pc_q stands on imem_data_i when valid_q is set. It goes
