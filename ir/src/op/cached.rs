@@ -25,6 +25,9 @@ operator! {
 /// Positions that the machine's rotary embedding tells apart.
 pub const MAX_POSITIONS: usize = 1 << 16;
 
+/// Elements of a head whose products with int4 codes sum exactly ([`num::dot`]).
+pub const MAX_HEAD_DIM: usize = 1 << 16;
+
 impl Operator for IntRope {
     fn arity(&self) -> RangeInclusive<usize> {
         2..=2
@@ -87,6 +90,7 @@ impl Operator for CachedScores {
         let dim = q_width / self.heads;
         let fits = q_width == dim * self.heads && k_width == dim * self.kv_heads;
         require(fits, "rows are whole numbers of heads of one size")?;
+        require(dim <= MAX_HEAD_DIM, "heads have at most 65536 elements")?;
         let scaled = q_scales == [n, self.heads] && k_scales == [p, self.kv_heads];
         require(scaled, "each row has a scale per head")?;
         require(n <= p, "the cache holds the new rows too")?;

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn groups_of_one_magnitude_come_back() {
-        for codes in [vec![3; 64], vec![1; 64], [vec![0; 32], vec![2, 3].repeat(16)].concat()] {
+        for codes in [vec![3; 64], vec![1; 64], [vec![0; 32], [2, 3].repeat(16)].concat()] {
             let row = Row { codes, groups: vec![17, 255], channel: 0.00123, exact: true };
             let w = weights(&row, 32);
             assert_eq!(weights(&recover(&w, 32).unwrap(), 32), w);

@@ -147,3 +147,24 @@ fn the_graph_of_a_small_decoder() {
     let graph = w2a8kv4(&shared_heads()).graph(2, 3).unwrap();
     insta::assert_snapshot!(text::print_without_weights(&graph));
 }
+
+#[test]
+fn refusals_are_explained() {
+    let refused = |change: fn(&mut Decoder)| {
+        let mut decoder = shared_heads();
+        change(&mut decoder);
+        QuantDecoder::new(&decoder, &scheme::W2A8KV4).unwrap_err().render()
+    };
+    let texts = [
+        Scheme::named("w3a3").unwrap_err().render(),
+        refused(|d| d.config.eps = 0.5),
+        refused(|d| d.config.theta = 0.5),
+        refused(|d| {
+            let weights = Tensor::f32([20, 32], vec![f32::INFINITY; 640]).unwrap();
+            d.lm_head.constant = weights.to_constant();
+        }),
+        w2a8kv4(&shared_heads()).graph(0, 0).unwrap_err().render(),
+        w2a8kv4(&shared_heads()).graph(2, 65535).unwrap_err().render(),
+    ];
+    insta::assert_snapshot!(texts.join("\n\n"));
+}
