@@ -13,6 +13,7 @@
 //! | [`walk`] | the words of a program in order of dispatch, registers resolved |
 //! | [`access`] | what an instruction reads and writes |
 //! | [`check`] | whether a program is legal on a machine |
+//! | [`random`] | random legal programs by seed |
 //! | [`illegal`] | what is said of a program that cannot run |
 
 pub mod instr;
@@ -25,6 +26,8 @@ pub mod walk;
 pub mod access;
 pub mod check;
 pub mod illegal;
+
+pub mod random;
 
 pub mod asm;
 pub mod binary;

@@ -47,6 +47,12 @@ impl<'a> Walk<'a> {
         Walk { program, args, registers: [0; REGISTERS], next: 0, running: None, over: false }
     }
 
+    /// Goes on at `word`, outside of loops, with this value in a register.
+    pub(crate) fn enter_at(&mut self, word: usize, register: u32, value: u32) {
+        self.next = word as u32;
+        self.set(register, value);
+    }
+
     /// Place of the word that is dispatched next.
     pub fn next_word(&self) -> u32 {
         self.next

@@ -8,7 +8,7 @@ use hw::{Geometry, Machine};
 
 /// Sizes of the spaces, and what of DRAM the program may touch.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     sizes: [u64; Space::COUNT],
     /// (first, end, writable), sorted; empty: everything.
     regions: Vec<(u64, u64, bool)>,
@@ -81,7 +81,7 @@ impl Limits {
     }
 }
 
-pub(super) fn check(body: &Body, g: &Geometry) -> Result<(), Broken> {
+pub(crate) fn check(body: &Body, g: &Geometry) -> Result<(), Broken> {
     match body {
         Body::Load(i) => at_least_one(&[("blocks", i.blocks)])?,
         Body::StoreBlocks(i) => at_least_one(&[("blocks", i.blocks)])?,

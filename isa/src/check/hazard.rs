@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Who may still be at work where.
 #[derive(Debug)]
-pub(super) struct Memories {
+pub(crate) struct Memories {
     spaces: [BTreeMap<u64, Range>; Space::COUNT],
     /// Last user of the read and the write port of each space, by unit.
     ports: [[[Option<u32>; 4]; 2]; Space::COUNT],
@@ -30,7 +30,7 @@ struct Range {
 
 /// Two instructions that nothing orders.
 #[derive(Debug)]
-pub(super) struct Conflict {
+pub(crate) struct Conflict {
     pub with: Event,
     space: Space,
     kind: Kind,
@@ -79,44 +79,38 @@ impl Conflict {
 }
 
 impl Memories {
-    /// Checks an access against everything before it, then records it.
-    pub fn touch(&mut self, start: &Start, access: &Access) -> Result<(), Conflict> {
-        self.port(start, access)?;
+    /// The first conflict of an access with what was recorded.
+    pub fn conflict(&self, start: &Start, access: &Access) -> Option<Conflict> {
+        let space = access.space;
+        if space != Space::Dram {
+            let users = &self.ports[space.index()][usize::from(access.write)];
+            if let Some(with) = unordered(start, users) {
+                return Some(Conflict { with, space, kind: Kind::Port { write: access.write } });
+            }
+        }
+        let map = &self.spaces[space.index()];
+        access.ranges().find_map(|(from, end)| {
+            let before = map.range(..from).next_back().filter(|(_, range)| range.end > from);
+            let mut touched = before.into_iter().chain(map.range(from..end));
+            let (with, kind) = touched.find_map(|(_, range)| conflict(start, access.write, range))?;
+            Some(Conflict { with, space, kind })
+        })
+    }
+
+    /// Records an access that has no conflict.
+    pub fn record(&mut self, start: &Start, access: &Access) {
+        let Event { unit, seq } = start.event;
+        let space = access.space.index();
+        self.ports[space][usize::from(access.write)][unit] = Some(seq);
         for (from, end) in access.ranges() {
-            self.range(start, access, from, end)?;
-        }
-        Ok(())
-    }
-
-    fn port(&mut self, start: &Start, access: &Access) -> Result<(), Conflict> {
-        if access.space == Space::Dram {
-            return Ok(());
-        }
-        let users = &mut self.ports[access.space.index()][usize::from(access.write)];
-        let kind = Kind::Port { write: access.write };
-        match unordered(start, users) {
-            Some(with) => Err(Conflict { with, space: access.space, kind }),
-            None => {
-                users[start.event.unit] = Some(start.event.seq);
-                Ok(())
+            let map = &mut self.spaces[space];
+            split(map, from);
+            split(map, end);
+            match access.write {
+                true => write(map, start.event, from, end),
+                false => read(map, start.event, from, end),
             }
         }
-    }
-
-    fn range(&mut self, start: &Start, access: &Access, from: u64, end: u64) -> Result<(), Conflict> {
-        let map = &mut self.spaces[access.space.index()];
-        split(map, from);
-        split(map, end);
-        for (_, range) in map.range(from..end) {
-            if let Some((with, kind)) = conflict(start, access.write, range) {
-                return Err(Conflict { with, space: access.space, kind });
-            }
-        }
-        match access.write {
-            true => write(map, start.event, from, end),
-            false => read(map, start.event, from, end),
-        }
-        Ok(())
     }
 }
 

@@ -15,8 +15,8 @@
 //!
 //! The program is walked with its argument values, loops expanded: time is linear in the dispatched words and in the ranges they touch.
 
-mod fields;
-mod hazard;
+pub(crate) mod fields;
+pub(crate) mod hazard;
 mod semaphore;
 mod shape;
 
@@ -29,7 +29,7 @@ use hw::{Geometry, Machine};
 use semaphore::Semaphores;
 
 /// How many instructions of each unit (in the order of [`Unit::QUEUED`]) are known to be done.
-type Clock = [u32; 4];
+pub(crate) type Clock = [u32; 4];
 
 /// Checks that a program is legal on a machine with these argument values.
 ///
@@ -46,7 +46,7 @@ pub fn check(program: &Program, machine: &Machine, args: &[u32]) -> Result<(), I
 
 /// A broken rule, before it has a place.
 #[derive(Debug)]
-struct Broken {
+pub(crate) struct Broken {
     what: String,
     why: &'static str,
     help: &'static str,
@@ -60,22 +60,22 @@ impl Broken {
 
 /// An instruction in its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Event {
-    unit: usize,
+pub(crate) struct Event {
+    pub unit: usize,
     /// Sequence number in the unit.
-    seq: u32,
+    pub seq: u32,
 }
 
 /// What an instruction knows when it starts.
 #[derive(Debug, Clone, Copy)]
-struct Start {
-    event: Event,
-    clock: Clock,
+pub(crate) struct Start {
+    pub event: Event,
+    pub clock: Clock,
 }
 
 impl Start {
     /// Whether an earlier instruction is known to be done.
-    fn after(&self, event: Event) -> bool {
+    pub fn after(&self, event: Event) -> bool {
         self.clock[event.unit] > event.seq
     }
 }
@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
 
     fn touch(&mut self, place: usize, start: Start, set: &[Access]) -> Result<(), Illegal> {
         for access in set {
-            if let Err(conflict) = self.memories.touch(&start, access) {
+            if let Some(conflict) = self.memories.conflict(&start, access) {
                 let other = conflict.with;
                 let word = self.words[other.unit].get(other.seq as usize).copied().unwrap_or(0);
                 let unit = Unit::QUEUED[other.unit].name();
@@ -145,6 +145,8 @@ impl<'a> Checker<'a> {
                 return Err(self.illegal(place, broken));
             }
         }
+        // Only now: an instruction that works in place is no hazard to itself.
+        set.iter().for_each(|access| self.memories.record(&start, access));
         Ok(())
     }
 

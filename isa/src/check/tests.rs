@@ -80,6 +80,15 @@ fn overwriting_waits_for_readers() {
 }
 
 #[test]
+fn working_in_place_is_no_hazard() {
+    let gemm = Gemm { tokens: 1, ntiles: 1, groups: 1, steps: 1, residual: 1, ..Default::default() };
+    assert_eq!(
+        what(vec![gemm.into(), Vector { d: vec_addr(1, 0), a: vec_addr(1, 0), ..copy(0, 0) }.into()]),
+        "legal"
+    );
+}
+
+#[test]
 fn order_is_transitive_over_units() {
     // load -> vector -> store; the next load knows from the store that the first load is done.
     let dram = Load { addr: 1, ..load(0) };

@@ -40,7 +40,7 @@ pub enum Fault {
     LoadCut,
     /// Store bursts are cut by length, not by address.
     StoreCut,
-    /// The store holds one beat less between buffer and bus.
+    /// The store holds two beats less between buffer and bus (one less would not be seen from outside).
     StoreFifo,
     /// Stores retire a cycle late.
     StoreRetire,
@@ -125,7 +125,7 @@ impl Rules {
             load_outstanding: machine.load.outstanding as usize + is(Fault::LoadOutstanding) as usize,
             load_cut: cut(machine.load.burst_beats, Fault::LoadCut),
             store_cut: cut(machine.store.burst_beats, Fault::StoreCut),
-            store_fifo: timing::STORE_FIFO - is(Fault::StoreFifo) as usize,
+            store_fifo: timing::STORE_FIFO - 2 * is(Fault::StoreFifo) as usize,
             store_retire: timing::STORE_RETIRE + is(Fault::StoreRetire),
         }
     }

@@ -1,0 +1,294 @@
+//! Programs by hand, each for one corner of the machine. Waits and posts are filled in as for random programs.
+
+use super::builder::{Builder, Wish};
+use super::memory::{self, Map};
+use super::{Bodies, Case, Limits, Rng, program};
+use crate::table::*;
+use crate::{Body, Head, Instr};
+use hw::{Geometry, Machine};
+
+/// The named programs for a machine. All are legal.
+pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
+    let programs: [(&str, fn(&mut Sheet)); 12] = [
+        ("halt-only", |_| {}),
+        ("full-queues", full_queues),
+        ("drain", drain),
+        ("loops", loops),
+        ("zero-trip-loops", zero_trip_loops),
+        ("fetch-wrap", fetch_wrap),
+        ("post-meets-wait", post_meets_wait),
+        ("registers", registers),
+        ("load-tails", load_tails),
+        ("store-tails", store_tails),
+        ("gemm-tails", gemm_tails),
+        ("vec-tails", vec_tails),
+    ];
+    programs.iter().map(|(name, write)| (*name, sheet(machine, write))).collect()
+}
+
+fn sheet(machine: &Machine, write: &fn(&mut Sheet)) -> Case {
+    let map = Map::of(machine);
+    let mut rng = Rng::new(1);
+    let image = memory::image(&map, &mut rng);
+    let reserved = program(machine, &map, vec![Instr::from(Halt {}); 2048], &[]);
+    let mut builder = Builder::new(rng, Bodies::new(machine, Limits::new(&reserved, machine)), machine);
+    builder.plain = true;
+    let mut sheet = Sheet { b: builder, g: Geometry::of(machine), depth: 1, out: map.out };
+    let q = &machine.sequencer.queue_depth;
+    sheet.depth = q.load.max(q.matrix).max(q.vector).max(q.store);
+    write(&mut sheet);
+    sheet.b.push(Halt {});
+    let args = sheet.b.args.clone();
+    Case { program: program(machine, &map, sheet.b.instrs, &args), image, args }
+}
+
+struct Sheet<'a> {
+    b: Builder<'a>,
+    g: Geometry,
+    /// Of the deepest queue.
+    depth: u32,
+    /// First byte that may be stored to.
+    out: u32,
+}
+
+impl Sheet<'_> {
+    /// Writes an instruction if it is legal on this machine, with the waits that it needs.
+    fn put(&mut self, body: impl Into<Body>) {
+        let body = body.into();
+        if let Some(unit) = body.unit().queue()
+            && self.b.bodies.legal(&body)
+        {
+            self.b.put(&Wish::of(unit), body);
+        }
+    }
+
+    /// The same, and it drains.
+    fn put_drained(&mut self, body: impl Into<Body>) {
+        let before = self.b.instrs.len();
+        self.put(body);
+        self.b.instrs[before..].iter_mut().for_each(|i| i.head.drain = true);
+    }
+
+    fn load(&self, space: u32, dst: u32, addr: u32, blocks: u32) -> Load {
+        Load { space, dst, addr, blocks, ..Default::default() }
+    }
+
+    fn copy(&self, rows: u32) -> Vector {
+        Vector { tokens: 1, subs: 1, rows, a: vec_addr(0, 0), d: vec_addr(1, 0), ..Default::default() }
+    }
+
+    fn gemm(&self, ntiles: u32, groups: u32, steps: u32) -> Gemm {
+        let dst_stride = ntiles * (self.g.n / self.g.l);
+        let dst = vec_addr(2, 0);
+        Gemm {
+            tokens: 1,
+            ntiles,
+            groups,
+            steps,
+            dst,
+            dst_stride,
+            wn_stride: 1,
+            shift: 20,
+            ..Default::default()
+        }
+    }
+
+    fn store(&self, bank: u32, src: u32, blocks: u32) -> StoreBlocks {
+        StoreBlocks { bank, src, addr: self.out / 64 + src, blocks, ..Default::default() }
+    }
+
+    /// Operands of every kind, so that results are more than zeros.
+    fn operands(&mut self) {
+        let scales = self.b.scales() / 64;
+        self.put(self.load(space::W, 0, 3, 16));
+        self.put(self.load(space::G, 0, 40, 4));
+        self.put(self.load(space::C, 0, scales, 8));
+        for (bank, addr) in [(0, 0), (3, scales + 16)] {
+            self.put(Load { bank, ..self.load(space::V, 0, addr, 8) });
+        }
+        self.put(Vector { out: out::Q8, ..self.copy(4) });
+    }
+}
+
+fn full_queues(s: &mut Sheet) {
+    s.operands();
+    let n = s.depth + 3;
+    (0..n).for_each(|i| s.put(s.load(space::W, 4 * i, i, 4)));
+    (0..n).for_each(|_| s.put(s.gemm(3, 2, 2)));
+    (0..n).for_each(|i| s.put(s.copy(4 + i)));
+    (0..n).for_each(|i| s.put(s.store(3, i, 2)));
+}
+
+fn drain(s: &mut Sheet) {
+    s.operands();
+    for _ in 0..3 {
+        s.put_drained(s.load(space::W, 0, 9, 3));
+        s.put_drained(s.gemm(2, 1, 3));
+        s.put_drained(s.copy(3));
+        s.put_drained(s.store(3, 0, 3));
+        s.put(s.copy(1));
+    }
+}
+
+/// A loop whose body is these words; no hazards between its rounds.
+fn repeat(s: &mut Sheet, rounds: u32, body: &[Body]) {
+    s.b.push(Loop { count: rounds, rcount: 0, body: body.len() as u32 });
+    body.iter().for_each(|b| {
+        s.b.push(*b);
+    });
+}
+
+fn loops(s: &mut Sheet) {
+    let tick = [Body::from(Nop {})];
+    for rounds in [1, 2, 3, 5, 40] {
+        repeat(s, rounds, &tick);
+        repeat(s, rounds, &[Nop {}.into(), Add { rd: 3, rs: 3, imm: 1 }.into()]);
+    }
+    // Rounds that fill a queue: the wrap meets a full queue.
+    let copy = Body::from(s.copy(2));
+    repeat(s, 12, &[copy]);
+    repeat(s, 9, &[copy, Nop {}.into(), copy]);
+    // A body as long as instruction memory allows.
+    let long = s.b.longest_body(s.b.instrs.len() + 1);
+    repeat(s, 2, &vec![Nop {}.into(); long]);
+}
+
+fn zero_trip_loops(s: &mut Sheet) {
+    let copy = Body::from(s.copy(1));
+    repeat(s, 0, &[copy]);
+    repeat(s, 0, &vec![copy; 37]);
+    s.b.push(Set { rd: 4, imm: 0u32.wrapping_sub(7) });
+    s.b.push(Loop { count: 7, rcount: 4, body: 2 });
+    s.b.push(Nop {});
+    s.b.push(copy);
+    s.put(s.copy(2));
+    repeat(s, 0, &vec![Nop {}.into(); 120]);
+    repeat(s, 0, &[Nop {}.into()]);
+}
+
+/// Longer than instruction memory, with loops across the place where it wraps.
+fn fetch_wrap(s: &mut Sheet) {
+    let words = s.b.imem_words;
+    let body = vec![Body::from(Nop {}); 25];
+    while s.b.instrs.len() < 2 * words + 100 {
+        repeat(s, 30, &body);
+        (0..7).for_each(|_| {
+            s.b.push(Nop {});
+        });
+        if s.b.instrs.len() % 3 == 0 {
+            repeat(s, 0, &body);
+        }
+    }
+}
+
+/// Posts of vector meet waits of store at every distance, on one semaphore and on several at once.
+fn post_meets_wait(s: &mut Sheet) {
+    s.operands();
+    let paired = |body: Body, wait, post| Instr { head: Head { wait, post, ..Default::default() }, body };
+    // Ties the raw part below to the operands.
+    s.put_drained(s.copy(8));
+    s.put(s.store(1, 0, 1));
+    let far = 600;
+    for rows in 1..12 {
+        let vector = Vector { a: vec_addr(0, 100), d: vec_addr(1, far), ..s.copy(rows) };
+        let masks = if rows % 3 == 0 { 1 << 15 | 1 << 14 } else { 1 << 15 };
+        let masks = s.b.spare_mask(masks);
+        s.b.instrs.push(paired(vector.into(), 0, masks));
+        let store = StoreBlocks { bank: 2, src: 100, addr: s.out / 64 + 300, blocks: 1 + rows % 3, raddr: 0 };
+        s.b.instrs.push(paired(store.into(), masks, 0));
+    }
+}
+
+fn registers(s: &mut Sheet) {
+    for (rd, value) in [(1, 0), (2, u32::MAX), (15, 77), (0, 5)] {
+        (0..4).for_each(|_| s.b.load_register(rd, value));
+        s.b.push(Add { rd: 15, rs: rd, imm: 3 });
+    }
+    // Back to back: an `arg` right after a write of its index, a use right after an `arg`.
+    for blocks in 1..4 {
+        s.b.args.push(blocks - 1);
+        let entry = s.b.args.len() as u32 - 1;
+        s.b.push(Set { rd: 6, imm: entry });
+        s.b.push(Arg { rd: 7, rs: 6, imm: 0 });
+        s.b.push(Load { space: space::W, blocks: 1, rblocks: 7, addr: 2, ..Default::default() });
+    }
+}
+
+fn load_tails(s: &mut Sheet) {
+    let spaces = [space::W, space::G, space::C, space::V];
+    for addr in [0, 1, 3, 7] {
+        for (i, blocks) in [1, 2, 3, 5, 9, 13].into_iter().enumerate() {
+            s.put(s.load(spaces[i % 4], 1, addr, blocks));
+        }
+    }
+}
+
+fn store_tails(s: &mut Sheet) {
+    s.operands();
+    for blocks in [1, 2, 3, 5, 8] {
+        for src in [0, 1, 3] {
+            s.put(s.store(3, src, blocks));
+        }
+    }
+    for seg_log2 in 0..7 {
+        for count in [1, 2, 7] {
+            let unit = 1 << seg_log2;
+            let src_stride = 3 * unit;
+            let (addr, dst_stride) = (s.out + 4096 + unit, 5 * unit);
+            s.put(StoreSegments {
+                bank: 0,
+                src: unit,
+                src_stride,
+                seg_log2,
+                count,
+                addr,
+                dst_stride,
+                raddr: 0,
+            });
+        }
+    }
+}
+
+fn gemm_tails(s: &mut Sheet) {
+    s.operands();
+    for mode in 0..3 {
+        for tokens in 1..=s.g.t {
+            for (ntiles, groups, steps) in [(1, 1, 1), (1, 3, 1), (2, 1, 1), (3, 2, 3), (2, 1, 9)] {
+                let residual = u32::from(steps == 1);
+                let res = vec_addr(2, 0);
+                s.put(Gemm { mode, tokens, residual, res, ..s.gemm(ntiles, groups, steps) });
+            }
+        }
+    }
+    s.put(s.store(2, 0, 8));
+}
+
+fn vec_tails(s: &mut Sheet) {
+    s.operands();
+    for fun in 0..FUNS.len() as u32 {
+        for out in 0..OUTS.len() as u32 {
+            for (tokens, subs, rows) in [(1, 1, 2), (2, 1, 4), (1, 3, 2), (s.g.t, 2, 2), (1, 1, 5)] {
+                let all = subs * rows;
+                let q8 = out == out::Q8;
+                s.put(Vector {
+                    fun,
+                    out,
+                    tokens,
+                    subs,
+                    b: vec_addr(3, 0),
+                    a_stride: all,
+                    d_stride: all,
+                    len: s.g.l * rows - 1 + s.g.l % 2,
+                    inc: tokens - 1 & 1,
+                    o: if q8 { 0 } else { vec_addr(2, 0) },
+                    o_step: if q8 { 0 } else { all + 8 },
+                    imm: all + 1,
+                    shift: if fun == fun::RMS_NORM { 24 } else { 0 },
+                    ..s.copy(rows)
+                });
+            }
+        }
+    }
+    s.put(s.store(1, 0, 8));
+    s.put(StoreBlocks { addr: s.out / 64 + 64, ..s.store(2, 0, 8) });
+}

@@ -1,0 +1,118 @@
+//! Random legal programs by seed: what simulator and hardware are compared on.
+//!
+//! Every [`Case`] passes [`crate::check`]. All units, opcodes, functions, outputs and modes appear; units overlap; queues
+//! fill; loops run 0, 1, 2 and 5 rounds; fields reach the ends of their spans; data holds the extremes of every format.
+
+mod bodies;
+mod builder;
+mod directed;
+mod memory;
+mod registers;
+mod rng;
+mod rounds;
+mod span;
+
+pub use directed::directed;
+pub use rng::Rng;
+pub use span::span;
+
+use crate::check::check;
+use crate::check::fields::Limits;
+use crate::program::{Arg, ArgValue};
+use crate::table::Halt;
+use crate::{Instr, Program};
+use bodies::Bodies;
+use builder::{Builder, Wish};
+use hw::Machine;
+use memory::Map;
+
+/// A program with everything that a run needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    pub program: Program,
+    /// DRAM from address 0 on; the words of the program are not in it.
+    pub image: Vec<u8>,
+    pub args: Vec<u32>,
+}
+
+/// Fewest words of a random program.
+pub const SHORTEST: usize = 40;
+
+/// The random legal program of a seed, of 40 words or more, 100 in the middle.
+///
+/// `None` if no attempt was legal, which happens only on machines with less DRAM or vector rows than any preset has.
+pub fn case(machine: &Machine, seed: u64) -> Option<Case> {
+    (0..32u64).find_map(|attempt| attempt_case(machine, Rng::new(seed ^ attempt << 48)))
+}
+
+fn attempt_case(machine: &Machine, mut rng: Rng) -> Option<Case> {
+    let map = Map::of(machine);
+    // Now and then longer than the instruction memory of the presets.
+    let long = if rng.chance(4) { 480 } else { 0 };
+    let words = SHORTEST as u32 + rng.within(0, 120) + long;
+    let image = memory::image(&map, &mut rng);
+    // The limits must know where the program will lie, not yet how long it is: 64 KiB are kept free.
+    let reserve = vec![Instr::from(Halt {}); 2048];
+    let reserved = program(machine, &map, reserve, &[]);
+    let bodies = Bodies::new(machine, Limits::new(&reserved, machine));
+    let mut builder = Builder::new(rng, bodies, machine);
+    while builder.instrs.len() + 1 < words as usize {
+        passage(&mut builder)?;
+    }
+    builder.push(Halt {});
+    let args = builder.args.clone();
+    let program = program(machine, &map, builder.instrs, &args);
+    check(&program, machine, &args).ok()?;
+    Some(Case { program, image, args })
+}
+
+/// A few words of one character.
+fn passage(builder: &mut Builder) -> Option<()> {
+    match builder.rng.within(0, 99) {
+        0..8 => builder.noise(),
+        8..14 => {
+            let length = builder.rng.within(0, 9);
+            builder.repeat(length)?;
+        }
+        14..30 => {
+            // One unit again and again: its queue fills.
+            let unit = builder.rng.within(0, 3) as usize;
+            for _ in 0..builder.rng.within(3, 7) {
+                builder.place(&Wish::of(unit), 8);
+            }
+        }
+        _ => {
+            let unit = builder.rng.pick(&[0, 0, 1, 1, 2, 2, 2, 3]);
+            let mut wish = Wish::of(unit);
+            let other = builder.rng.within(0, 3) as usize;
+            wish.join[other] = builder.rng.chance(12);
+            builder.place(&wish, 12);
+        }
+    }
+    Some(())
+}
+
+fn program(machine: &Machine, map: &Map, instrs: Vec<Instr>, args: &[u32]) -> Program {
+    let mut program = bare(&instrs, args);
+    program.machine_hash = machine.hash();
+    program.base = map.program;
+    program.regions = map.regions();
+    program
+}
+
+/// Instructions and arguments alone.
+fn bare(instrs: &[Instr], args: &[u32]) -> Program {
+    let arg = |(i, value): (usize, &u32)| Arg { name: format!("a{i}"), value: ArgValue::Const(*value) };
+    Program {
+        machine_hash: 0,
+        base: 0,
+        instrs: instrs.to_vec(),
+        args: args.iter().enumerate().map(arg).collect(),
+        regions: vec![],
+        origin_of: vec![],
+        origins: vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! The smallest and the largest value of each field that a legal instruction of a machine can hold.
+//!
+//! Generators aim at both ends, coverage asks for both and for something between. Fields to which a register adds are
+//! meant after the addition.
+
+use super::memory::Map;
+use crate::table::{Field, Kind, Spec, vec_addr};
+use hw::{Geometry, Machine};
+
+/// (smallest, largest) value of a field; signed fields as signed numbers.
+pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
+    let g = Geometry::of(machine);
+    let b = &machine.buffers;
+    let width = (1i64 << field.width) - 1;
+    let up_to = |most: u32| (0, i64::from(most).min(width));
+    let from_one = |most: u32| (1, i64::from(most).min(width));
+    let bank_rows = b.vector_bank_bytes / g.v_row;
+    let last_row = i64::from(vec_addr(b.vector_banks - 1, bank_rows - 1));
+    let map = Map::of(machine);
+    let a_rows = b.activation_bytes / g.a_row;
+    match (spec.mnemonic, field.name) {
+        (_, "bank") => up_to(b.vector_banks - 1),
+        ("load", "dst") => up_to(b.weight_bytes.max(b.vector_bank_bytes) / 64 - 1),
+        ("load", "addr") => up_to(machine.memory.size_bytes / 64 - 1),
+        ("load", "blocks") => from_one(b.weight_bytes.max(b.vector_bank_bytes) / 64),
+        ("store.blocks", "src") => up_to(b.vector_bank_bytes / 64 - 1),
+        ("store.blocks", "addr") => (i64::from(map.out / 64), i64::from(machine.memory.size_bytes / 64 - 1)),
+        ("store.blocks", "blocks") => from_one(b.vector_bank_bytes / 64),
+        ("store.segments", "src") => up_to(b.vector_bank_bytes - 1),
+        ("store.segments", "seg_log2") => up_to(g.beat.min(g.v_row).ilog2()),
+        ("store.segments", "addr") => (i64::from(map.out), i64::from(machine.memory.size_bytes - 1)),
+        ("store.segments", "count") => (1, width),
+        ("gemm", "tokens") => from_one(g.t),
+        ("gemm", "ntiles") => from_one((b.channel_bytes / g.c_row).min(bank_rows / (g.n / g.l))),
+        ("gemm", "groups" | "steps") => from_one(a_rows),
+        ("gemm", "a_row") => up_to(a_rows - 1),
+        ("gemm", "w_row") => up_to(b.weight_bytes / g.w2_row - 1),
+        ("gemm", "g_row") => up_to(b.group_scale_bytes / g.g_row - 1),
+        ("gemm", "c_row") => up_to(b.channel_bytes / g.c_row - 1),
+        ("gemm", "slot") => up_to(b.token_scales - 1),
+        ("vec", "tokens" | "subs") => (1, width),
+        ("vec", "rows") => from_one(bank_rows),
+        ("vec", "o_token") => up_to(g.t - 1),
+        ("loop", "body") => (1, LONG_BODY),
+        (_, _) => match field.kind {
+            Kind::Vec => (0, last_row),
+            Kind::Enum(names) => (0, names.len() as i64 - 1),
+            Kind::Int => (-(1 << (field.width - 1)), (1 << (field.width - 1)) - 1),
+            Kind::Num | Kind::Reg | Kind::Flag => (0, width),
+        },
+    }
+}
+
+/// A body of this many words counts as the longest.
+pub const LONG_BODY: i64 = 24;

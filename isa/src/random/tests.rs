@@ -1,0 +1,59 @@
+use super::*;
+use crate::walk::Walk;
+
+#[test]
+fn programs_are_legal_long_and_reproducible() {
+    for (name, _) in hw::presets::PRESETS {
+        let machine = hw::presets::load(name).unwrap();
+        let mut lengths = Vec::new();
+        for seed in 0..60 {
+            let case = case(&machine, seed).unwrap();
+            check(&case.program, &machine, &case.args).unwrap();
+            if seed == 0 {
+                assert_eq!(super::case(&machine, seed).as_ref(), Some(&case));
+            }
+            lengths.push(case.program.instrs.len());
+        }
+        lengths.sort_unstable();
+        assert!(lengths[0] >= SHORTEST && (85..125).contains(&lengths[30]), "{name}: {lengths:?}");
+    }
+}
+
+#[test]
+fn most_first_attempts_succeed() {
+    let machine = hw::presets::load("odd").unwrap();
+    let legal = (0..100).filter(|seed| attempt_case(&machine, Rng::new(*seed)).is_some()).count();
+    assert!(legal >= 80, "{legal} of 100");
+}
+
+#[test]
+fn every_instruction_appears_in_every_kind() {
+    let machine = hw::presets::load("tiny").unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..80 {
+        let case = case(&machine, seed).unwrap();
+        for step in Walk::new(&case.program, &case.args) {
+            let body = step.unwrap().instr.body;
+            let kind = match body {
+                crate::Body::Vector(v) => format!("{} {}", v.fun, v.out),
+                crate::Body::Gemm(g) => format!("{} {}", g.mode, g.residual),
+                crate::Body::Load(l) => l.space.to_string(),
+                _ => String::new(),
+            };
+            seen.insert((body.index(), kind));
+        }
+    }
+    assert_eq!(seen.len(), 6 + 4 + 6 + 20 + 2, "{seen:?}");
+}
+
+#[test]
+fn directed_programs_are_legal() {
+    for (name, _) in hw::presets::PRESETS {
+        let machine = hw::presets::load(name).unwrap();
+        for (title, case) in directed(&machine) {
+            check(&case.program, &machine, &case.args).unwrap_or_else(|e| panic!("{name} {title}: {e}"));
+            let least = if title == "halt-only" { 1 } else { 18 };
+            assert!(case.program.instrs.len() >= least, "{name} {title}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Random legal programs run in both simulations, and every fault of time shows.
+
+use hw::Machine;
+use isa::random::{Case, case, directed};
+use sim::timing::{Fault, simulate, simulate_with};
+use sim::trace::first_difference;
+
+fn machines() -> Vec<Machine> {
+    hw::presets::PRESETS.iter().map(|(name, _)| hw::presets::load(name).unwrap()).collect()
+}
+
+fn cases(machine: &Machine, seeds: u64) -> impl Iterator<Item = Case> {
+    (0..seeds).map(|seed| case(machine, seed).unwrap_or_else(|| panic!("no legal program for seed {seed}")))
+}
+
+#[test]
+fn legal_programs_run() {
+    for machine in machines() {
+        let directed = directed(&machine).into_iter().map(|d| d.1);
+        for (seed, c) in directed.chain(cases(&machine, 40)).enumerate() {
+            let trace =
+                simulate(&c.program, &machine, &c.args).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut ())
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let s = trace.counters.sequencer;
+            assert_eq!(s.dispatching + s.fetch + s.queue + s.argument + s.halt, trace.cycles);
+            for u in trace.counters.units {
+                assert_eq!(u.busy + u.wait_semaphore + u.wait_drain + u.empty, trace.cycles);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fault_changes_a_trace() {
+    let machines = machines();
+    for fault in Fault::ALL {
+        let caught = machines.iter().any(|machine| {
+            let directed = directed(machine).into_iter().map(|d| d.1);
+            directed.chain(cases(machine, 12)).any(|c| {
+                let right = simulate(&c.program, machine, &c.args).ok();
+                let wrong = simulate_with(&c.program, machine, &c.args, fault).ok();
+                match (right, wrong) {
+                    (Some(right), Some(wrong)) => first_difference(&right, &wrong).is_some(),
+                    _ => true,
+                }
+            })
+        });
+        assert!(caught, "{fault:?}");
+    }
+}
