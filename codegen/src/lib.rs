@@ -1,3 +1,25 @@
 //! WHAT we write: plan (tile, schedule, allocate), program, SystemVerilog.
+//!
+//! | module | makes |
+//! |---|---|
+//! | [`model`] | what the compiler must know of a decoder |
+//! | [`compile`] | programs for a model on a machine |
+//! | [`plan`] | steps, their places and their order |
+//! | [`program`] | instructions from a plan |
+//! | [`image`] | the bytes of weights and constants |
+//! | [`taps`] | where every value of the graph can be read |
+//! | [`generate`] | the runs that read a prompt and answer it |
+//! | [`rtl`] | SystemVerilog |
+
+pub mod compile;
+pub mod generate;
+pub mod image;
+pub mod model;
+pub mod plan;
+pub mod program;
+pub mod taps;
 
 pub mod rtl;
+
+pub use compile::{Compiled, Slot, Target};
+pub use model::Model;

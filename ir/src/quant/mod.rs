@@ -89,14 +89,17 @@ impl QuantDecoder {
         let config = &decoder.config;
         let factors = Factors::new(config, scheme)?;
         let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, scheme);
-        let layer = |layer: &Layer| {
+        let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
+        let norms: Vec<&Weight> = norms.chain([&decoder.final_norm]).collect();
+        let gains = QuantVector::gains(&norms)?;
+        let layer = |(layer, gains): (&Layer, &[QuantVector])| {
             Ok(QuantLayer {
-                input_norm: QuantVector::gain(&layer.input_norm)?,
+                input_norm: gains[0].clone(),
                 wq: QuantLinear::new(&layer.wq, &factors.query, scheme)?,
                 wk: linear(&layer.wk)?,
                 wv: linear(&layer.wv)?,
                 wo: linear(&layer.wo)?,
-                post_norm: QuantVector::gain(&layer.post_norm)?,
+                post_norm: gains[1].clone(),
                 gate: linear(&layer.gate)?,
                 up: linear(&layer.up)?,
                 down: linear(&layer.down)?,
@@ -108,8 +111,8 @@ impl QuantDecoder {
             config: config.clone(),
             scheme: scheme.clone(),
             embedding: QuantVector::table(&decoder.embedding)?,
-            layers: decoder.layers.iter().map(layer).collect::<Result<_, Diagnostic>>()?,
-            final_norm: QuantVector::gain(&decoder.final_norm)?,
+            layers: decoder.layers.iter().zip(gains.chunks_exact(2)).map(layer).collect::<Result<_, Diagnostic>>()?,
+            final_norm: gains[gains.len() - 1].clone(),
             lm_head: linear(&decoder.lm_head)?,
             phase_steps: factors.phase_steps,
             eps: factors.eps,

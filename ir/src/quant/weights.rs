@@ -86,20 +86,28 @@ impl QuantLinear {
 }
 
 impl QuantVector {
-    /// Gain of an RMS norm of K elements, times sqrt(K); its shift is that of `int-rms-norm`.
-    pub fn gain(weight: &Weight) -> Result<QuantVector, Diagnostic> {
+    /// Gain of an RMS norm of K elements, times sqrt(K), with a shift of at most `most`; its shift is that of
+    /// `int-rms-norm`.
+    pub fn gain(weight: &Weight, most: i32) -> Result<QuantVector, Diagnostic> {
         let elements = weight.constant.ty().shape.elements().unwrap_or(0);
-        QuantVector::new(weight, (elements as f64).sqrt(), 23 - FRACTION_BITS as i32)
+        QuantVector::new(weight, (elements as f64).sqrt(), 23 - FRACTION_BITS as i32, most)
+    }
+
+    /// Gains of the norms of a network, with one shift: one loop body of instructions serves all layers.
+    pub fn gains(weights: &[&Weight]) -> Result<Vec<QuantVector>, Diagnostic> {
+        let each = |most| weights.iter().map(|w| QuantVector::gain(w, most)).collect::<Result<Vec<_>, _>>();
+        let most = each(i32::MAX)?.iter().map(|gain| gain.shift).min();
+        each(most.unwrap_or(i32::MAX))
     }
 
     /// Embedding; its shift is that of `int-embed`.
     pub fn table(weight: &Weight) -> Result<QuantVector, Diagnostic> {
-        QuantVector::new(weight, 1.0, -(FRACTION_BITS as i32))
+        QuantVector::new(weight, 1.0, -(FRACTION_BITS as i32), i32::MAX)
     }
 
     /// The elements times `factor`, rounded half away from zero, with as many fractional bits as fit; the shift is those bits
-    /// plus `bias`.
-    fn new(weight: &Weight, factor: f64, bias: i32) -> Result<QuantVector, Diagnostic> {
+    /// plus `bias`, and at most `most`.
+    fn new(weight: &Weight, factor: f64, bias: i32, most: i32) -> Result<QuantVector, Diagnostic> {
         let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
         let (constant, bits) = match weight.constant.tensor() {
             None => (Constant::absent(Type::of(DType::I16, shape)), 0),
@@ -107,6 +115,7 @@ impl QuantVector {
                 finite(weight, &tensor)?;
                 let top = tensor.floats().iter().fold(0f64, |m, &x| m.max(f64::from(x).abs() * factor));
                 let bits = fraction_bits(top).ok_or_else(|| refused(weight, "its elements are too large"))?;
+                let bits = bits.min(most.saturating_sub(bias));
                 let code = |&x: &f32| (f64::from(x) * factor * f64::from(bits).exp2()).round() as i32;
                 (constant(weight, DType::I16, &shape, tensor.floats().iter().map(code).collect())?, bits)
             }
@@ -162,9 +171,13 @@ mod tests {
         let table = QuantVector::table(&weight(&[2, 2], vec![1.0, -0.5, 0.25, 0.0])).unwrap();
         assert_eq!(table.constant.tensor().unwrap().ints(), [16384, -8192, 4096, 0]);
         assert_eq!(table.shift, 14 - 16);
-        let gain = QuantVector::gain(&weight(&[4], vec![1.0, 2.0, 0.5, -1.0])).unwrap();
+        let gain = QuantVector::gain(&weight(&[4], vec![1.0, 2.0, 0.5, -1.0]), i32::MAX).unwrap();
         assert_eq!(gain.constant.tensor().unwrap().ints(), [16384 / 2, 16384, 4096, -8192]);
         assert_eq!(gain.shift, 12 + 7);
+        let (small, large) = (weight(&[4], vec![0.5; 4]), weight(&[4], vec![3.0; 4]));
+        let gains = QuantVector::gains(&[&small, &large]).unwrap();
+        assert_eq!([gains[0].shift, gains[1].shift], [12 + 7; 2]);
+        assert_eq!(gains[0].constant.tensor().unwrap().ints(), [4096; 4]);
     }
 
     #[test]

@@ -1,0 +1,198 @@
+//! From a model and a machine to programs: chooses context and chunk, then plans, verifies and emits.
+
+use crate::model::Model;
+use crate::plan::build::{MOST_TOKENS, build};
+use crate::plan::sync::{Syncs, synchronise};
+use crate::plan::verify::verify;
+use crate::plan::{Map, Options, Plan, order};
+use crate::program::{Emitted, emit};
+use hw::Machine;
+use ir::diag::Diagnostic;
+use isa::Program;
+
+/// Tokens of a prefill step where the options name none.
+const USUAL_CHUNK: u32 = 16;
+
+/// A model placed on a machine: the memory map that all its programs share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    pub model: Model,
+    pub machine: Machine,
+    pub options: Options,
+    pub map: Map,
+    /// Tokens of a prefill step: a whole number of output tiles, or 1 if no larger step fits.
+    pub chunk: u32,
+}
+
+/// A program for a number of tokens, at any position: for more than one token, at multiples of the machine's outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    pub tokens: u32,
+    pub program: Program,
+    pub plan: Plan,
+    pub syncs: Syncs,
+    /// Instruction of each step of each segment.
+    pub places: [Vec<usize>; 3],
+}
+
+/// Places of the programs of a target in memory; each run may replace the program of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    Decode = 0,
+    Chunk = 1,
+    Rest = 2,
+}
+
+impl Target {
+    /// Places a model on a machine.
+    ///
+    /// # Errors
+    /// The model or the machine is beyond this compiler, or the machine is too small: place, reason, remedy.
+    pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
+        model.check()?;
+        let n = machine.matrix.outputs;
+        let most = options.context.unwrap_or(model.max_positions);
+        if most == 0 || most > model.max_positions {
+            return Err(Diagnostic::new("context-unsupported", format!("a context of {most} is not possible"))
+                .at_item("context")
+                .because(format!("the model was made for 1 to {} positions", model.max_positions))
+                .help("ask for a context in this range"));
+        }
+        let at = |context, chunk| Target::placed(model, machine, options, context, chunk);
+        let context = match options.context {
+            Some(context) => context,
+            None => largest(most, |context| at(context, 1).is_ok()).unwrap_or(most),
+        };
+        let single = at(context, 1)?;
+        let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(context).min(MOST_TOKENS) / n * n;
+        for chunk in (1..=wanted / n).rev().map(|tiles| tiles * n).filter(|&c| c > 1) {
+            match at(context, chunk) {
+                Ok(target) => return Ok(target),
+                Err(error) if options.chunk.is_some() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(single)
+    }
+
+    /// The target if its chunk and its single-token program both compile.
+    fn placed(
+        model: &Model,
+        machine: &Machine,
+        options: &Options,
+        context: u32,
+        chunk: u32,
+    ) -> Result<Target, Diagnostic> {
+        let map = Map::new(model, machine, options, context, chunk)?;
+        let target =
+            Target { model: model.clone(), machine: machine.clone(), options: options.clone(), map, chunk };
+        target.compile(chunk, Slot::Chunk)?;
+        if chunk > 1 {
+            target.compile(1, Slot::Decode)?;
+        }
+        Ok(target)
+    }
+
+    /// The program for `tokens` tokens.
+    ///
+    /// # Errors
+    /// More tokens than the target's chunk or none, or a machine that is too small for them.
+    pub fn compile(&self, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
+        if tokens == 0 || tokens > self.map.tokens {
+            let what = format!("a program of {tokens} tokens is not possible");
+            return Err(Diagnostic::new("tokens-unsupported", what)
+                .at_item("tokens")
+                .because(format!("this target takes 1 to {} at once", self.map.tokens))
+                .help("split the prompt into chunks"));
+        }
+        let mut plan = build(&self.model, &self.machine, &self.map, &self.options, tokens)?;
+        order::cross(&mut plan);
+        if self.options.reorder {
+            order::schedule(&mut plan, &self.machine);
+        }
+        let syncs = synchronise(&plan)?;
+        verify(&plan, &syncs, &self.machine)?;
+        let Emitted { program, places } = emit(&plan, &syncs, &self.machine, slot as u32)?;
+        Ok(Compiled { tokens, program, plan, syncs, places })
+    }
+
+    /// Whether a program of `tokens` tokens may start at `position`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn accepts(&self, tokens: u32, position: u32) -> Result<(), Diagnostic> {
+        let n = self.machine.matrix.outputs;
+        if tokens > 1 && position % n != 0 {
+            let what = format!("{tokens} tokens cannot start at position {position}");
+            return Err(Diagnostic::new("position-unaligned", what)
+                .at_item("position")
+                .because(format!("more than one token starts at a multiple of {n}, the machine's outputs"))
+                .help("run single tokens up to there"));
+        }
+        if u64::from(position) + u64::from(tokens) > u64::from(self.map.context) {
+            let what = format!("{tokens} tokens at position {position} exceed the context");
+            return Err(Diagnostic::new("context-full", what)
+                .at_item("position")
+                .because(format!("the cache holds {} positions", self.map.context))
+                .help("compile for a longer context"));
+        }
+        Ok(())
+    }
+}
+
+/// The largest value of 1..=most for which `fits` holds, given that it holds below every value for which it does.
+fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    if fits(most) {
+        return Some(most);
+    }
+    let (mut low, mut high) = (0, most);
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        if fits(middle) { low = middle } else { high = middle }
+    }
+    (low > 0).then_some(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Numbers;
+
+    /// The sizes of the trained example, or of a smaller network with shared heads.
+    fn model(small: bool) -> Model {
+        Model {
+            name: "test".into(),
+            vocab: if small { 50 } else { 256 },
+            hidden: if small { 64 } else { 128 },
+            intermediate: if small { 96 } else { 256 },
+            layers: if small { 2 } else { 4 },
+            heads: 4,
+            kv_heads: if small { 2 } else { 4 },
+            head_dim: if small { 24 } else { 32 },
+            max_positions: 256,
+            group: 32,
+            numbers: Numbers::default(),
+        }
+    }
+
+    #[test]
+    fn every_preset_takes_both_models() {
+        for (name, _) in hw::presets::PRESETS {
+            let machine = hw::presets::load(name).unwrap();
+            for small in [false, true] {
+                let target = Target::new(&model(small), &machine, &Options::default());
+                let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
+                for tokens in [1, target.chunk] {
+                    let compiled = target.compile(tokens, Slot::Rest).unwrap();
+                    let [p, b, e] = compiled.plan.segments.each_ref().map(Vec::len);
+                    let words = compiled.program.instrs.len();
+                    println!(
+                        "{name} small {small}: {tokens} tokens, context {}, {p}+{b}+{e} steps, {words} words, {} semaphores",
+                        target.map.context,
+                        compiled.syncs.semaphores.len()
+                    );
+                }
+            }
+        }
+    }
+}

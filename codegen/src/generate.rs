@@ -1,0 +1,67 @@
+//! The host's side of a generation: which program runs next, with which arguments, and what it answered.
+//!
+//! A prompt is read in chunks, then what is left: in one program if its position allows (it starts behind whole chunks,
+//! which are whole tiles, so it does for a prompt read from position 0), else token by token. Then one token at a time.
+//! The host writes programs and arguments and reads logits; it never touches the cache.
+
+use crate::compile::{Compiled, Slot, Target};
+use crate::taps::logit;
+use ir::diag::Diagnostic;
+
+/// One run of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub slot: Slot,
+    /// Tokens that it reads; the program is the one compiled for this number.
+    pub tokens: Vec<u32>,
+    /// Tokens cached before it.
+    pub position: u32,
+}
+
+impl Turn {
+    /// The argument table of the run.
+    pub fn args(&self, compiled: &Compiled) -> Vec<u32> {
+        compiled.program.arg_values(self.position, &self.tokens)
+    }
+}
+
+/// Runs that read `tokens` behind `position` cached ones.
+///
+/// # Errors
+/// A token that the model does not know, or more tokens than the cache holds.
+pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>, Diagnostic> {
+    if let Some(&token) = tokens.iter().find(|&&t| t >= target.model.vocab) {
+        return Err(Diagnostic::new("token-unknown", format!("the model has no token {token}"))
+            .because(format!("its vocabulary has {} entries", target.model.vocab))
+            .help("encode the text for this model"));
+    }
+    let tile = target.machine.matrix.outputs;
+    let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
+    while !left.is_empty() {
+        let aligned = at % tile == 0;
+        let (slot, count) = match left.len() as u32 {
+            n if aligned && n >= target.chunk => (Slot::Chunk, target.chunk),
+            n if aligned && n > 1 => (Slot::Rest, n),
+            _ => (Slot::Decode, 1),
+        };
+        let slot = if count == 1 { Slot::Decode } else { slot };
+        target.accepts(count, at)?;
+        let (now, rest) = left.split_at(count as usize);
+        turns.push(Turn { slot, tokens: now.to_vec(), position: at });
+        (at, left) = (at + count, rest);
+    }
+    Ok(turns)
+}
+
+/// Logits of a token of a run of `tokens` tokens, from the memory behind it. Fixed point, 16 fractional bits.
+pub fn logits(target: &Target, memory: &[u8], tokens: u32, token: u32) -> Vec<i32> {
+    let word = |at: u32| memory.get(at as usize..at as usize + 4).and_then(|b| b.try_into().ok());
+    let entry = |entry| word(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
+    (0..target.model.vocab).map(entry).collect()
+}
+
+/// The entry with the largest logit, the first of equals.
+pub fn arg_max(logits: &[i32]) -> u32 {
+    let best = logits.iter().enumerate().max_by_key(|&(i, &l)| (l, std::cmp::Reverse(i)));
+    best.map_or(0, |(i, _)| i as u32)
+}

@@ -1,0 +1,215 @@
+//! What lies in memory before the first run: weights, gains, embeddings and constants, as bytes at the places of the map.
+//!
+//! Padding is zero everywhere: a padded output has group scale 0 and is therefore 0 whatever its codes, a padded input meets an
+//! activation of 0.
+
+use crate::compile::Target;
+use crate::model::{Linear, Model, Numbers};
+use crate::plan::Map;
+use crate::plan::map::Chunk;
+use hw::Geometry;
+use hw::machine::BLOCK_BYTES;
+use ir::constant::Constant;
+use ir::diag::Diagnostic;
+use ir::quant::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
+use ir::tensor::Tensor;
+
+/// Positions where the model does not say how many it was made for.
+const USUAL_POSITIONS: usize = 2048;
+
+impl Model {
+    /// The sizes and constants of a quantised decoder.
+    ///
+    /// # Errors
+    /// Sizes beyond this compiler, or layers that differ in a constant.
+    pub fn of(decoder: &QuantDecoder) -> Result<Model, Diagnostic> {
+        let c = &decoder.config;
+        let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let first = decoder.final_norm.shift;
+        let same = |l: &QuantLayer| l.input_norm.shift == first && l.post_norm.shift == first;
+        if let Some(i) = decoder.layers.iter().position(|l| !same(l)) {
+            return Err(Diagnostic::new("model-unsupported", "the layers differ in the shift of a norm")
+                .at_item(format!("layer {i}"))
+                .because("one loop body of instructions serves all layers")
+                .help("quantise the gains of all norms with one shift"));
+        }
+        let model = Model {
+            name: decoder.name.to_string(),
+            vocab: size(c.vocab),
+            hidden: size(c.hidden),
+            intermediate: size(c.intermediate),
+            layers: size(decoder.layers.len()),
+            heads: size(c.heads),
+            kv_heads: size(c.kv_heads),
+            head_dim: size(c.head_dim),
+            max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
+            group: size(decoder.scheme.weights.group),
+            numbers: Numbers {
+                embedding_shift: decoder.embedding.shift,
+                eps: decoder.eps,
+                norm_shift: [first; 3],
+                linear_shift: [0; 8],
+                score_shift: decoder.score_shift,
+                value_shift: decoder.value_shift,
+            },
+        };
+        model.check()?;
+        Ok(model)
+    }
+}
+
+/// The bytes of memory from address 0 up to the cache, with zeros where the programs go.
+///
+/// # Errors
+/// A weight is absent: there is nothing to lay out.
+pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnostic> {
+    let map = &target.map;
+    let g = Geometry::of(&target.machine);
+    let mut image = Image { bytes: vec![0; (map.cache * BLOCK_BYTES) as usize], g: &g, map };
+    for (l, layer) in decoder.layers.iter().enumerate() {
+        let record = map.records + l as u32 * map.record_blocks;
+        image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&layer.input_norm)?.ints());
+        image.halves(record + map.gains[1].at, &map.widths.hidden, tensor(&layer.post_norm)?.ints());
+        for linear in Linear::ALL.into_iter().filter(|&l| l != Linear::Head) {
+            image.linear(record, linear, weights(layer, linear), target.model.group)?;
+        }
+    }
+    let record = map.records + target.model.layers * map.record_blocks;
+    image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&decoder.final_norm)?.ints());
+    image.linear(record, Linear::Head, &decoder.lm_head, target.model.group)?;
+    image.constants(decoder);
+    let table = tensor(&decoder.embedding)?;
+    let rows = table.ints().chunks_exact(target.model.hidden as usize);
+    for (token, row) in rows.enumerate() {
+        image.halves(map.embedding + token as u32 * map.embedding_blocks, &map.widths.hidden, row);
+    }
+    Ok(image.bytes)
+}
+
+fn weights(layer: &QuantLayer, linear: Linear) -> &QuantLinear {
+    match linear {
+        Linear::Q => &layer.wq,
+        Linear::K => &layer.wk,
+        Linear::V => &layer.wv,
+        Linear::O => &layer.wo,
+        Linear::Gate => &layer.gate,
+        Linear::Up => &layer.up,
+        Linear::Down | Linear::Head => &layer.down,
+    }
+}
+
+fn tensor(vector: &QuantVector) -> Result<Tensor, Diagnostic> {
+    present(&vector.constant, &vector.name)
+}
+
+fn present(constant: &Constant, name: &str) -> Result<Tensor, Diagnostic> {
+    constant.tensor().ok_or_else(|| {
+        Diagnostic::new("weights-absent", "the model has no weights")
+            .at_item(name)
+            .because("this built-in model knows its shapes only")
+            .help("timing needs no weights; to compute, import a model file that holds them")
+    })
+}
+
+struct Image<'a> {
+    bytes: Vec<u8>,
+    g: &'a Geometry,
+    map: &'a Map,
+}
+
+impl Image<'_> {
+    fn put(&mut self, byte: u32, data: &[u8]) {
+        let byte = byte as usize;
+        if let Some(place) = self.bytes.get_mut(byte..byte + data.len()) {
+            place.copy_from_slice(data);
+        }
+    }
+
+    /// int16 rows from a block on.
+    fn halves(&mut self, block: u32, width: &crate::plan::width::Width, values: &[i32]) {
+        for (i, &value) in values.iter().enumerate() {
+            let place = width.place(i as u32);
+            let (row, lane) = (place / self.g.l, place % self.g.l);
+            self.put(block * BLOCK_BYTES + 2 * (row * self.g.lp + lane), &(value as i16).to_le_bytes());
+        }
+    }
+
+    /// Rope steps and the channel scale of weighted values.
+    fn constants(&mut self, decoder: &QuantDecoder) {
+        let head = self.map.widths.head;
+        for (i, step) in decoder.phase_steps.iter().enumerate() {
+            let place = head.place(i as u32);
+            let (row, lane) = (place / self.g.l, place % self.g.l);
+            self.put(self.map.rope.at * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &step.to_le_bytes());
+        }
+        let word = decoder.value_channel.word().to_le_bytes();
+        for tile in 0..head.stride * self.g.l / self.g.n {
+            for n in 0..self.g.n {
+                let at = self.map.value_channels.at * BLOCK_BYTES + tile * self.g.c_row + 4 * n;
+                self.put(at, &word);
+            }
+        }
+    }
+
+    /// All chunks of a linear layer in a record.
+    fn linear(
+        &mut self,
+        record: u32,
+        linear: Linear,
+        weights: &QuantLinear,
+        group: u32,
+    ) -> Result<(), Diagnostic> {
+        let part = |c: &Constant| present(c, &weights.name);
+        let tensors = [part(&weights.codes)?, part(&weights.groups)?, part(&weights.channels)?];
+        let map = self.map;
+        for chunk in map.of(linear) {
+            self.chunk(record, chunk, [&tensors[0], &tensors[1], &tensors[2]].map(Tensor::ints), group);
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, record: u32, chunk: &Chunk, [codes, groups, channels]: [&[i32]; 3], group: u32) {
+        let (n, l, g, lp) = (self.g.n, self.g.l, *self.g, self.g.lp);
+        let (inputs, outputs) = (*self.map.inputs(chunk.linear), *self.map.outputs(chunk.linear));
+        let k = inputs.elements as usize;
+        let per_output = k / group as usize;
+        let base = |at: u32| (record + at) * BLOCK_BYTES;
+        let mut row = vec![0u8; g.w2_row as usize];
+        for tile in 0..chunk.tiles {
+            let place = (chunk.first_tile + tile) * n;
+            let real: Vec<(u32, usize)> =
+                (0..n).filter_map(|o| outputs.element(place + o).map(|e| (o, e as usize))).collect();
+            for &(o, e) in &real {
+                self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &channels[e].to_le_bytes());
+                for (i, &scale) in groups[e * per_output..][..per_output].iter().enumerate() {
+                    let at = (tile * per_output as u32 + i as u32) * g.g_row + o;
+                    self.put(base(chunk.groups.at) + at, &[scale as u8]);
+                }
+            }
+            for step in 0..inputs.rows {
+                row.fill(0);
+                for lane in 0..l {
+                    let Some(input) = inputs.element(step * l + lane) else { continue };
+                    for &(o, e) in &real {
+                        let bit = 2 * (o * lp + lane);
+                        row[(bit / 8) as usize] |= (codes[e * k + input as usize] as u8 & 3) << (bit % 8);
+                    }
+                }
+                self.put(base(chunk.weights.at) + (tile * inputs.rows + step) * g.w2_row, &row);
+            }
+        }
+    }
+}
+
+/// Words of a program as bytes.
+///
+/// # Errors
+/// An instruction that does not encode; programs of this crate all do.
+pub fn words(program: &isa::Program) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = Vec::with_capacity(program.instrs.len() * 32);
+    for instr in &program.instrs {
+        let word = instr.encode().map_err(|e| Diagnostic::new("plan-invalid", e.to_string()))?;
+        word.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
+    }
+    Ok(bytes)
+}

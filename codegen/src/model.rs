@@ -1,0 +1,154 @@
+//! What the compiler must know of a quantised decoder: its sizes and the constants that go into instructions.
+//!
+//! Weights are not part of it: timing, program and plan never need them ([`crate::image`] does).
+//!
+//! Invariants ([`Model::check`]):
+//! - every size is at least 1, `heads` is a multiple of `kv_heads`, `head_dim` is even;
+//! - inputs of linear layers (`hidden`, `heads * head_dim`, `intermediate`) are whole numbers of groups;
+//! - the constants hold for every layer, because one loop body serves them all.
+
+use ir::diag::Diagnostic;
+
+/// Sizes and constants of a quantised decoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    pub name: String,
+    pub vocab: u32,
+    pub hidden: u32,
+    pub intermediate: u32,
+    pub layers: u32,
+    pub heads: u32,
+    pub kv_heads: u32,
+    pub head_dim: u32,
+    /// Most positions that the model was made for.
+    pub max_positions: u32,
+    /// Weights along K that share a group scale.
+    pub group: u32,
+    pub numbers: Numbers,
+}
+
+/// Constants of the arithmetic, as the operators of the integer graph carry them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numbers {
+    /// Right shift of embedding elements to fixed point.
+    pub embedding_shift: i32,
+    /// `eps * K * 2^32` of every norm.
+    pub eps: u32,
+    /// Shift of the norm before attention, before the MLP, and of the last.
+    pub norm_shift: [i32; 3],
+    /// Epilogue shift of each linear layer, in the order of [`Linear::ALL`].
+    pub linear_shift: [i32; 8],
+    /// Epilogue shift of scores.
+    pub score_shift: i32,
+    /// Epilogue shift of weighted values.
+    pub value_shift: i32,
+}
+
+/// A linear layer of the decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Linear {
+    Q,
+    K,
+    V,
+    O,
+    Gate,
+    Up,
+    Down,
+    /// Projection to logits; the only one outside of the layers.
+    Head,
+}
+
+impl Linear {
+    /// All of them, in the order of [`Numbers::linear_shift`].
+    pub const ALL: [Linear; 8] = [
+        Linear::Q,
+        Linear::K,
+        Linear::V,
+        Linear::O,
+        Linear::Gate,
+        Linear::Up,
+        Linear::Down,
+        Linear::Head,
+    ];
+
+    /// Lower-case name, as reports print it.
+    pub fn name(self) -> &'static str {
+        ["q", "k", "v", "o", "gate", "up", "down", "head"][self as usize]
+    }
+}
+
+impl Model {
+    /// Outputs of a linear layer.
+    pub fn outputs(&self, linear: Linear) -> u32 {
+        match linear {
+            Linear::Q => self.heads * self.head_dim,
+            Linear::K | Linear::V => self.kv_heads * self.head_dim,
+            Linear::O | Linear::Down => self.hidden,
+            Linear::Gate | Linear::Up => self.intermediate,
+            Linear::Head => self.vocab,
+        }
+    }
+
+    /// Inputs of a linear layer.
+    pub fn inputs(&self, linear: Linear) -> u32 {
+        match linear {
+            Linear::O => self.heads * self.head_dim,
+            Linear::Down => self.intermediate,
+            _ => self.hidden,
+        }
+    }
+
+    /// Epilogue shift of a linear layer.
+    pub fn shift(&self, linear: Linear) -> i32 {
+        self.numbers.linear_shift[linear as usize]
+    }
+
+    /// Checks the invariants of the module head, and that sizes stay far from overflow.
+    ///
+    /// # Errors
+    /// The first violated one.
+    pub fn check(&self) -> Result<(), Diagnostic> {
+        let sizes = [
+            ("vocab", self.vocab, 1 << 20),
+            ("hidden", self.hidden, 1 << 16),
+            ("intermediate", self.intermediate, 1 << 17),
+            ("layers", self.layers, 1 << 10),
+            ("heads", self.heads, 1 << 8),
+            ("kv_heads", self.kv_heads, 1 << 8),
+            ("head_dim", self.head_dim, 1 << 10),
+            ("max_positions", self.max_positions, 1 << 16),
+            ("group", self.group, 1 << 10),
+        ];
+        for (name, size, most) in sizes {
+            if size == 0 || size > most {
+                return Err(refuse(name, format!("{size} is not in 1..={most}")));
+            }
+        }
+        if self.heads % self.kv_heads != 0 {
+            let why = format!("{} heads of q do not share {} heads of k and v evenly", self.heads, self.kv_heads);
+            return Err(refuse("kv_heads", why));
+        }
+        if self.head_dim % 2 != 0 {
+            return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
+        }
+        for linear in Linear::ALL {
+            if self.inputs(linear) % self.group != 0 {
+                let why = format!(
+                    "{} inputs of `{}` are not a whole number of groups of {}",
+                    self.inputs(linear),
+                    linear.name(),
+                    self.group
+                );
+                return Err(refuse("group", why));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(item: &str, why: String) -> Diagnostic {
+    Diagnostic::new("model-unsupported", format!("this compiler cannot place a model with such a `{item}`"))
+        .at_item(item)
+        .because(why)
+        .help("use a model of the LLaMA family whose sizes are multiples of the group")
+}

@@ -1,0 +1,245 @@
+//! Attention on the quantised cache: scores, softmax and weighted values stay on chip.
+//!
+//! Tokens are grouped in their natural order, so that the softmax of a group sees a length that grows by one from token
+//! to token. Scores of the next group are computed while the softmax of this one runs: scores, probabilities and their
+//! slots are there twice.
+
+use super::build::Builder;
+use super::buffers::align;
+use super::map::part;
+use super::{Produces, Reg, Value};
+use hw::machine::BLOCK_BYTES;
+use ir::diag::Diagnostic;
+use isa::table::{Gemm, Load, Vector, fun, mode, out, space, vec_parts};
+
+/// Keys or values of a head on chip: bytes in the weight buffer, bytes in the channel buffer or a vector address.
+#[derive(Clone, Copy)]
+struct Resident {
+    codes: u32,
+    scales: u32,
+}
+
+/// A head of q and a token group.
+#[derive(Clone, Copy)]
+struct Item {
+    head: u32,
+    group: u32,
+    /// Which of the two score buffers.
+    side: usize,
+}
+
+impl Builder<'_> {
+    /// Tokens of natural group `g`.
+    fn in_row(&self, group: u32) -> u32 {
+        (self.tokens - group * self.g.t).min(self.g.t)
+    }
+
+    fn part_of(&self, item: Item, value: Value) -> Produces {
+        let (token, count) = (item.group * self.g.t, self.in_row(item.group));
+        Produces { value, token, step: 1, count, head: item.head, row: 0 }
+    }
+
+    /// Rotates q and quantises each head.
+    pub fn rope_queries(&mut self) {
+        let (w, heads) = (self.map.widths, self.model.heads);
+        for group in 0..self.buf.groups {
+            let tokens = self.in_row(group);
+            let first = group * self.g.t;
+            let rope = Vector {
+                fun: fun::ROPE,
+                out: out::Q8,
+                tokens,
+                subs: heads,
+                rows: w.head.rows,
+                len: first,
+                rlen: Reg::Position as u32,
+                inc: 1,
+                a: self.buf.q + first * w.q.stride,
+                a_stride: w.q.stride,
+                b: self.buf.rope,
+                d: self.buf.scratch,
+                d_stride: w.q.stride,
+                o: self.buf.a_q + group * w.q.rows,
+                o_step: self.buf.s_q + group * heads * self.g.t,
+                ..Default::default()
+            };
+            self.vector("rope q", rope, 0);
+            let produces = self.part_of(Item { head: 0, group, side: 0 }, Value::RopeQ);
+            self.last().produces = Some(produces);
+        }
+    }
+
+    /// Every head and group: scores, softmax, weighted values.
+    pub fn attention(&mut self) -> Result<(), Diagnostic> {
+        let shared = self.model.heads / self.model.kv_heads;
+        let groups = self.buf.groups;
+        let items: Vec<Item> = (0..self.model.heads * groups)
+            .map(|i| Item { head: i / groups, group: i % groups, side: (i % 2) as usize })
+            .collect();
+        let (mut keys, mut values) = (None, None);
+        for i in 0..=items.len() {
+            if let Some(&item) = items.get(i) {
+                let kv = item.head / shared;
+                let first = i == 0 || items[i - 1].head / shared != kv;
+                if first {
+                    keys = Some(self.load_keys(kv)?);
+                    self.load_value_scales(kv);
+                }
+                if let Some(keys) = keys {
+                    self.scores(item, keys);
+                }
+                self.softmax(item, kv);
+                let last = items.get(i + 1).is_none_or(|next| next.head / shared != kv);
+                if let (true, Some(keys)) = (last, keys) {
+                    self.rings[0].give(keys.codes);
+                    self.rings[2].give(keys.scales);
+                }
+            }
+            // One behind: the values of the item before.
+            let Some(&item) = i.checked_sub(1).and_then(|i| items.get(i)) else { continue };
+            let kv = item.head / shared;
+            if i == 1 || items[i - 2].head / shared != kv {
+                if let Some(values) = values {
+                    self.rings[0].give(values);
+                }
+                values = Some(self.load_values(kv)?);
+            }
+            if let Some(values) = values {
+                self.weigh(item, values);
+            }
+        }
+        if let Some(values) = values {
+            self.rings[0].give(values);
+        }
+        Ok(())
+    }
+
+    /// A load of one head's part of the cache. `units`: fixed units of this plan; `most`: units of a full context.
+    fn load_part(&mut self, what: &str, p: usize, head: u32, reg: Reg, space: u32, bank: u32, byte: u32) {
+        let part = self.map.parts[p];
+        let units = self.tokens.div_ceil(part.div);
+        let (fixed, _) = part.load_blocks(units);
+        let at = part.at + head * part.head_blocks;
+        let load = Load {
+            space,
+            bank,
+            dst: byte / BLOCK_BYTES,
+            addr: self.map.cache + at,
+            raddr: Reg::Cache as u32,
+            blocks: fixed,
+            rblocks: reg as u32,
+        };
+        self.push(what, load.into(), part.head_blocks - fixed);
+        self.cached(at, part.head_blocks, false);
+    }
+
+    fn load_keys(&mut self, head: u32) -> Result<Resident, Diagnostic> {
+        let align = align(&self.g);
+        let bytes = |p: usize| self.map.parts[p].head_blocks * BLOCK_BYTES;
+        let (code_bytes, scale_bytes) = (bytes(part::K), bytes(part::K_SCALE));
+        let codes = self.take(0, code_bytes, align[0])?;
+        let scales = self.take(2, scale_bytes, align[2])?;
+        self.load_part("cached keys", part::K, head, Reg::KLoad, space::W, 0, codes);
+        self.load_part("cached keys", part::K_SCALE, head, Reg::KScaleLoad, space::C, 0, scales);
+        Ok(Resident { codes, scales })
+    }
+
+    fn load_values(&mut self, head: u32) -> Result<u32, Diagnostic> {
+        let bytes = self.map.parts[part::V].head_blocks * BLOCK_BYTES;
+        let codes = self.take(0, bytes, align(&self.g)[0])?;
+        self.load_part("cached values", part::V, head, Reg::VLoad, space::W, 0, codes);
+        Ok(codes)
+    }
+
+    fn load_value_scales(&mut self, head: u32) {
+        let (bank, row) = vec_parts(self.buf.v_scales[head as usize % 2]);
+        let byte = row * self.g.v_row;
+        self.load_part("cached values", part::V_SCALE, head, Reg::VScaleLoad, space::V, bank, byte);
+    }
+
+    /// Positions that the tokens up to the end of a group add to the cache.
+    fn new_positions(&self, group: u32) -> u32 {
+        group * self.g.t + self.in_row(group)
+    }
+
+    fn scores(&mut self, item: Item, keys: Resident) {
+        let w = self.map.widths;
+        let ntiles = self.new_positions(item.group).div_ceil(self.g.n);
+        let gemm = Gemm {
+            mode: mode::K4,
+            tokens: self.in_row(item.group),
+            ntiles,
+            rntiles: Reg::Tiles as u32,
+            groups: 1,
+            steps: w.head.rows,
+            a_row: self.buf.a_q + item.group * w.q.rows + item.head * w.head.rows,
+            w_row: keys.codes / self.g.k4_row,
+            wn_stride: w.head.rows,
+            wk_stride: 1,
+            c_row: keys.scales / self.g.c_row,
+            dst: self.buf.scores[item.side],
+            dst_stride: self.buf.score_rows,
+            slot: self.buf.s_q + (item.group * self.model.heads + item.head) * self.g.t,
+            shift: self.model.numbers.score_shift,
+            ..Default::default()
+        };
+        self.push("scores", gemm.into(), self.map.context.div_ceil(self.g.n) - ntiles);
+        let produces = self.part_of(item, Value::Scores);
+        self.last().produces = Some(produces);
+    }
+
+    fn softmax(&mut self, item: Item, kv: u32) {
+        let most = self.map.context.div_ceil(self.g.l);
+        let rows = self.new_positions(item.group).div_ceil(self.g.l);
+        let softmax = Vector {
+            fun: fun::SOFTMAX,
+            out: out::Q8,
+            tokens: self.in_row(item.group),
+            subs: 1,
+            rows,
+            rrows: Reg::Rows as u32,
+            len: item.group * self.g.t + 1,
+            rlen: Reg::Position as u32,
+            inc: 1,
+            a: self.buf.scores[item.side],
+            a_stride: self.buf.score_rows,
+            b: self.buf.v_scales[kv as usize % 2],
+            d: self.buf.scratch,
+            d_stride: most,
+            o: self.buf.a_p[item.side],
+            o_step: self.buf.s_p[item.side],
+            ..Default::default()
+        };
+        self.vector("softmax", softmax, most - rows);
+        let produces = self.part_of(item, Value::Softmax);
+        self.last().produces = Some(produces);
+    }
+
+    fn weigh(&mut self, item: Item, values: u32) {
+        let w = self.map.widths;
+        let ntiles = w.head.stride * self.g.l / self.g.n;
+        let groups = self.new_positions(item.group).div_ceil(self.g.l);
+        let first = item.group * self.g.t * self.buf.attention_stride + item.head * w.head.rows;
+        let gemm = Gemm {
+            mode: mode::V4,
+            tokens: self.in_row(item.group),
+            ntiles,
+            groups,
+            rgroups: Reg::Rows as u32,
+            steps: 1,
+            a_row: self.buf.a_p[item.side],
+            w_row: values / self.g.v4_row,
+            wn_stride: 1,
+            wk_stride: ntiles,
+            c_row: self.buf.value_channels / self.g.c_row,
+            dst: self.buf.attention + first,
+            dst_stride: self.buf.attention_stride,
+            slot: self.buf.s_p[item.side],
+            shift: self.model.numbers.value_shift,
+            ..Default::default()
+        };
+        self.push("weighted values", gemm.into(), self.map.context.div_ceil(self.g.l) - groups);
+        let produces = self.part_of(item, Value::Attention);
+        self.last().produces = Some(produces);
+    }
+}

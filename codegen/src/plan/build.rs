@@ -1,0 +1,339 @@
+//! The steps of the network, in the order in which it is written down.
+//!
+//! This order alone defines the meaning: which step reads what another wrote. [`super::order`] may move steps of
+//! different units past each other where they do not touch.
+
+use super::access::touches;
+use super::buffers::{Buffers, CONSTANTS, align};
+use super::map::Map;
+use super::ring::Ring;
+use super::{Access, Carry, Memory, Options, Plan, Produces, Reg, Step, Value};
+use crate::model::{Linear, Model};
+use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Machine};
+use ir::diag::Diagnostic;
+use isa::table::{Body, Load, Unit, Vector, fun, out, space, vec_parts};
+
+/// Most tokens of a program: one vector instruction takes that many.
+pub const MOST_TOKENS: u32 = 63;
+
+/// Builds the steps of one plan.
+pub(super) struct Builder<'a> {
+    pub model: &'a Model,
+    pub g: Geometry,
+    pub map: &'a Map,
+    pub buf: Buffers,
+    pub tokens: u32,
+    pub rings: [Ring; 3],
+    pub steps: Vec<Step>,
+    pub origins: Vec<String>,
+}
+
+/// Steps of `tokens` tokens, unordered and without semaphores.
+///
+/// # Errors
+/// A buffer that cannot hold its share, with the buffer, the need and a remedy.
+pub fn build(
+    model: &Model,
+    machine: &Machine,
+    map: &Map,
+    options: &Options,
+    tokens: u32,
+) -> Result<Plan, Diagnostic> {
+    let buf = Buffers::new(model, machine, map, tokens)?;
+    // Weights that load ahead of attention share the rings with its keys and values; fewer of them always fit.
+    let o = map.of(Linear::O).count();
+    let most = if options.early { o + map.of(Linear::Gate).count() } else { 0 };
+    let mut result = None;
+    for early in [most, o, 0] {
+        if early > most {
+            continue;
+        }
+        let mut builder = Builder::new(model, machine, map, buf.clone(), tokens);
+        match builder.plan(early) {
+            Ok(plan) => return Ok(plan),
+            Err(error) => result = Some(error),
+        }
+    }
+    Err(result.unwrap_or_else(|| Diagnostic::new("machine-too-small", "no plan fits")))
+}
+
+impl<'a> Builder<'a> {
+    fn new(model: &'a Model, machine: &Machine, map: &'a Map, buf: Buffers, tokens: u32) -> Builder<'a> {
+        let b = &machine.buffers;
+        let ends = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes];
+        let rings = [0, 1, 2].map(|i| Ring::new(buf.rings[i], ends[i]));
+        let g = Geometry::of(machine);
+        Builder { model, g, map, buf, tokens, rings, steps: Vec::new(), origins: Vec::new() }
+    }
+
+    fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
+        let prologue = self.prologue();
+        let body = self.layer(early)?;
+        let epilogue = self.epilogue()?;
+        let carries = carries(self.map.carried, [&prologue, &body, &epilogue]);
+        Ok(Plan {
+            tokens: self.tokens,
+            layers: self.model.layers,
+            map: self.map.clone(),
+            segments: [prologue, body, epilogue],
+            carries,
+            origins: std::mem::take(&mut self.origins),
+        })
+    }
+
+    /// Constants, embeddings, the first norm; the first weights.
+    fn prologue(&mut self) -> Vec<Step> {
+        let (map, buf) = (self.map, self.buf.clone());
+        self.load_fixed("rope steps", space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
+        let (at, blocks) = (map.value_channels.at, map.value_channels.blocks);
+        self.load_fixed("value channels", space::C, buf.value_channels, at, blocks, Reg::Zero);
+        self.load_fixed("input norm", space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
+        let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
+        for t in 0..self.tokens {
+            self.load_fixed("embedding", space::V, buf.embedding + t * rows, 0, map.embedding_blocks, Reg::Token);
+            self.last().token = Some(t);
+        }
+        let width = map.widths.hidden;
+        let (bank, row) = vec_parts(buf.embedding);
+        let copy = Vector {
+            fun: fun::COPY,
+            tokens: self.tokens,
+            subs: 1,
+            rows: width.stride,
+            a: isa::table::vec_addr(bank, 2 * row),
+            a_stride: 2 * rows,
+            a_half: 1,
+            d: buf.x,
+            d_stride: width.stride,
+            shift: self.model.numbers.embedding_shift,
+            ..Default::default()
+        };
+        self.vector("embedding", copy, 0);
+        self.all_tokens(Value::Embedding);
+        self.norm("input norm", Value::InputNorm, 0, buf.gains[0]);
+        self.load_carried(0);
+        std::mem::take(&mut self.steps)
+    }
+
+    /// One layer, up to the first norm of the next.
+    fn layer(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
+        let (map, buf) = (self.map, self.buf.clone());
+        let w = map.widths;
+        let (mut carried, input) = (0, (buf.a_input, buf.s_input));
+        for (linear, dst, value) in
+            [(Linear::K, buf.k, Value::K), (Linear::V, buf.v, Value::V), (Linear::Q, buf.q, Value::Q)]
+        {
+            for chunk in map.of(linear) {
+                let held = self.chunk(chunk, &mut carried)?;
+                self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), None, value);
+                self.give(&held);
+            }
+            match linear {
+                Linear::K => self.rope_keys(),
+                Linear::V => self.pack_values(),
+                _ => self.rope_queries(),
+            }
+        }
+        let after = [Linear::O, Linear::Gate].into_iter().flat_map(|l| map.of(l));
+        let (mut ahead, mut none) = (std::collections::VecDeque::new(), map.carried);
+        for chunk in after.take(early) {
+            ahead.push_back(self.chunk(chunk, &mut none)?);
+        }
+        self.attention()?;
+        let gain = map.gains[1];
+        self.load_fixed("post norm", space::V, buf.gains[1], map.records + gain.at, gain.blocks, Reg::Layer);
+        let next = map.records + map.record_blocks;
+        self.load_fixed("next norm", space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
+        self.quantise_attention();
+        for (linear, input, dst, value) in [
+            (Linear::O, input, buf.x, Value::AttentionResidual),
+            (Linear::Gate, input, buf.gate, Value::Gate),
+            (Linear::Up, input, buf.up, Value::Up),
+            (Linear::Down, (buf.a_product, buf.s_product), buf.x, Value::MlpResidual),
+        ] {
+            match linear {
+                Linear::Gate => self.norm("post norm", Value::PostNorm, 1, buf.gains[1]),
+                Linear::Down => self.activation(),
+                _ => {}
+            }
+            let residual = (dst == buf.x).then_some(buf.x);
+            for chunk in map.of(linear) {
+                let held = match ahead.pop_front() {
+                    Some(held) => held,
+                    None => self.chunk(chunk, &mut none)?,
+                };
+                self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), residual, value);
+                self.give(&held);
+            }
+        }
+        // The last round computes the last norm: its gain lies where the next layer's would.
+        self.norm("next norm", Value::InputNorm, 0, buf.gains[0]);
+        self.load_carried(map.record_blocks);
+        Ok(std::mem::take(&mut self.steps))
+    }
+
+    /// The projection to logits.
+    fn epilogue(&mut self) -> Result<Vec<Step>, Diagnostic> {
+        let (map, buf) = (self.map, self.buf.clone());
+        let (mut carried, mut done) = (0, 0);
+        for (i, chunk) in map.of(Linear::Head).enumerate() {
+            let held = self.chunk(chunk, &mut carried)?;
+            let rows = super::map::logits_rows(chunk, &self.g);
+            let dst = buf.logits[i % 2];
+            self.gemms(chunk, &held, (buf.a_input, buf.s_input), (dst, rows), None, Value::Logits);
+            self.give(&held);
+            let blocks = self.tokens * rows * self.g.v_row / BLOCK_BYTES;
+            self.store_logits(dst, map.logits + done, blocks);
+            done += blocks;
+        }
+        Ok(std::mem::take(&mut self.steps))
+    }
+
+    /// Appends a step; `extra` as for [`touches`].
+    pub fn push(&mut self, what: &str, body: Body, extra: u32) {
+        let origin = self.origin(what);
+        let accesses = touches(&body, &self.g, extra);
+        self.steps.push(Step { body, accesses, origin, token: None, produces: None, after: Vec::new() });
+    }
+
+    pub fn vector(&mut self, what: &str, body: Vector, extra: u32) {
+        self.push(what, body.into(), extra);
+    }
+
+    /// The step just appended.
+    pub fn last(&mut self) -> &mut Step {
+        let at = self.steps.len() - 1;
+        &mut self.steps[at]
+    }
+
+    /// The last step completes `value` for all tokens.
+    pub fn all_tokens(&mut self, value: Value) {
+        let count = self.tokens;
+        self.last().produces = Some(Produces { value, token: 0, step: 1, count, head: 0, row: 0 });
+    }
+
+    /// The last step touches cached data in DRAM, in blocks of the layer's record.
+    pub fn cached(&mut self, at: u32, blocks: u32, write: bool) {
+        self.last().accesses.push(Access { memory: Memory::Cache, from: at, to: at + blocks, write });
+    }
+
+    fn origin(&mut self, what: &str) -> u32 {
+        let at = self.origins.iter().position(|o| o == what);
+        at.unwrap_or_else(|| {
+            self.origins.push(what.into());
+            self.origins.len() - 1
+        }) as u32
+    }
+
+    /// A load of fixed size to a vector address or a byte of the channel buffer.
+    fn load_fixed(&mut self, what: &str, space: u32, dst: u32, addr: u32, blocks: u32, reg: Reg) {
+        let (bank, byte) = match space {
+            space::V => (vec_parts(dst).0, vec_parts(dst).1 * self.g.v_row),
+            _ => (0, dst),
+        };
+        let dst = byte / BLOCK_BYTES;
+        let load = Load { space, bank, dst, addr, raddr: reg as u32, blocks, rblocks: 0 };
+        self.push(what, load.into(), 0);
+    }
+
+    /// Loads the chunks that a layer starts with; `ahead` is the distance to its record.
+    fn load_carried(&mut self, ahead: u32) {
+        let map = self.map;
+        for (i, chunk) in map.chunks[..map.carried].iter().enumerate() {
+            let at = self.buf.carried[i];
+            self.load_chunk("next weights", chunk, at, ahead);
+        }
+    }
+
+    /// RMS norm of the residual stream to codes.
+    fn norm(&mut self, what: &str, value: Value, which: usize, gain: u32) {
+        let width = self.map.widths.hidden;
+        let (bank, row) = vec_parts(gain);
+        let norm = Vector {
+            fun: fun::RMS_NORM,
+            out: out::Q8,
+            rows: width.stride,
+            a: self.buf.x,
+            b: isa::table::vec_addr(bank, 2 * row),
+            d: self.buf.scratch,
+            o: self.buf.a_input,
+            o_step: self.buf.s_input,
+            shift: self.model.numbers.norm_shift[which],
+            imm: self.model.numbers.eps,
+            ..Default::default()
+        };
+        debug_assert_eq!(bank, CONSTANTS);
+        self.permuted(what, norm, width.stride, value);
+    }
+
+    /// A chunk's place: carried ones are there already, others are loaded.
+    fn chunk(&mut self, chunk: &super::map::Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
+        if let Some(&at) = self.buf.carried.get(*carried) {
+            *carried += 1;
+            return Ok(Held { at, carried: true });
+        }
+        let align = align(&self.g);
+        let mut at = [0; 3];
+        for (i, blocks) in super::buffers::sizes(chunk).into_iter().enumerate() {
+            at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
+        }
+        self.load_chunk(chunk.linear.name(), chunk, at, 0);
+        Ok(Held { at, carried: false })
+    }
+
+    /// Space of ring `i`: 0 weights, 1 group scales, 2 channels.
+    pub fn take(&mut self, i: usize, bytes: u32, align: u32) -> Result<u32, Diagnostic> {
+        let name = ["weight", "group_scale", "channel"][i];
+        self.rings[i].take(bytes, align).ok_or_else(|| {
+            Diagnostic::new("machine-too-small", format!("a layer does not fit the {name} buffer"))
+                .at_item(format!("buffers.{name}_bytes"))
+                .because(format!("{bytes} bytes more are needed while the pieces in use fill it"))
+                .help(format!("raise buffers.{name}_bytes, or compile for a shorter context"))
+        })
+    }
+
+    fn give(&mut self, held: &Held) {
+        if !held.carried {
+            (0..3).for_each(|i| self.rings[i].give(held.at[i]));
+        }
+    }
+}
+
+/// A chunk on chip: bytes in W, G and C.
+pub(super) struct Held {
+    pub at: [u32; 3],
+    carried: bool,
+}
+
+/// Tokens that cross segments: each carried chunk to its first gemm, and the norm to the first gemm of all.
+fn carries(carried: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
+    let of = |steps: &Vec<Step>, unit| -> Vec<usize> {
+        (0..steps.len()).filter(|&i| steps[i].unit() == unit).collect()
+    };
+    let last_norm = |steps| of(steps, Unit::Vector).last().copied().into_iter().collect();
+    // A chunk is three loads; the last of them tells of all.
+    let loads = |steps| {
+        let all = of(steps, Unit::Load);
+        (0..carried).map(|i| all[all.len() - 3 * (carried - i) + 2]).collect()
+    };
+    let first_gemms = |steps: &Vec<Step>| -> Vec<usize> {
+        let first = |&i: &usize| matches!(steps[i].produces, Some(p) if p.token == 0);
+        of(steps, Unit::Matrix).into_iter().filter(first).take(carried).collect()
+    };
+    let first = |steps| first_gemms(steps).into_iter().take(1).collect();
+    vec![
+        Carry {
+            from: Unit::Vector,
+            to: Unit::Matrix,
+            posts: [last_norm(prologue), last_norm(body)],
+            waits: [first(body), first(epilogue)],
+        },
+        Carry {
+            from: Unit::Load,
+            to: Unit::Matrix,
+            posts: [loads(prologue), loads(body)],
+            waits: [first_gemms(body), first_gemms(epilogue)],
+        },
+    ]
+}

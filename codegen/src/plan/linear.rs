@@ -1,0 +1,175 @@
+//! Linear layers and the vector work between them, for all tokens of the plan.
+//!
+//! Tokens are grouped in permuted order: group u of G holds tokens u, u + G, u + 2G, ... so that one vector instruction
+//! with G vectors of each token fills the activation rows of every group.
+
+use super::build::{Builder, Held};
+use super::map::Chunk;
+use super::{Produces, Reg, Value};
+use hw::machine::BLOCK_BYTES;
+use isa::table::{Gemm, Load, StoreBlocks, Vector, fun, mode, out, space, vec_parts};
+
+impl Builder<'_> {
+    /// Tokens of permuted group `u`.
+    fn in_group(&self, u: u32) -> u32 {
+        (self.tokens - u).div_ceil(self.buf.groups)
+    }
+
+    /// Loads a chunk from the record `ahead` blocks on.
+    pub fn load_chunk(&mut self, what: &str, chunk: &Chunk, at: [u32; 3], ahead: u32) {
+        let pieces = [(space::W, chunk.weights), (space::G, chunk.groups), (space::C, chunk.channels)];
+        for ((space, piece), at) in pieces.into_iter().zip(at) {
+            let load = Load {
+                space,
+                bank: 0,
+                dst: at / BLOCK_BYTES,
+                addr: self.map.records + ahead + piece.at,
+                raddr: Reg::Layer as u32,
+                blocks: piece.blocks,
+                rblocks: 0,
+            };
+            self.push(what, load.into(), 0);
+        }
+    }
+
+    /// A chunk times every token group. `input`: activation rows and slots; `(dst, stride)`: where token 0's outputs of
+    /// the layer go and the rows of a token.
+    pub fn gemms(
+        &mut self,
+        chunk: &Chunk,
+        held: &Held,
+        input: (u32, u32),
+        (dst, stride): (u32, u32),
+        residual: Option<u32>,
+        value: Value,
+    ) {
+        let width = *self.map.inputs(chunk.linear);
+        let groups = self.model.inputs(chunk.linear) / self.model.group;
+        let spread = if chunk.linear == crate::model::Linear::O { width.rows } else { width.stride };
+        // Logits lie chunk by chunk; every other layer has one place for all its outputs.
+        let row = chunk.first_tile * (self.g.n / self.g.l);
+        let first = if value == Value::Logits { 0 } else { row };
+        for u in 0..self.buf.groups {
+            let gemm = Gemm {
+                mode: mode::W2,
+                tokens: self.in_group(u),
+                ntiles: chunk.tiles,
+                groups,
+                steps: width.rows / groups,
+                a_row: input.0 + u * spread,
+                w_row: held.at[0] / self.g.w2_row,
+                wn_stride: width.rows,
+                wk_stride: 1,
+                g_row: held.at[1] / self.g.g_row,
+                c_row: held.at[2] / self.g.c_row,
+                dst: dst + first + u * stride,
+                dst_stride: self.across(self.in_group(u), stride),
+                slot: input.1 + u * self.g.t,
+                shift: self.model.shift(chunk.linear),
+                residual: residual.is_some().into(),
+                res: residual.map_or(0, |res| res + first + u * stride),
+                ..Default::default()
+            };
+            self.push(chunk.linear.name(), gemm.into(), 0);
+            let (count, step) = (self.in_group(u), self.buf.groups);
+            self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row });
+        }
+    }
+
+    /// Rows between neighbouring tokens of a permuted group; 0 where there is only one.
+    fn across(&self, tokens: u32, stride: u32) -> u32 {
+        if tokens > 1 { self.buf.groups * stride } else { 0 }
+    }
+
+    /// A vector instruction over all tokens in permuted groups. The template gives the places of token 0; its vectors
+    /// are `rows` long, `stride` apart in a, and lie close in d.
+    pub fn permuted(&mut self, what: &str, template: Vector, stride: u32, value: Value) {
+        let (n, groups, rows) = (self.tokens, self.buf.groups, template.rows);
+        if stride != rows {
+            return (0..groups).for_each(|u| self.one_group(what, template, stride, u, value));
+        }
+        let (planes, rest) = (n / groups, n % groups);
+        for (plane, tokens, subs) in [(0, planes, groups), (planes, 1, rest)] {
+            if subs == 0 {
+                continue;
+            }
+            let first = plane * groups * rows;
+            let body = Vector {
+                tokens,
+                subs,
+                a: template.a + first,
+                a_stride: self.across(tokens, rows),
+                d: template.d + first,
+                d_stride: self.across(tokens, rows),
+                o_token: plane,
+                ..template
+            };
+            self.vector(what, body, 0);
+            let (token, count) = (plane * groups, tokens * subs);
+            self.last().produces = Some(Produces { value, token, step: 1, count, head: 0, row: 0 });
+        }
+    }
+
+    /// The same for one permuted group, one vector of each token; b moves with a.
+    fn one_group(&mut self, what: &str, template: Vector, stride: u32, u: u32, value: Value) {
+        let tokens = self.in_group(u);
+        let paired = template.fun == fun::SILU_MUL;
+        let body = Vector {
+            tokens,
+            subs: 1,
+            a: template.a + u * stride,
+            a_stride: self.across(tokens, stride),
+            b: template.b + if paired { u * stride } else { 0 },
+            b_stride: if paired { self.across(tokens, stride) } else { 0 },
+            d_stride: if tokens > 1 { template.rows } else { 0 },
+            o: template.o + u * template.rows,
+            o_step: template.o_step + u * self.g.t,
+            ..template
+        };
+        self.vector(what, body, 0);
+        let (count, step) = (tokens, self.buf.groups);
+        self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row: 0 });
+    }
+
+    /// The attention output to codes.
+    pub fn quantise_attention(&mut self) {
+        let copy = Vector {
+            fun: fun::COPY,
+            out: out::Q8,
+            rows: self.map.widths.q.rows,
+            a: self.buf.attention,
+            d: self.buf.scratch,
+            o: self.buf.a_input,
+            o_step: self.buf.s_input,
+            ..Default::default()
+        };
+        self.permuted("attention output", copy, self.buf.attention_stride, Value::AttentionOutput);
+    }
+
+    /// silu(gate) * up to codes; one group at a time, because `up` has no vectors beside each other.
+    pub fn activation(&mut self) {
+        let stride = self.map.widths.intermediate.stride;
+        let silu = Vector {
+            fun: fun::SILU_MUL,
+            out: out::Q8,
+            rows: stride,
+            a: self.buf.gate,
+            b: self.buf.up,
+            d: self.buf.scratch,
+            o: self.buf.a_product,
+            o_step: self.buf.s_product,
+            ..Default::default()
+        };
+        for u in 0..self.buf.groups {
+            self.one_group("silu", silu, stride, u, Value::Product);
+        }
+    }
+
+    /// Stores the logits of a chunk.
+    pub fn store_logits(&mut self, src: u32, addr: u32, blocks: u32) {
+        let (bank, row) = vec_parts(src);
+        let src = row * self.g.v_row / BLOCK_BYTES;
+        let store = StoreBlocks { bank, src, addr, raddr: Reg::Zero as u32, blocks };
+        self.push("logits", store.into(), 0);
+    }
+}

@@ -1,0 +1,435 @@
+//! Where everything lies in DRAM, for one model on one machine; the same for every program.
+//!
+//! Invariants:
+//! - all layers have the same record of weights, `record_blocks` apart; the record behind the last layer holds the last
+//!   norm and the projection to logits, and starts with the same pieces, so that a layer can load ahead for "the next";
+//! - all layers have the same record of cached keys and values, `cache_blocks` apart;
+//! - every piece starts at a 64-byte block.
+
+use super::width::{Width, head_block};
+use super::{Options, Reg};
+use crate::model::{Linear, Model};
+use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Machine};
+use ir::diag::Diagnostic;
+use isa::program::ArgValue;
+
+/// Bytes reserved for each program.
+pub const PROGRAM_BYTES: u32 = 1 << 16;
+/// Programs that share the memory: one token, a chunk of a prompt, the rest of a prompt.
+pub const PROGRAMS: u32 = 3;
+
+/// Layouts of the vectors of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widths {
+    pub hidden: Width,
+    pub intermediate: Width,
+    /// All heads of q, and the attention output.
+    pub q: Width,
+    /// All heads of k or of v.
+    pub kv: Width,
+    /// One head.
+    pub head: Width,
+    pub vocab: Width,
+}
+
+/// Consecutive output tiles of a linear layer, loaded at once. Places are blocks from the start of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    pub linear: Linear,
+    pub first_tile: u32,
+    pub tiles: u32,
+    pub weights: Piece,
+    pub groups: Piece,
+    pub channels: Piece,
+}
+
+/// A range of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Piece {
+    pub at: u32,
+    pub blocks: u32,
+}
+
+/// One kind of cached data: per head, units of `div` positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachePart {
+    /// Blocks from the start of the layer's cache record.
+    pub at: u32,
+    pub head_blocks: u32,
+    /// Positions of a unit: a K tile or a row of V.
+    pub div: u32,
+    pub unit_bytes: u32,
+    /// Bytes between neighbouring positions of a unit.
+    pub position_bytes: u32,
+}
+
+/// See the module head. Addresses are blocks unless they say bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    pub widths: Widths,
+    /// Positions of the cache.
+    pub context: u32,
+    /// Most tokens of a program.
+    pub tokens: u32,
+    /// Gains of the norm before attention and before the MLP, in the record.
+    pub gains: [Piece; 2],
+    /// Chunks of every linear layer of a record, in load order; the head's are in the last record.
+    pub chunks: Vec<Chunk>,
+    /// Leading entries of `chunks` that have their twin at the start of the last record.
+    pub carried: usize,
+    pub record_blocks: u32,
+    pub records: u32,
+    pub rope: Piece,
+    pub value_channels: Piece,
+    pub embedding: u32,
+    pub embedding_blocks: u32,
+    pub cache: u32,
+    pub cache_blocks: u32,
+    /// K codes, K scales, V codes, V scales.
+    pub parts: [CachePart; 4],
+    pub logits: u32,
+    pub logits_blocks: u32,
+    /// Bytes of the memory in use.
+    pub end_bytes: u64,
+}
+
+/// Index of each part of the cache.
+pub mod part {
+    pub const K: usize = 0;
+    pub const K_SCALE: usize = 1;
+    pub const V: usize = 2;
+    pub const V_SCALE: usize = 3;
+}
+
+/// Blocks that hold `bytes`.
+pub fn blocks(bytes: u32) -> u32 {
+    bytes.div_ceil(BLOCK_BYTES)
+}
+
+impl CachePart {
+    /// Units that make up whole blocks together.
+    fn merge(&self) -> u32 {
+        let mut shift = 0;
+        while shift < 6 && (self.unit_bytes << shift) % BLOCK_BYTES != 0 {
+            shift += 1;
+        }
+        1 << shift
+    }
+
+    /// Blocks to load for `p / div + units` units at position p: a fixed part and an argument. Where units are smaller
+    /// than blocks, up to a block's worth of units more.
+    pub fn load_blocks(&self, units: u32) -> (u32, ArgValue) {
+        let merge = self.merge();
+        let quotient = self.unit_bytes * merge / BLOCK_BYTES;
+        let fixed = if merge == 1 { units } else { 1 + (units.max(1) - 1).div_ceil(merge) };
+        let div = self.div * merge;
+        (fixed * quotient, ArgValue::Position { div, quotient, remainder: 0, constant: 0 })
+    }
+
+    /// Blocks that any load of `units` units may touch.
+    pub fn most_blocks(&self, units: u32) -> u32 {
+        let merge = self.merge();
+        let whole = if merge == 1 { units } else { units.div_ceil(merge) + 1 };
+        whole * (self.unit_bytes * merge / BLOCK_BYTES)
+    }
+
+    /// Byte address of the first new position, from the start of the part in layer 0.
+    pub fn store_byte(&self, constant: u32) -> ArgValue {
+        ArgValue::Position {
+            div: self.div,
+            quotient: self.unit_bytes,
+            remainder: self.position_bytes,
+            constant,
+        }
+    }
+}
+
+impl Map {
+    /// Lays out the memory.
+    ///
+    /// # Errors
+    /// A layer whose single output tile outgrows its share of a buffer, or a model larger than the memory.
+    pub fn new(
+        model: &Model,
+        machine: &Machine,
+        options: &Options,
+        context: u32,
+        tokens: u32,
+    ) -> Result<Map, Diagnostic> {
+        let g = Geometry::of(machine);
+        let widths = widths(model, &g);
+        let gain = blocks(2 * g.lp * widths.hidden.stride);
+        let gains = [Piece { at: 0, blocks: gain }, Piece { at: gain, blocks: gain }];
+        let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, at: 2 * gain };
+        let layer = chunker.layer()?;
+        let layer_end = chunker.at;
+        let (carried, head) = chunker.head(&layer, 2 * gain)?;
+        let record = u64::from(layer_end.max(chunker.at));
+        let mut parts = parts(&widths, &g);
+        let mut cache_blocks = 0;
+        for p in &mut parts {
+            p.at = cache_blocks;
+            p.head_blocks = p.most_blocks(context.div_ceil(p.div));
+            cache_blocks += p.head_blocks * model.kv_heads;
+        }
+        let vocab_rows = head.iter().map(|c| logits_rows(c, &g)).sum::<u32>();
+        let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
+        let records = model.layers + 1;
+        let mut map = Map {
+            gains,
+            carried,
+            record_blocks: record as u32,
+            records: at.take(record * u64::from(records)),
+            rope: Piece { at: 0, blocks: blocks(widths.head.rows / 2 * g.v_row) },
+            value_channels: Piece { at: 0, blocks: blocks(widths.head.stride * g.l / g.n * g.c_row) },
+            embedding: 0,
+            embedding_blocks: blocks(2 * g.lp * widths.hidden.stride),
+            cache: 0,
+            cache_blocks,
+            parts,
+            logits: 0,
+            logits_blocks: blocks(vocab_rows * g.v_row) * tokens,
+            chunks: [layer, head].concat(),
+            end_bytes: 0,
+            widths,
+            context,
+            tokens,
+        };
+        map.rope.at = at.take(map.rope.blocks.into());
+        map.value_channels.at = at.take(map.value_channels.blocks.into());
+        map.embedding = at.take(u64::from(map.embedding_blocks) * u64::from(model.vocab));
+        map.cache = at.take(u64::from(cache_blocks) * u64::from(model.layers));
+        map.logits = at.take(map.logits_blocks.into());
+        map.end_bytes = at.0 * u64::from(BLOCK_BYTES);
+        if map.end_bytes > u64::from(machine.memory.size_bytes) {
+            return Err(too_large(map.end_bytes, machine.memory.size_bytes));
+        }
+        Ok(map)
+    }
+
+    /// Chunks of a linear layer, in tile order.
+    pub fn of(&self, linear: Linear) -> impl Iterator<Item = &Chunk> {
+        self.chunks.iter().filter(move |c| c.linear == linear)
+    }
+
+    /// The layout of a linear layer's inputs.
+    pub fn inputs(&self, linear: Linear) -> &Width {
+        match linear {
+            Linear::O => &self.widths.q,
+            Linear::Down => &self.widths.intermediate,
+            _ => &self.widths.hidden,
+        }
+    }
+
+    /// The layout of a linear layer's outputs.
+    pub fn outputs(&self, linear: Linear) -> &Width {
+        self.widths.outputs(linear)
+    }
+
+    /// Byte address of program slot `slot`.
+    pub fn program(&self, slot: u32) -> u32 {
+        slot.min(PROGRAMS - 1) * PROGRAM_BYTES
+    }
+
+    /// What an address register holds at the start of a run.
+    pub fn register(&self, reg: Reg) -> Option<ArgValue> {
+        let blocks_of = |part: usize| Some(self.parts[part].load_blocks(1).1);
+        let store_to = |p: usize| {
+            let at = (self.cache + self.parts[p].at) * BLOCK_BYTES;
+            Some(self.parts[p].store_byte(at))
+        };
+        let position = |div| ArgValue::Position { div, quotient: 1, remainder: 0, constant: 0 };
+        match reg {
+            Reg::Position => Some(position(1)),
+            Reg::Tiles => Some(position(self.parts[part::K].div)),
+            Reg::Rows => Some(position(self.parts[part::V].div)),
+            Reg::KLoad => blocks_of(part::K),
+            Reg::KScaleLoad => blocks_of(part::K_SCALE),
+            Reg::VLoad => blocks_of(part::V),
+            Reg::VScaleLoad => blocks_of(part::V_SCALE),
+            Reg::KStore => store_to(part::K),
+            Reg::KScaleStore => store_to(part::K_SCALE),
+            Reg::VStore => store_to(part::V),
+            Reg::VScaleStore => store_to(part::V_SCALE),
+            Reg::Zero | Reg::Layer | Reg::Cache | Reg::Token => None,
+        }
+    }
+}
+
+impl Widths {
+    /// The layout of a linear layer's outputs.
+    pub fn outputs(&self, linear: Linear) -> &Width {
+        match linear {
+            Linear::Q => &self.q,
+            Linear::K | Linear::V => &self.kv,
+            Linear::O | Linear::Down => &self.hidden,
+            Linear::Gate | Linear::Up => &self.intermediate,
+            Linear::Head => &self.vocab,
+        }
+    }
+}
+
+/// V rows of one token's logits of a chunk: whole blocks.
+pub fn logits_rows(chunk: &Chunk, g: &Geometry) -> u32 {
+    (chunk.tiles * (g.n / g.l)).next_multiple_of((BLOCK_BYTES / g.v_row).max(1))
+}
+
+fn widths(model: &Model, g: &Geometry) -> Widths {
+    let block = head_block(model.group, model.head_dim);
+    Widths {
+        hidden: Width::new(model.hidden, model.group, g),
+        intermediate: Width::new(model.intermediate, model.group, g),
+        q: Width::new(model.heads * model.head_dim, block, g),
+        kv: Width::new(model.kv_heads * model.head_dim, block, g),
+        head: Width::new(model.head_dim, block, g),
+        vocab: Width::new(model.vocab, model.vocab, g),
+    }
+}
+
+fn parts(widths: &Widths, g: &Geometry) -> [CachePart; 4] {
+    let head = widths.head;
+    let part = |div, unit_bytes, position_bytes| CachePart {
+        at: 0,
+        head_blocks: 0,
+        div,
+        unit_bytes,
+        position_bytes,
+    };
+    [
+        part(g.n, head.rows * g.k4_row, g.k4_segment),
+        part(g.n, g.c_row, 4),
+        part(g.l, head.stride * g.l / g.n * g.v4_row, g.v4_segment),
+        part(g.l, g.v_row, 4),
+    ]
+}
+
+struct Cursor(u64);
+
+impl Cursor {
+    /// Takes blocks; places beyond 32 bits saturate, and the size check refuses them.
+    fn take(&mut self, blocks: u64) -> u32 {
+        let at = self.0;
+        self.0 = at.saturating_add(blocks);
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+}
+
+struct Chunker<'a> {
+    model: &'a Model,
+    machine: &'a Machine,
+    options: &'a Options,
+    g: &'a Geometry,
+    widths: &'a Widths,
+    at: u32,
+}
+
+impl Chunker<'_> {
+    /// The chunks of a layer, in the order in which they are used.
+    fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
+        use Linear::*;
+        // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
+        let head_tiles = self.tiles(Head);
+        let mut chunks = Vec::new();
+        for linear in [K, V, Q, O, Gate, Up, Down] {
+            let most = if linear == K { self.most(linear)?.min(head_tiles) } else { self.most(linear)? };
+            let tiles = self.tiles(linear);
+            self.split(linear, 0, tiles, most, &mut chunks);
+        }
+        Ok(chunks)
+    }
+
+    /// How many chunks of the layer are carried, and the chunks of the projection to logits with their twins first.
+    fn head(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
+        self.at = start;
+        let tiles = self.tiles(Linear::Head);
+        let (mut chunks, mut done) = (Vec::new(), 0);
+        let b = &self.machine.buffers;
+        let limits = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
+        let mut used = [0; 3];
+        for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
+            let sizes = [twin.weights, twin.groups, twin.channels].map(|p| p.blocks);
+            let fits = (0..3).all(|i| used[i] + sizes[i] <= limits[i]) || chunks.is_empty();
+            let shared = matches!(twin.linear, Linear::K | Linear::V | Linear::Q);
+            if !fits || !shared || done + twin.tiles > tiles {
+                break;
+            }
+            (0..3).for_each(|i| used[i] += sizes[i]);
+            self.split(Linear::Head, done, twin.tiles, twin.tiles, &mut chunks);
+            done += twin.tiles;
+        }
+        let carried = chunks.len();
+        let most = self.most(Linear::Head)?;
+        self.split(Linear::Head, done, tiles - done, most, &mut chunks);
+        Ok((carried, chunks))
+    }
+
+    fn tiles(&self, linear: Linear) -> u32 {
+        self.widths.outputs(linear).stride * self.g.l / self.g.n
+    }
+
+    /// Weight rows and groups of a tile.
+    fn tile(&self, linear: Linear) -> (u32, u32) {
+        let inputs = match linear {
+            Linear::O => self.widths.q,
+            Linear::Down => self.widths.intermediate,
+            _ => self.widths.hidden,
+        };
+        (inputs.rows, self.model.inputs(linear) / self.model.group)
+    }
+
+    /// Most tiles of a chunk.
+    fn most(&self, linear: Linear) -> Result<u32, Diagnostic> {
+        let (rows, groups) = self.tile(linear);
+        let b = &self.machine.buffers;
+        let part = self.options.chunk_part.max(1);
+        let mut most = u32::MAX;
+        for (buffer, bytes, tile) in [
+            ("weight", b.weight_bytes, u64::from(rows) * u64::from(self.g.w2_row)),
+            ("group_scale", b.group_scale_bytes, u64::from(groups) * u64::from(self.g.g_row)),
+            ("channel", b.channel_bytes, u64::from(self.g.c_row)),
+        ] {
+            let share = u64::from(bytes / part);
+            if tile > share {
+                let why = format!(
+                    "one output tile needs {tile} bytes, a chunk may take {share} of the {bytes} (1/{part})"
+                );
+                return Err(Diagnostic::new(
+                    "machine-too-small",
+                    format!("a layer does not fit the {buffer} buffer"),
+                )
+                .at_item(format!("linear layer `{}`", linear.name()))
+                .because(why)
+                .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
+            }
+            most = most.min((share / tile) as u32);
+        }
+        Ok(most)
+    }
+
+    fn split(&mut self, linear: Linear, first: u32, tiles: u32, most: u32, out: &mut Vec<Chunk>) {
+        let (rows, groups) = self.tile(linear);
+        let count = tiles.div_ceil(most.max(1));
+        let mut first_tile = first;
+        for i in 0..count {
+            let tiles = tiles / count + u32::from(i < tiles % count);
+            let mut piece = |bytes: u32| {
+                let piece = Piece { at: self.at, blocks: blocks(bytes) };
+                self.at += piece.blocks;
+                piece
+            };
+            let weights = piece(tiles * rows * self.g.w2_row);
+            let groups = piece(tiles * groups * self.g.g_row);
+            let channels = piece(tiles * self.g.c_row);
+            out.push(Chunk { linear, first_tile, tiles, weights, groups, channels });
+            first_tile += tiles;
+        }
+    }
+}
+
+fn too_large(need: u64, size: u32) -> Diagnostic {
+    Diagnostic::new("machine-too-small", "the model does not fit the off-chip memory")
+        .at_item("memory.size_bytes")
+        .because(format!("weights, cache and programs need {need} bytes, the memory has {size}"))
+        .help("raise memory.size_bytes, or compile for a shorter context")
+}

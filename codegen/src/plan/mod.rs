@@ -1,0 +1,215 @@
+//! The plan: what each unit does, in which order, on which data, before semaphores and registers exist.
+//!
+//! ```text
+//! Model + Machine + Options -> map (DRAM) -> build (steps) -> order (dependences, schedule) -> sync (semaphores)
+//!                                                                          verify: everything again, independently
+//! ```
+//!
+//! A plan has three segments: the prologue, the body of the layer loop, and the epilogue behind it. A [`Step`] is one
+//! instruction without synchronisation, with the data that it touches; what it waits for follows from that.
+
+pub mod access;
+pub mod build;
+pub mod map;
+pub mod options;
+pub mod order;
+pub mod print;
+pub mod sync;
+pub mod verify;
+pub mod width;
+
+mod attention;
+mod buffers;
+mod cache;
+mod linear;
+mod ring;
+
+pub use map::Map;
+pub use options::Options;
+
+use isa::table::{Body, Unit};
+
+/// A memory that steps share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Memory {
+    /// Weight buffer, bytes.
+    W,
+    /// Group-scale buffer, bytes.
+    G,
+    /// Channel buffer, bytes.
+    C,
+    /// Activation buffer, rows.
+    A,
+    /// Token scales, slots.
+    S,
+    /// A vector bank, rows.
+    V(u8),
+    /// Cached data of the layer at hand, blocks; other layers have their own.
+    Cache,
+}
+
+/// A range of a memory that a step reads or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub memory: Memory,
+    pub from: u32,
+    pub to: u32,
+    pub write: bool,
+}
+
+impl Access {
+    /// The two touch a common place and one of them changes it.
+    pub fn conflicts(&self, other: &Access) -> bool {
+        self.overlaps(other) && (self.write || other.write)
+    }
+
+    /// The two touch a common place.
+    pub fn overlaps(&self, other: &Access) -> bool {
+        self.memory == other.memory && self.from < other.to && other.from < self.to
+    }
+
+    /// The two need the same port of a vector bank, which serves one unit at a time.
+    pub fn shares_port(&self, other: &Access) -> bool {
+        matches!(self.memory, Memory::V(_)) && self.memory == other.memory && self.write == other.write
+    }
+}
+
+/// Registers by their use; the number is the register's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Reg {
+    Zero = 0,
+    /// Blocks from the first layer's weights to this one's.
+    Layer = 1,
+    /// Tokens already cached.
+    Position = 2,
+    /// Output tiles that they fill.
+    Tiles = 3,
+    /// V rows that they fill.
+    Rows = 4,
+    KLoad = 5,
+    KScaleLoad = 6,
+    VLoad = 7,
+    VScaleLoad = 8,
+    /// Byte addresses of the first new position in this layer's cache.
+    KStore = 9,
+    KScaleStore = 10,
+    VStore = 11,
+    VScaleStore = 12,
+    /// Address of a token's embedding.
+    Token = 13,
+    /// Blocks from the first layer's cache to this one's.
+    Cache = 14,
+}
+
+impl Reg {
+    /// Registers that are set once from an argument.
+    pub const ARGUMENTS: [Reg; 11] = [
+        Reg::Position,
+        Reg::Tiles,
+        Reg::Rows,
+        Reg::KLoad,
+        Reg::KScaleLoad,
+        Reg::VLoad,
+        Reg::VScaleLoad,
+        Reg::KStore,
+        Reg::KScaleStore,
+        Reg::VStore,
+        Reg::VScaleStore,
+    ];
+    /// Registers that move on by a layer's cache, in bytes.
+    pub const STORES: [Reg; 4] = [Reg::KStore, Reg::KScaleStore, Reg::VStore, Reg::VScaleStore];
+}
+
+/// One instruction of the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub body: Body,
+    pub accesses: Vec<Access>,
+    /// Index into [`Plan::origins`].
+    pub origin: u32,
+    /// The token whose argument the address register must hold.
+    pub token: Option<u32>,
+    /// Which operator's result is complete with this step, for the taps.
+    pub produces: Option<Produces>,
+    /// Steps of the same segment that must be done first for reasons beyond the segment.
+    pub after: Vec<usize>,
+}
+
+impl Step {
+    /// The unit that runs it.
+    pub fn unit(&self) -> Unit {
+        self.body.unit()
+    }
+}
+
+/// A part of an operator's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Produces {
+    pub value: Value,
+    /// Tokens of the part: `token`, `token + step`, ... (`count` of them).
+    pub token: u32,
+    pub step: u32,
+    pub count: u32,
+    /// Head of q (or of k and v) that it belongs to, where it is one head's.
+    pub head: u32,
+    /// First element row of the part, where a linear layer comes in chunks.
+    pub row: u32,
+}
+
+/// A value of the integer graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    Embedding,
+    InputNorm,
+    K,
+    V,
+    Q,
+    RopeK,
+    /// v as it is quantised.
+    PackedV,
+    RopeQ,
+    Scores,
+    /// Numerators times V's scales; its codes are the probabilities.
+    Softmax,
+    /// Weighted values of a head.
+    Attention,
+    /// All heads, as they are quantised.
+    AttentionOutput,
+    /// Residual stream behind attention.
+    AttentionResidual,
+    PostNorm,
+    Gate,
+    Up,
+    Product,
+    /// Residual stream behind the MLP.
+    MlpResidual,
+    FinalNorm,
+    Logits,
+}
+
+/// A carried token: the last steps of one segment post it, the first of the next wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carry {
+    pub from: Unit,
+    pub to: Unit,
+    /// Posting steps in the prologue and in the body, in order.
+    pub posts: [Vec<usize>; 2],
+    /// Waiting steps in the body and in the epilogue, in order.
+    pub waits: [Vec<usize>; 2],
+}
+
+/// Names of the segments.
+pub const SEGMENTS: [&str; 3] = ["prologue", "layer", "epilogue"];
+
+/// A plan for `tokens` tokens. See the module head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub tokens: u32,
+    pub layers: u32,
+    pub map: Map,
+    /// Prologue, layer body, epilogue.
+    pub segments: [Vec<Step>; 3],
+    pub carries: Vec<Carry>,
+    pub origins: Vec<String>,
+}

@@ -1,0 +1,167 @@
+//! What must come before what, and the program order that follows.
+//!
+//! A step depends on the latest earlier step of every other unit with which it shares data or a bank port; units work in
+//! order, so that one is enough. Dispatch is in order too, and a full queue holds up every unit: steps are therefore
+//! written in the order in which they would start on machine timing with free queues ([`schedule`]). The order of each
+//! unit stays as built, and dependences stay as they are.
+
+use super::{Access, Memory, Plan, Step};
+use hw::machine::BLOCK_BYTES;
+use hw::timing::{
+    GemmShape, MATRIX_LATENCY, VECTOR_LATENCY, VectorShape, gemm_occupancy, vector_occupancy,
+};
+use hw::{Geometry, Machine};
+use isa::table::{Body, Unit, fun, out};
+
+/// Cycles of memory latency that the estimate assumes; only the order follows from it.
+const MEMORY_LATENCY: u64 = 40;
+
+/// Whether `later` has to wait for `earlier`, a step of another unit.
+pub fn depends(earlier: &Step, later: &Step) -> bool {
+    earlier.accesses.iter().any(|e| later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l)))
+}
+
+/// The same for steps of different rounds or segments: cached data of other layers lies elsewhere.
+pub fn depends_across(earlier: &Step, later: &Step) -> bool {
+    let on_chip = |a: &&Access| a.memory != Memory::Cache;
+    earlier.accesses.iter().filter(on_chip).any(|e| {
+        later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l))
+    })
+}
+
+/// Whether `later` reads what `earlier`, a step of the same unit, wrote.
+pub fn reads_from(earlier: &Step, later: &Step) -> bool {
+    let written = earlier.accesses.iter().filter(|e| e.write);
+    written.into_iter().any(|e| later.accesses.iter().any(|l| !l.write && e.overlaps(l)))
+}
+
+/// For each step, the latest step of each other unit among `steps` before it that it has to wait for.
+pub fn dependences(steps: &[Step]) -> Vec<Vec<usize>> {
+    (0..steps.len()).map(|i| before(steps, i)).collect()
+}
+
+fn before(steps: &[Step], at: usize) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::new();
+    for unit in Unit::QUEUED.into_iter().filter(|&u| u != steps[at].unit()) {
+        let explicit = steps[at].after.iter().copied().filter(|&a| steps[a].unit() == unit).max();
+        let range = explicit.map_or(0, |e| e + 1)..at;
+        let needs = |&i: &usize| steps[i].unit() == unit && depends(&steps[i], &steps[at]);
+        found.extend(range.rev().find(needs).or(explicit));
+    }
+    found
+}
+
+/// Adds what steps of the body and the epilogue owe to steps before their segment.
+///
+/// Most of it is covered: a step that waits for one of its own segment waits for all earlier ones of that unit. For the rest
+/// there are two ways that need no token across the border: wait for the first step of that unit in the same segment,
+/// if it comes before; or have a later step of the waiting unit in the earlier segment wait for it.
+pub fn cross(plan: &mut Plan) {
+    // The body behind itself first: what that adds serves the body behind the prologue, too.
+    for (earlier, later) in [(1, 1), (0, 1), (1, 2)] {
+        for at in 0..plan.segments[later].len() {
+            for unit in Unit::QUEUED {
+                cross_one(plan, earlier, later, at, unit);
+            }
+        }
+    }
+}
+
+fn cross_one(plan: &mut Plan, earlier: usize, later: usize, at: usize, unit: Unit) {
+    let steps = &plan.segments[later];
+    let step = &steps[at];
+    if step.unit() == unit || before(steps, at).iter().any(|&i| steps[i].unit() == unit) {
+        return;
+    }
+    // A carried token tells of everything before it, to this step and those behind it.
+    let carried = plan.carries.iter().any(|c| {
+        c.from == unit && c.to == step.unit() && c.waits[later - 1].first().is_some_and(|&w| w <= at)
+    });
+    let past = &plan.segments[earlier];
+    let owed = (0..past.len()).rev().find(|&i| past[i].unit() == unit && depends_across(&past[i], step));
+    let Some(owed) = owed.filter(|_| !carried) else { return };
+    if let Some(first) = steps[..at].iter().position(|s| s.unit() == unit) {
+        plan.segments[later][at].after.push(first);
+        return;
+    }
+    let to = step.unit();
+    // Neither way is open where a third unit tells of it; the verifier makes sure of that.
+    if let Some(last) = (owed + 1..past.len()).rev().find(|&i| past[i].unit() == to) {
+        plan.segments[earlier][last].after.push(owed);
+    }
+}
+
+/// Puts the steps of every segment into the order of their estimated starts.
+pub fn schedule(plan: &mut Plan, machine: &Machine) {
+    for segment in 0..plan.segments.len() {
+        let order = starts(&plan.segments[segment], machine);
+        permute(plan, segment, &order);
+    }
+}
+
+/// Indices of the steps in the order of their estimated starts.
+fn starts(steps: &[Step], machine: &Machine) -> Vec<usize> {
+    let geometry = Geometry::of(machine);
+    let dependences = dependences(steps);
+    let (mut free, mut start, mut done) = ([0u64; 4], vec![0u64; steps.len()], vec![0u64; steps.len()]);
+    for (i, step) in steps.iter().enumerate() {
+        let unit = step.unit().queue().unwrap_or(0);
+        let ready = dependences[i].iter().map(|&d| done[d] + 1).max().unwrap_or(0);
+        let own = (0..i).rev().find(|&p| steps[p].unit() == step.unit() && reads_from(&steps[p], step));
+        start[i] = free[unit].max(ready).max(own.map_or(0, |p| done[p] + 1));
+        let (occupancy, latency) = estimate(step, &geometry, machine);
+        free[unit] = start[i] + occupancy.max(1);
+        done[i] = start[i] + occupancy + latency;
+    }
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by_key(|&i| (start[i], i));
+    order
+}
+
+/// Occupancy and latency of a step at full context.
+fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
+    let beat = u64::from(machine.memory.beat_bytes);
+    match &step.body {
+        Body::Load(b) => (u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat, MEMORY_LATENCY),
+        Body::StoreBlocks(b) => (u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat, MEMORY_LATENCY),
+        Body::StoreSegments(b) => (b.count.into(), MEMORY_LATENCY),
+        Body::Gemm(b) => {
+            let ksteps = u64::from(b.groups) * u64::from(b.steps);
+            let shape = GemmShape { tokens: b.tokens.into(), ntiles: b.ntiles.into(), ksteps };
+            (gemm_occupancy(shape, g.n.into(), g.d.into()), MATRIX_LATENCY)
+        }
+        Body::Vector(b) => {
+            let passes = match b.fun {
+                fun::SOFTMAX => 2,
+                fun::RMS_NORM => 3,
+                _ => 1,
+            };
+            let passes = passes + u64::from(b.out != out::NONE);
+            let vectors = u64::from(b.tokens) * u64::from(b.subs);
+            (vector_occupancy(VectorShape { vectors, passes, rows: b.rows.into() }), VECTOR_LATENCY)
+        }
+        _ => (1, 0),
+    }
+}
+
+/// Reorders a segment; everything that names its steps follows.
+fn permute(plan: &mut Plan, segment: usize, order: &[usize]) {
+    let mut place = vec![0; order.len()];
+    for (new, &old) in order.iter().enumerate() {
+        place[old] = new;
+    }
+    let mut steps: Vec<Step> = order.iter().map(|&old| plan.segments[segment][old].clone()).collect();
+    for step in &mut steps {
+        step.after.iter_mut().for_each(|a| *a = place[*a]);
+    }
+    plan.segments[segment] = steps;
+    for carry in &mut plan.carries {
+        let (posts, waits) = ([Some(0), Some(1), None], [None, Some(0), Some(1)]);
+        if let Some(i) = posts[segment] {
+            carry.posts[i].iter_mut().for_each(|p| *p = place[*p]);
+        }
+        if let Some(i) = waits[segment] {
+            carry.waits[i].iter_mut().for_each(|w| *w = place[*w]);
+        }
+    }
+}

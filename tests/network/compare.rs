@@ -1,0 +1,182 @@
+//! Runs compiled programs in the functional simulator and compares at every tap.
+
+use crate::graph_values::{Values, evaluate};
+use codegen::generate::{Turn, logits};
+use codegen::plan::Value;
+use codegen::plan::width::Width;
+use codegen::taps::{Part, Tap, taps, width};
+use codegen::{Compiled, Target, image};
+use ir::num::Scale;
+use ir::quant::QuantDecoder;
+use ir::tensor::Tensor;
+use isa::walk::Step;
+use sim::functional::{Observer, State, run_on};
+use std::collections::{HashMap, HashSet};
+
+/// A network that is being read.
+pub struct Run<'a> {
+    decoder: &'a QuantDecoder,
+    target: &'a Target,
+    state: State,
+    cache: Vec<Tensor>,
+    compiled: HashMap<u32, Compiled>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(decoder: &'a QuantDecoder, target: &'a Target) -> Run<'a> {
+        let image = image::image(target, decoder).unwrap();
+        let state = State::new(&target.machine, &image);
+        Run { decoder, target, state, cache: Vec::new(), compiled: HashMap::new() }
+    }
+
+    /// One program: compares every value, then the cache and the logits; gives the last token's logits.
+    pub fn turn(&mut self, turn: &Turn) -> Vec<i32> {
+        let count = turn.tokens.len() as u32;
+        let (target, slot) = (self.target, turn.slot);
+        let fresh = || target.compile(count, slot).unwrap_or_else(|e| panic!("{e}"));
+        let compiled = self.compiled.entry(count).or_insert_with(fresh);
+        let args = turn.args(compiled);
+        let values = evaluate(self.decoder, turn.position as usize, &turn.tokens, &self.cache);
+        let mut watch = Watch::new(target, compiled, &values, turn.position, self.decoder.layers.len());
+        run_on(&mut self.state, &compiled.program, &args, &mut watch).unwrap_or_else(|e| panic!("{e}"));
+        watch.finish();
+        let all = values.of[&(Value::Logits, 0)].words.as_ref().unwrap();
+        let vocab = target.model.vocab as usize;
+        for (t, want) in all.ints().chunks_exact(vocab).enumerate() {
+            assert_eq!(logits(target, &self.state.dram, count, t as u32), want, "logits of token {t}");
+        }
+        self.cache = values.cache;
+        all.ints()[all.ints().len() - vocab..].to_vec()
+    }
+}
+
+/// Compares while a program runs.
+struct Watch<'a> {
+    target: &'a Target,
+    values: &'a Values,
+    layers: usize,
+    position: u32,
+    taps: HashMap<usize, Tap>,
+    /// How often each word was dispatched.
+    rounds: HashMap<u32, usize>,
+    seen: HashSet<(Value, usize)>,
+    bare: HashSet<(Value, usize)>,
+    elements: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(target: &'a Target, compiled: &Compiled, values: &'a Values, position: u32, layers: usize) -> Self {
+        let taps = taps(target, compiled).into_iter().map(|t| (t.word, t)).collect();
+        let (rounds, seen, bare) = Default::default();
+        Watch { target, values, layers, position, taps, rounds, seen, bare, elements: 0 }
+    }
+
+    /// Every value of the graph was compared.
+    fn finish(&self) {
+        let missing: Vec<_> = self.values.of.keys().filter(|k| !self.seen.contains(k)).collect();
+        assert!(missing.is_empty(), "never compared: {missing:?}");
+        assert_eq!(self.bare.len(), self.values.bare.len());
+        println!("{} elements compared", self.elements);
+    }
+
+    fn layer(&self, tap: &Tap, round: usize) -> usize {
+        match (tap.segment, tap.value) {
+            (1, Value::InputNorm) => round + 1,
+            (1, _) => round,
+            _ => 0,
+        }
+    }
+
+    fn part(&mut self, tap: &Tap, part: &Part, layer: usize, state: &State) {
+        let want = &self.values.of[&(tap.value, layer)];
+        let g = &state.geometry;
+        let here = format!("{:?} of layer {layer}, token {}, head {}", tap.value, part.token, part.head);
+        let heads = match tap.value {
+            Value::RopeK | Value::PackedV => self.target.model.kv_heads,
+            Value::RopeQ | Value::Attention | Value::Scores | Value::Softmax => self.target.model.heads,
+            _ => 1,
+        };
+        let lie = width(&self.target.map, tap.value);
+        for (e, place) in places(part, lie.as_ref(), self.position, g.l) {
+            let element = |t: &Tensor| t.ints()[index(t, tap.value, part, heads, e)];
+            let (row, lane) = (place / g.l, place % g.l);
+            if let Some(words) = &want.words {
+                let at = ((part.row + row) * g.v_row + 4 * lane) as usize;
+                let got = i32::from_le_bytes(state.v[part.bank as usize][at..at + 4].try_into().unwrap());
+                assert_eq!(got, element(words), "{here}, element {e}");
+                self.elements += 1;
+            }
+            if let (Some(codes), Some((a, token, _))) = (&want.codes, part.codes) {
+                let got = state.a[((a + row) * g.a_row + token * g.lp + lane) as usize] as i8;
+                assert_eq!(i32::from(got), element(codes), "{here}, code of element {e}");
+                self.elements += 1;
+            }
+        }
+        if let (Some(scales), Some((_, _, slot))) = (&want.scales, part.codes) {
+            let n = scales.ints().len() / heads as usize;
+            let at = match tap.value {
+                Value::Softmax => part.head as usize * n + part.token as usize,
+                _ => (part.token * heads + part.head) as usize,
+            };
+            let want = Scale::from_word(scales.ints()[at] as u32);
+            assert_eq!(state.s[slot as usize], want, "{here}, scale");
+        }
+    }
+}
+
+/// Elements of a part and their places from its first row on.
+fn places(part: &Part, width: Option<&Width>, position: u32, lanes: u32) -> Vec<(u32, u32)> {
+    match width {
+        Some(w) => {
+            let (from, to) = (part.first * lanes, (part.first + part.rows) * lanes);
+            let all = (0..w.elements).map(|e| (e, w.place(e)));
+            all.filter(|&(_, p)| (from..to).contains(&p)).map(|(e, p)| (e, p - from)).collect()
+        }
+        // Positions up to the token's own.
+        None => (0..position + part.token + 1).map(|e| (e, e)).collect(),
+    }
+}
+
+/// Where element `e` of a part is in the graph's tensor.
+fn index(tensor: &Tensor, value: Value, part: &Part, heads: u32, e: u32) -> usize {
+    let shape = tensor.shape();
+    match value {
+        Value::Scores | Value::Softmax => {
+            (part.head as usize * shape[1] + part.token as usize) * shape[2] + e as usize
+        }
+        _ => part.token as usize * shape[1] + part.head as usize * (shape[1] / heads as usize) + e as usize,
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn after(&mut self, step: &Step, state: &State) {
+        let round = self.rounds.entry(step.word).or_default();
+        *round += 1;
+        let round = *round - 1;
+        let Some(tap) = self.taps.get(&(step.word as usize)).cloned() else { return };
+        let layer = self.layer(&tap, round);
+        assert!(layer <= self.layers);
+        for part in &tap.parts {
+            self.part(&tap, part, layer, state);
+        }
+        self.seen.insert((tap.value, layer));
+    }
+
+    fn gemm_tile(&mut self, step: &Step, tile: u32, token: u32, outputs: &[i32]) {
+        let round = self.rounds.get(&step.word).copied().unwrap_or(0);
+        let Some(tap) = self.taps.get(&(step.word as usize)) else { return };
+        let key = (tap.value, self.layer(tap, round));
+        let Some(want) = self.values.bare.get(&key) else { return };
+        let lie = width(&self.target.map, tap.value).unwrap();
+        let part = &tap.parts[token as usize];
+        for (n, &got) in outputs.iter().enumerate() {
+            let place = part.first * lie.lanes + tile * outputs.len() as u32 + n as u32;
+            if let Some(e) = lie.element(place) {
+                let at = part.token as usize * want.shape()[1] + e as usize;
+                assert_eq!(got, want.ints()[at], "{:?} without residual, element {e}", tap.value);
+                self.elements += 1;
+            }
+        }
+        self.bare.insert(key);
+    }
+}

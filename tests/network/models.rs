@@ -1,0 +1,87 @@
+//! Decoders to test with.
+
+use ir::decoder::{Config, Decoder, Layer, LayerOrigins, Weight, recognise};
+use ir::graph::Origin;
+use ir::quant::{QuantDecoder, Scheme};
+use ir::tensor::Tensor;
+
+/// Heads whose halves are no whole groups.
+pub const SMALL: Config = Config {
+    vocab: 50,
+    hidden: 64,
+    heads: 4,
+    kv_heads: 4,
+    head_dim: 16,
+    intermediate: 96,
+    theta: 10000.0,
+    eps: 1e-6,
+    max_positions: Some(64),
+};
+
+/// Heads of q share those of k and v; a head is larger than a group.
+pub const SHARED: Config =
+    Config { vocab: 40, heads: 2, kv_heads: 1, head_dim: 64, hidden: 64, intermediate: 64, ..SMALL };
+
+/// Weights of a decoder, drawn from a seed.
+pub fn random(seed: u64, config: &Config) -> QuantDecoder {
+    let mut draw = Draw(seed * 2 + 1);
+    let (h, q, kv, i) = (config.hidden, config.q_width(), config.kv_width(), config.intermediate);
+    let layer = |draw: &mut Draw| Layer {
+        input_norm: draw.gain(h),
+        wq: draw.matrix(q, h),
+        wk: draw.matrix(kv, h),
+        wv: draw.matrix(kv, h),
+        wo: draw.matrix(h, q),
+        post_norm: draw.gain(h),
+        gate: draw.matrix(i, h),
+        up: draw.matrix(i, h),
+        down: draw.matrix(h, i),
+        origins: LayerOrigins::default(),
+    };
+    let decoder = Decoder {
+        name: "random".into(),
+        config: config.clone(),
+        embedding: draw.matrix(config.vocab, h),
+        layers: (0..2).map(|_| layer(&mut draw)).collect(),
+        final_norm: draw.gain(h),
+        lm_head: draw.matrix(config.vocab, h),
+    };
+    QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap()
+}
+
+/// The trained network of the examples.
+pub fn trained() -> QuantDecoder {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/trained_llama_w2_prefill/model.onnx");
+    let graph = ir::front::onnx::import(&std::fs::read(path).unwrap(), &Default::default()).unwrap();
+    let graph = ir::pass::run(&ir::pass::normalise(), graph, |_, _| {}).unwrap();
+    let mut decoder = recognise(&graph).unwrap().decoder;
+    decoder.config.max_positions = Some(256);
+    QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap()
+}
+
+/// Small deterministic generator (splitmix64, Steele et al. 2014).
+struct Draw(u64);
+
+impl Draw {
+    fn unit(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn matrix(&mut self, outputs: usize, inputs: usize) -> Weight {
+        let spread = 2.0 / (inputs as f32).sqrt();
+        weight(&[outputs, inputs], (0..outputs * inputs).map(|_| self.unit() * spread).collect())
+    }
+
+    fn gain(&mut self, width: usize) -> Weight {
+        weight(&[width], (0..width).map(|_| 1.0 + self.unit() / 2.0).collect())
+    }
+}
+
+fn weight(shape: &[usize], data: Vec<f32>) -> Weight {
+    let constant = Tensor::f32(shape, data).unwrap().to_constant();
+    Weight { constant, name: "random".into(), origin: Origin::default() }
+}
