@@ -53,10 +53,13 @@ impl Target {
         let n = machine.matrix.outputs;
         let most = options.context.unwrap_or(model.max_positions);
         if most == 0 || most > model.max_positions {
-            return Err(Diagnostic::new("context-unsupported", format!("a context of {most} is not possible"))
-                .at_item("context")
-                .because(format!("the model was made for 1 to {} positions", model.max_positions))
-                .help("ask for a context in this range"));
+            return Err(Diagnostic::new(
+                "context-unsupported",
+                format!("a context of {most} is not possible"),
+            )
+            .at_item("context")
+            .because(format!("the model was made for 1 to {} positions", model.max_positions))
+            .help("ask for a context in this range"));
         }
         let at = |context, chunk| Target::placed(model, machine, options, context, chunk);
         let context = match options.context {

@@ -60,16 +60,8 @@ pub enum Linear {
 
 impl Linear {
     /// All of them, in the order of [`Numbers::linear_shift`].
-    pub const ALL: [Linear; 8] = [
-        Linear::Q,
-        Linear::K,
-        Linear::V,
-        Linear::O,
-        Linear::Gate,
-        Linear::Up,
-        Linear::Down,
-        Linear::Head,
-    ];
+    pub const ALL: [Linear; 8] =
+        [Linear::Q, Linear::K, Linear::V, Linear::O, Linear::Gate, Linear::Up, Linear::Down, Linear::Head];
 
     /// Lower-case name, as reports print it.
     pub fn name(self) -> &'static str {
@@ -125,7 +117,8 @@ impl Model {
             }
         }
         if self.heads % self.kv_heads != 0 {
-            let why = format!("{} heads of q do not share {} heads of k and v evenly", self.heads, self.kv_heads);
+            let why =
+                format!("{} heads of q do not share {} heads of k and v evenly", self.heads, self.kv_heads);
             return Err(refuse("kv_heads", why));
         }
         if self.head_dim % 2 != 0 {

@@ -92,7 +92,8 @@ fn check(e: &Emitter, machine: &Machine, body: u32) -> Result<(), Diagnostic> {
         Err(Diagnostic::new("machine-too-small", what).at_item(item).because(why).help(help))
     };
     if body > s.imem_words - s.fetch_words {
-        let why = format!("a layer takes {body} words, a loop body may have {}", s.imem_words - s.fetch_words);
+        let why =
+            format!("a layer takes {body} words, a loop body may have {}", s.imem_words - s.fetch_words);
         let help = "raise sequencer.imem_words, or enlarge the buffers so that a layer loads in fewer chunks";
         return refuse("a layer does not fit the instruction memory", "sequencer.imem_words", why, help);
     }
@@ -102,7 +103,12 @@ fn check(e: &Emitter, machine: &Machine, body: u32) -> Result<(), Diagnostic> {
     }
     if e.args.len() as u32 > s.args {
         let why = format!("it needs {} arguments, the table has {}", e.args.len(), s.args);
-        return refuse("the program has too many arguments", "sequencer.args", why, "compile for fewer tokens");
+        return refuse(
+            "the program has too many arguments",
+            "sequencer.args",
+            why,
+            "compile for fewer tokens",
+        );
     }
     for (i, instr) in e.instrs.iter().enumerate() {
         if let Err(error) = instr.encode() {

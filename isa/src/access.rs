@@ -202,10 +202,11 @@ fn gemm(i: &Gemm, g: &Geometry, set: &mut Vec<Access>) {
         let rows = tiles * u64::from(g.n / g.l);
         per_token(field, g.v_row, rows, (tokens, i.dst_stride), (write, role))
     };
-    set.push(result(i.dst, true, Role::D));
+    // Reads come first: the residual may lie where the result goes.
     if i.residual != 0 {
         set.push(result(i.res, false, Role::Residual));
     }
+    set.push(result(i.dst, true, Role::D));
 }
 
 fn per_token(field: u32, row: u32, rows: u64, tokens: (u64, u32), how: (bool, Role)) -> Access {

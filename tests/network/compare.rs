@@ -36,6 +36,7 @@ impl<'a> Run<'a> {
         let fresh = || target.compile(count, slot).unwrap_or_else(|e| panic!("{e}"));
         let compiled = self.compiled.entry(count).or_insert_with(fresh);
         let args = turn.args(compiled);
+        isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));
         let values = evaluate(self.decoder, turn.position as usize, &turn.tokens, &self.cache);
         let mut watch = Watch::new(target, compiled, &values, turn.position, self.decoder.layers.len());
         run_on(&mut self.state, &compiled.program, &args, &mut watch).unwrap_or_else(|e| panic!("{e}"));
@@ -65,7 +66,13 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(target: &'a Target, compiled: &Compiled, values: &'a Values, position: u32, layers: usize) -> Self {
+    fn new(
+        target: &'a Target,
+        compiled: &Compiled,
+        values: &'a Values,
+        position: u32,
+        layers: usize,
+    ) -> Self {
         let taps = taps(target, compiled).into_iter().map(|t| (t.word, t)).collect();
         let (rounds, seen, bare) = Default::default();
         Watch { target, values, layers, position, taps, rounds, seen, bare, elements: 0 }

@@ -23,15 +23,8 @@ pub struct Values {
     pub cache: Vec<Tensor>,
 }
 
-const LINEAR: [Value; 7] = [
-    Value::K,
-    Value::V,
-    Value::Q,
-    Value::AttentionResidual,
-    Value::Gate,
-    Value::Up,
-    Value::MlpResidual,
-];
+const LINEAR: [Value; 7] =
+    [Value::K, Value::V, Value::Q, Value::AttentionResidual, Value::Gate, Value::Up, Value::MlpResidual];
 const QUANTISED: [Value; 7] = [
     Value::InputNorm,
     Value::RopeK,
@@ -47,7 +40,8 @@ pub fn evaluate(decoder: &QuantDecoder, past: usize, tokens: &[u32], cache: &[Te
     let graph = decoder.graph(tokens.len(), past).unwrap();
     let ids = tokens.iter().map(|&t| t as i32).collect();
     let ids = Tensor::new(DType::I64, [tokens.len()], Data::Int(ids));
-    let ids = ids.or_else(|| Tensor::i64([tokens.len()], tokens.iter().map(|&t| t.into()).collect())).unwrap();
+    let ids =
+        ids.or_else(|| Tensor::i64([tokens.len()], tokens.iter().map(|&t| t.into()).collect())).unwrap();
     let mut results: Vec<Vec<Tensor>> = Vec::new();
     let mut owner = HashMap::new();
     for (i, (_, node)) in graph.nodes().enumerate() {

@@ -4,8 +4,8 @@
 //! to token. Scores of the next group are computed while the softmax of this one runs: scores, probabilities and their
 //! slots are there twice.
 
-use super::build::Builder;
 use super::buffers::align;
+use super::build::Builder;
 use super::map::part;
 use super::{Produces, Reg, Value};
 use hw::machine::BLOCK_BYTES;

@@ -94,7 +94,9 @@ impl Bump {
         Err(Diagnostic::new("machine-too-small", format!("a layer does not fit the {}", self.what))
             .at_item(self.what)
             .because(why)
-            .help("enlarge this buffer in the machine file, or compile for a shorter context or fewer tokens"))
+            .help(
+                "enlarge this buffer in the machine file, or compile for a shorter context or fewer tokens",
+            ))
     }
 }
 
@@ -145,7 +147,8 @@ impl Buffers {
         let k = v1.take(tokens * w.kv.stride.max(attention_stride), 1);
         let (v, q) = (v1.take(tokens * w.kv.stride, 1), v1.take(tokens * w.q.stride, 1));
         let scores = [v1.take(g.t * score_rows, 1), v1.take(g.t * score_rows, 1)];
-        let logit_rows = map.of(crate::model::Linear::Head).map(|c| tokens * logits_rows(c, &g)).max().unwrap_or(0);
+        let logit_rows =
+            map.of(crate::model::Linear::Head).map(|c| tokens * logits_rows(c, &g)).max().unwrap_or(0);
         let twice = u64::from(logit_rows) * 2 <= v1.size;
         let rows_of_embedding = map.embedding_blocks * BLOCK_BYTES / g.v_row;
         let others = [

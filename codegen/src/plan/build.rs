@@ -91,7 +91,14 @@ impl<'a> Builder<'a> {
         self.load_fixed("input norm", space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
         let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
         for t in 0..self.tokens {
-            self.load_fixed("embedding", space::V, buf.embedding + t * rows, 0, map.embedding_blocks, Reg::Token);
+            self.load_fixed(
+                "embedding",
+                space::V,
+                buf.embedding + t * rows,
+                0,
+                map.embedding_blocks,
+                Reg::Token,
+            );
             self.last().token = Some(t);
         }
         let width = map.widths.hidden;

@@ -1,7 +1,7 @@
 //! New keys and values: rotated, quantised into staging rows, and stored into the cache.
 
-use super::build::Builder;
 use super::buffers::Stage;
+use super::build::Builder;
 use super::map::part;
 use super::{Reg, Value};
 use hw::machine::BLOCK_BYTES;
@@ -36,18 +36,33 @@ impl Builder<'_> {
         self.stage("rope k", rope, stage, Value::RopeK);
         let unit = (w.head.rows, self.g.k4_segment, self.g.k4_row);
         self.store_part("new keys", part::K, Reg::KStore, stage.at, stage.step, unit);
-        self.store_part("new keys", part::K_SCALE, Reg::KScaleStore, stage.at + stage.code_rows, stage.step, (1, 4, 0));
+        self.store_part(
+            "new keys",
+            part::K_SCALE,
+            Reg::KScaleStore,
+            stage.at + stage.code_rows,
+            stage.step,
+            (1, 4, 0),
+        );
     }
 
     /// Quantises each head of v, stores codes and scales.
     pub fn pack_values(&mut self) {
         let head = self.map.widths.head;
-        let copy = Vector { fun: fun::COPY, out: out::Q4V, rows: head.rows, a: self.buf.v, ..Default::default() };
+        let copy =
+            Vector { fun: fun::COPY, out: out::Q4V, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
         self.stage("pack v", copy, stage, Value::PackedV);
         let unit = (head.stride * self.g.l / self.g.n, self.g.v4_segment, self.g.v4_row);
         self.store_part("new values", part::V, Reg::VStore, stage.at, stage.step, unit);
-        self.store_part("new values", part::V_SCALE, Reg::VScaleStore, stage.at + stage.code_rows, stage.step, (1, 4, 0));
+        self.store_part(
+            "new values",
+            part::V_SCALE,
+            Reg::VScaleStore,
+            stage.at + stage.code_rows,
+            stage.step,
+            (1, 4, 0),
+        );
     }
 
     fn stage(&mut self, what: &str, template: Vector, stage: Stage, value: Value) {
@@ -92,7 +107,9 @@ impl Builder<'_> {
         let (units, rest) = (self.tokens / part.div, self.tokens % part.div);
         let inside = |count| Dim { count, src: token, dst: part.position_bytes };
         let across = Dim { count: units, src: part.div * token, dst: part.unit_bytes };
-        for (first, dims) in [(0, [inside(part.div), across]), (units, [inside(rest), Dim { count: 1, ..across }])] {
+        for (first, dims) in
+            [(0, [inside(part.div), across]), (units, [inside(rest), Dim { count: 1, ..across }])]
+        {
             if dims[0].count == 0 || dims[1].count == 0 {
                 continue;
             }

@@ -345,7 +345,8 @@ impl Chunker<'_> {
         let tiles = self.tiles(Linear::Head);
         let (mut chunks, mut done) = (Vec::new(), 0);
         let b = &self.machine.buffers;
-        let limits = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
+        let limits =
+            [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
         let mut used = [0; 3];
         for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
             let sizes = [twin.weights, twin.groups, twin.channels].map(|p| p.blocks);

@@ -7,9 +7,7 @@
 
 use super::{Access, Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
-use hw::timing::{
-    GemmShape, MATRIX_LATENCY, VECTOR_LATENCY, VectorShape, gemm_occupancy, vector_occupancy,
-};
+use hw::timing::{GemmShape, MATRIX_LATENCY, VECTOR_LATENCY, VectorShape, gemm_occupancy, vector_occupancy};
 use hw::{Geometry, Machine};
 use isa::table::{Body, Unit, fun, out};
 
@@ -24,9 +22,11 @@ pub fn depends(earlier: &Step, later: &Step) -> bool {
 /// The same for steps of different rounds or segments: cached data of other layers lies elsewhere.
 pub fn depends_across(earlier: &Step, later: &Step) -> bool {
     let on_chip = |a: &&Access| a.memory != Memory::Cache;
-    earlier.accesses.iter().filter(on_chip).any(|e| {
-        later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l))
-    })
+    earlier
+        .accesses
+        .iter()
+        .filter(on_chip)
+        .any(|e| later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l)))
 }
 
 /// Whether `later` reads what `earlier`, a step of the same unit, wrote.

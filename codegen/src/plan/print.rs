@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 /// The plan with its semaphores as text. For people and snapshots; it is not read back.
 pub fn print(plan: &Plan, syncs: &Syncs) -> String {
-    let mut text = format!("plan of {} tokens, {} layers, context {}\n", plan.tokens, plan.layers, plan.map.context);
+    let mut text =
+        format!("plan of {} tokens, {} layers, context {}\n", plan.tokens, plan.layers, plan.map.context);
     for (i, (from, to)) in syncs.semaphores.iter().enumerate() {
         let _ = writeln!(text, "semaphore {i}: {} -> {}", from.name(), to.name());
     }
@@ -17,7 +18,13 @@ pub fn print(plan: &Plan, syncs: &Syncs) -> String {
             let origin = plan.origins.get(step.origin as usize).map_or("", String::as_str);
             let _ = write!(text, "{at:4} {:6} {origin:17}", step.unit().name());
             let drain = if sync.drain { " drain" } else { "" };
-            let _ = writeln!(text, "{}{}{}{drain}", data(step), list(" wait", sync.wait), list(" post", sync.post));
+            let _ = writeln!(
+                text,
+                "{}{}{}{drain}",
+                data(step),
+                list(" wait", sync.wait),
+                list(" post", sync.post)
+            );
         }
     }
     text
@@ -32,7 +39,8 @@ fn list(name: &str, mask: u16) -> String {
 fn data(step: &Step) -> String {
     let mut spans: Vec<Access> = Vec::new();
     for a in &step.accesses {
-        match spans.iter_mut().find(|s| s.memory == a.memory && s.write == a.write && step.accesses.len() > 6) {
+        match spans.iter_mut().find(|s| s.memory == a.memory && s.write == a.write && step.accesses.len() > 6)
+        {
             Some(span) => (span.from, span.to) = (span.from.min(a.from), span.to.max(a.to)),
             None => spans.push(*a),
         }

@@ -21,7 +21,8 @@ impl Ring {
     pub fn take(&mut self, bytes: u32, align: u32) -> Option<u32> {
         let bytes = bytes.max(1);
         let behind = self.used.iter().map(|u| u.1);
-        let mut starts: Vec<u32> = behind.chain([self.next, self.from]).map(|s| s.next_multiple_of(align)).collect();
+        let mut starts: Vec<u32> =
+            behind.chain([self.next, self.from]).map(|s| s.next_multiple_of(align)).collect();
         // Upwards from the place of the last piece, then from the bottom.
         starts.sort_by_key(|&s| (s < self.next, s));
         let fits = |&s: &u32| s + bytes <= self.to && self.used.iter().all(|u| s + bytes <= u.0 || u.1 <= s);

@@ -82,7 +82,8 @@ fn segment(steps: &[Step], semaphores: &mut Vec<(Unit, Unit)>, syncs: &mut Vec<S
         let own = unit_of(step);
         for unit in (0..4).filter(|&u| u != own) {
             let from = knows[own][unit];
-            let explicit = step.after.iter().copied().filter(|&a| unit_of(&steps[a]) == unit && a >= from).max();
+            let explicit =
+                step.after.iter().copied().filter(|&a| unit_of(&steps[a]) == unit && a >= from).max();
             let range = explicit.map_or(from, |e| e + 1)..i;
             let needs = |&e: &usize| unit_of(&steps[e]) == unit && depends(&steps[e], step);
             let Some(source) = range.rev().find(needs).or(explicit) else { continue };

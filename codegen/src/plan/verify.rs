@@ -35,7 +35,10 @@ pub fn verify(plan: &Plan, syncs: &Syncs, machine: &Machine) -> Result<(), Diagn
             run.step(segment, round, at)?;
         }
         if segment == 1 && run.outstanding() != before {
-            return Err(broken("the layer body does not leave its semaphores as it found them", String::new()));
+            return Err(broken(
+                "the layer body does not leave its semaphores as it found them",
+                String::new(),
+            ));
         }
     }
     match run.outstanding().iter().position(|&count| count != 0) {
@@ -45,7 +48,9 @@ pub fn verify(plan: &Plan, syncs: &Syncs, machine: &Machine) -> Result<(), Diagn
 }
 
 fn broken(what: &str, why: String) -> Diagnostic {
-    Diagnostic::new("plan-invalid", what).because(why).help("this is a fault of the compiler: please report it")
+    Diagnostic::new("plan-invalid", what)
+        .because(why)
+        .help("this is a fault of the compiler: please report it")
 }
 
 /// Places of each memory, in the unit of its accesses.
@@ -152,7 +157,8 @@ impl<'a> Run<'a> {
                 let depends = if round == now { depends } else { depends_across };
                 let missing = if unit == own { reads_from } else { depends };
                 if missing(earlier.step, step) {
-                    let why = format!("{here}, against step {at} of the {}, round {round}", SEGMENTS[segment]);
+                    let why =
+                        format!("{here}, against step {at} of the {}, round {round}", SEGMENTS[segment]);
                     return Err(broken("a step does not wait for what it depends on", why));
                 }
             }

@@ -74,6 +74,9 @@ mod tests {
 
     #[test]
     fn head_blocks_divide_both() {
-        assert_eq!([head_block(32, 32), head_block(32, 128), head_block(32, 96), head_block(32, 6)], [16, 32, 16, 1]);
+        assert_eq!(
+            [head_block(32, 32), head_block(32, 128), head_block(32, 96), head_block(32, 6)],
+            [16, 32, 16, 1]
+        );
     }
 }

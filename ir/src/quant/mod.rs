@@ -111,7 +111,12 @@ impl QuantDecoder {
             config: config.clone(),
             scheme: scheme.clone(),
             embedding: QuantVector::table(&decoder.embedding)?,
-            layers: decoder.layers.iter().zip(gains.chunks_exact(2)).map(layer).collect::<Result<_, Diagnostic>>()?,
+            layers: decoder
+                .layers
+                .iter()
+                .zip(gains.chunks_exact(2))
+                .map(layer)
+                .collect::<Result<_, Diagnostic>>()?,
             final_norm: gains[gains.len() - 1].clone(),
             lm_head: linear(&decoder.lm_head)?,
             phase_steps: factors.phase_steps,
