@@ -24,6 +24,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Run(verbs::run::Args),
+    Compile(verbs::compile::Args),
+    Sim(verbs::sim::Args),
+    Rtl(verbs::rtl::Args),
     Import(verbs::import::Args),
     Asm(verbs::asm::Args),
     Disasm(verbs::disasm::Args),
@@ -35,6 +39,7 @@ enum Verb {
 
 /// Verbs of the plan that this version does not have.
 const NOT_BUILT: &[(&str, &str)] = &[
+    ("cosim", "the comparison of simulator and RTL"),
     ("golden", "machine state after every instruction"),
     ("synth", "predicted against synthesised cells"),
     ("diff", "two results side by side"),
@@ -71,6 +76,10 @@ pub type Outcome = Result<Report, Diagnostic>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let (json, outcome) = match cli.verb {
+        Verb::Run(a) => (a.json, verbs::run::run(&a)),
+        Verb::Compile(a) => (a.json, verbs::compile::run(&a)),
+        Verb::Sim(a) => (a.json, verbs::sim::run(&a)),
+        Verb::Rtl(a) => (a.json, verbs::rtl::run(&a)),
         Verb::Import(a) => (a.json, verbs::import::run(&a)),
         Verb::Asm(a) => (a.json, verbs::asm::run(&a)),
         Verb::Disasm(a) => (a.json, verbs::disasm::run(&a)),

@@ -7,6 +7,9 @@
 //! |---|---|
 //! | [`cli`] | arguments, exit codes, how failures are told |
 //! | `verbs` | one file per verb |
+//! | `compiler` | from a model and a machine to programs and their files |
+//! | `accelerator` | a model on a simulated machine that reads and writes text |
+//! | `tally`, `report` | what runs cost, in sums, text and JSON |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
 //! | `tools` | Verilator and the other programs that are called |
@@ -17,8 +20,15 @@ pub mod cli;
 
 mod verbs;
 
+mod accelerator;
+mod compiler;
+mod report;
+mod tally;
+
+mod folder;
 mod model;
 mod output;
 mod place;
 mod progress;
+mod rtl;
 mod tools;

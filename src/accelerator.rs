@@ -1,0 +1,90 @@
+//! A model on a simulated machine: it reads tokens, and gives logits and the times of every instruction.
+//!
+//! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
+//! machine's own memory carries over from one pass to the next.
+
+use codegen::generate::{Turn, logits, turns};
+use codegen::{Compiled, Slot, Target};
+use ir::diag::Diagnostic;
+use isa::Illegal;
+use sim::functional::{State, run_on};
+use sim::trace::Trace;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A model on a machine, and the text that it has read so far.
+pub struct Accelerator {
+    target: Target,
+    state: State,
+    position: u32,
+    programs: BTreeMap<u32, Rc<Compiled>>,
+}
+
+/// One run of one program.
+pub struct Pass {
+    /// Tokens read.
+    pub tokens: u32,
+    /// Position of the first of them.
+    pub position: u32,
+    pub compiled: Rc<Compiled>,
+    pub trace: Trace,
+}
+
+impl Accelerator {
+    /// A machine whose memory begins with `image`, at position 0.
+    pub fn new(target: Target, image: &[u8]) -> Accelerator {
+        let state = State::new(&target.machine, image);
+        Accelerator { target, state, position: 0, programs: BTreeMap::new() }
+    }
+
+    /// What the machine was compiled for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Tokens read so far.
+    pub fn position(&self) -> u32 {
+        self.position
+    }
+
+    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one.
+    ///
+    /// # Errors
+    /// A token that the model does not know, a full context, or a program that is not legal.
+    pub fn read(&mut self, tokens: &[u32], mut seen: impl FnMut(Pass)) -> Result<Vec<i32>, Diagnostic> {
+        let mut last = 0;
+        for turn in turns(&self.target, self.position, tokens)? {
+            last = turn.tokens.len() as u32;
+            seen(self.pass(&turn)?);
+        }
+        Ok(logits(&self.target, &self.state.dram, last, last.saturating_sub(1)))
+    }
+
+    fn pass(&mut self, turn: &Turn) -> Result<Pass, Diagnostic> {
+        let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
+        let args = turn.args(&compiled);
+        run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
+        let machine = &self.target.machine;
+        let trace = sim::timing::simulate(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
+        let tokens = turn.tokens.len() as u32;
+        self.position = turn.position + tokens;
+        Ok(Pass { tokens, position: turn.position, compiled, trace })
+    }
+
+    fn program(&mut self, tokens: u32, slot: Slot) -> Result<Rc<Compiled>, Diagnostic> {
+        if let Some(known) = self.programs.get(&tokens) {
+            return Ok(Rc::clone(known));
+        }
+        let made = Rc::new(self.target.compile(tokens, slot)?);
+        self.programs.insert(tokens, Rc::clone(&made));
+        Ok(made)
+    }
+}
+
+/// The diagnostic of a program that cannot run.
+pub fn illegal(e: &Illegal) -> Diagnostic {
+    Diagnostic::new("program-illegal", e.what.clone())
+        .at_item(format!("instruction {}: {}", e.instr, e.text))
+        .because(e.why.clone())
+        .help(e.help.clone())
+}

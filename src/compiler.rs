@@ -1,0 +1,139 @@
+//! From the arguments of a verb to a model that is placed on a machine, and the files that describe it.
+
+use crate::cli::SCHEMA_VERSION;
+use crate::output::{Folder, MANIFEST};
+use crate::place::MachineFile;
+use crate::{model, place};
+use codegen::model::Model;
+use codegen::plan::Options;
+use codegen::{Compiled, Slot, Target, image};
+use hw::Machine;
+use ir::decoder::{Decoder, recognise};
+use ir::diag::Diagnostic;
+use ir::quant::{QuantDecoder, Scheme};
+use serde_json::json;
+
+/// What `run` and `compile` take to make a program.
+#[derive(clap::Args)]
+pub struct Request {
+    /// An ONNX file, a text-IR file (.tw), or a built-in name
+    #[arg(default_value = "trained-llama")]
+    pub model: String,
+    /// A built-in machine or a machine file
+    #[arg(long, short, default_value = "tiny")]
+    pub machine: String,
+    /// How the model is quantised
+    #[arg(long, short, default_value = "w2a8kv4")]
+    pub scheme: String,
+    /// Positions that the cache holds; if not given 256, or as many as fit
+    #[arg(long, value_name = "N")]
+    pub cache: Option<u32>,
+    /// Number of a named dimension
+    #[arg(long, value_name = "NAME=VALUE", value_parser = model::binding)]
+    pub bind: Vec<(String, u64)>,
+}
+
+/// A model placed on a machine, with its weights.
+pub struct Product {
+    pub name: String,
+    pub machine: MachineFile,
+    pub decoder: Decoder,
+    pub quantised: QuantDecoder,
+    pub target: Target,
+    pub image: Vec<u8>,
+}
+
+/// Imports, quantises and places.
+///
+/// # Errors
+/// Whatever is wrong with model, scheme or machine.
+pub fn produce(request: &Request) -> Result<Product, Diagnostic> {
+    let machine = place::machine(&request.machine)?;
+    let scheme = Scheme::named(&request.scheme)?;
+    let graph = model::load(&request.model, &request.bind.iter().cloned().collect())?;
+    let decoder = recognise(&graph).map_err(|e| e.in_file(request.model.clone()))?.decoder;
+    let quantised = QuantDecoder::new(&decoder, scheme)?;
+    let target = placed(&Model::of(&quantised)?, &machine.machine, request.cache)?;
+    let image = image::image(&target, &quantised)?;
+    Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image })
+}
+
+/// Positions of the cache where nobody says how many: a longer cache leaves less room for the tokens of a prefill step.
+const USUAL_POSITIONS: u32 = 256;
+
+fn placed(model: &Model, machine: &Machine, cache: Option<u32>) -> Result<Target, Diagnostic> {
+    let at = |context| Target::new(model, machine, &Options { context, ..Options::default() });
+    match cache {
+        Some(_) => at(cache),
+        None => at(Some(USUAL_POSITIONS.min(model.max_positions))).or_else(|_| at(None)),
+    }
+}
+
+/// A program with the name that its files have.
+pub struct Named {
+    pub name: &'static str,
+    pub compiled: Compiled,
+}
+
+impl Product {
+    /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more.
+    ///
+    /// # Errors
+    /// One does not compile.
+    pub fn programs(&self) -> Result<Vec<Named>, Diagnostic> {
+        let mut all = vec![Named { name: "program", compiled: self.target.compile(1, Slot::Decode)? }];
+        if self.target.chunk > 1 {
+            all.push(Named {
+                name: "prefill",
+                compiled: self.target.compile(self.target.chunk, Slot::Chunk)?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Writes graph, plans, programs, memory image and manifest.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn write(&self, folder: &Folder, programs: &[Named]) -> Result<(), Diagnostic> {
+        let mut plans = String::new();
+        let mut entries = Vec::new();
+        let mut image = self.image.clone();
+        for Named { name, compiled } in programs {
+            folder.add(&format!("{name}.bin"), isa::binary::write(&compiled.program)?)?;
+            folder.add(&format!("{name}.asm"), isa::disasm::listing(&compiled.program))?;
+            plans.push_str(&codegen::plan::print::print(&compiled.plan, &compiled.syncs));
+            plans.push('\n');
+            let words = image::words(&compiled.program)?;
+            let base = compiled.program.base as usize;
+            if let Some(to) = image.get_mut(base..base + words.len()) {
+                to.copy_from_slice(&words);
+            }
+            let instructions = compiled.program.instrs.len();
+            entries.push(json!({ "file": format!("{name}.bin"), "tokens": compiled.tokens, "instructions": instructions }));
+        }
+        folder.add("plan.txt", plans)?;
+        folder.add("graph.tw", ir::text::print_without_weights(&self.quantised.graph(1, 0)?))?;
+        folder.add("image.bin", image)?;
+        folder.add("machine.toml", &self.machine.text)?;
+        let machine = &self.machine.machine;
+        let manifest = json!({
+            "schema_version": SCHEMA_VERSION,
+            "tilewright": env!("CARGO_PKG_VERSION"),
+            "model": self.name,
+            "scheme": self.quantised.scheme.name,
+            "machine": { "name": machine.name, "hash": format!("{:#010x}", machine.hash()) },
+            "context": self.target.map.context,
+            "programs": entries,
+        });
+        folder.add(MANIFEST, format!("{manifest:#}\n"))
+    }
+
+    /// Multiplications and additions of the network itself for a token at a position; padding does not count.
+    pub fn macs(&self, position: u32) -> u64 {
+        let linear: u64 = self.quantised.linears().map(|l| l.codes.ty().shape.elements().unwrap_or(0)).sum();
+        let c = &self.decoder.config;
+        let attention = 2 * c.q_width() as u64 * (u64::from(position) + 1) * self.decoder.layers.len() as u64;
+        linear + attention
+    }
+}

@@ -1,0 +1,222 @@
+//! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator.
+
+use crate::tally::{Tally, ratio};
+use hw::Machine;
+use isa::table::Unit;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Runs of one kind: reading the prompt, or writing one token after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Phase {
+    pub tokens: u64,
+    /// Multiplications and additions of the network.
+    pub macs: u64,
+    pub tally: Tally,
+}
+
+/// All that a report says.
+pub struct Summary<'a> {
+    pub model: &'a str,
+    pub scheme: Option<&'a str>,
+    pub machine: &'a Machine,
+    /// Name, instructions and bytes of each program.
+    pub programs: Vec<(String, u64, u64)>,
+    /// Name and runs.
+    pub phases: Vec<(&'static str, Phase)>,
+}
+
+impl Summary<'_> {
+    fn seconds(&self, cycles: u64) -> f64 {
+        cycles as f64 / self.machine.clock_hz as f64
+    }
+
+    fn multipliers(&self) -> u64 {
+        let m = &self.machine.matrix;
+        u64::from(m.tokens) * u64::from(m.outputs) * u64::from(m.lanes)
+    }
+
+    fn utilisation(&self, phase: &Phase) -> f64 {
+        ratio(phase.macs, phase.tally.cycles * self.multipliers())
+    }
+
+    fn tokens_per_second(&self, phase: &Phase) -> f64 {
+        let seconds = self.seconds(phase.tally.cycles);
+        if seconds == 0.0 { 0.0 } else { phase.tokens as f64 / seconds }
+    }
+
+    /// Part of the cycles in which the busier direction of the memory port moved a beat.
+    fn bandwidth(&self, tally: &Tally) -> f64 {
+        let most = tally.read_bytes.max(tally.write_bytes);
+        ratio(most, tally.cycles * u64::from(self.machine.memory.beat_bytes))
+    }
+
+    fn total(&self) -> Phase {
+        let mut all = Phase::default();
+        for (_, phase) in &self.phases {
+            all.tokens += phase.tokens;
+            all.macs += phase.macs;
+            all.tally.merge(&phase.tally);
+        }
+        all
+    }
+
+    /// The JSON object of DESIGN's `run` and `sim`; what is not modelled is null.
+    pub fn json(&self) -> Value {
+        let all = self.total();
+        let t = &all.tally;
+        let main = self.phases.iter().rfind(|(_, p)| p.tokens > 0).map(|(_, p)| self.tokens_per_second(p));
+        let mut json = json!({
+            "model": self.model,
+            "machine": self.machine.name,
+            "scheme": self.scheme,
+            "cycles": t.cycles,
+            "seconds": self.seconds(t.cycles),
+            "clock_hz": self.machine.clock_hz,
+            "throughput": { "value": main, "unit": "tokens/s" },
+            "macs": all.macs,
+            "mac_utilization": self.utilisation(&all),
+            "dram": {
+                "read_bytes": t.read_bytes,
+                "write_bytes": t.write_bytes,
+                "bandwidth_utilization": self.bandwidth(t),
+            },
+            "instructions": t.dispatched,
+            "program_bytes": self.programs.iter().map(|p| p.2).sum::<u64>(),
+            "energy": { "total_joules": null, "power_watts": null, "by_part": null },
+            "resources":
+                { "lut": null, "ff": null, "dsp": null, "bram36": null, "uram": null, "area_um2": null },
+            "stalls": self.stalls(t),
+            "by_op": by_operator(t),
+        });
+        for (name, phase) in &self.phases {
+            json[*name] = json!({
+                "tokens": phase.tokens,
+                "cycles": phase.tally.cycles,
+                "seconds": self.seconds(phase.tally.cycles),
+                "tokens_per_second": self.tokens_per_second(phase),
+            });
+        }
+        json
+    }
+
+    fn stalls(&self, tally: &Tally) -> Value {
+        let mut stalls = json!({ "unit": "cycles", "sequencer": tally.sequencer });
+        for (unit, causes) in Unit::QUEUED.iter().zip(&tally.units) {
+            stalls[unit.name()] = json!(causes);
+        }
+        stalls
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let m = &self.machine.matrix;
+        let (array, clock) =
+            (format!("{} x {} x {}", m.tokens, m.outputs, m.lanes), self.machine.clock_hz / 1_000_000);
+        let scheme = self.scheme.map_or(String::new(), |s| format!(", {s}"));
+        let (model, name) = (self.model, &self.machine.name);
+        put(&mut out, format_args!("{model}{scheme}, on {name}: {array} multipliers at {clock} MHz\n\n"));
+        put(
+            &mut out,
+            format_args!(
+                "{:<12}{:>8}{:>12}{:>12}{:>12}{:>10}\n",
+                "", "tokens", "cycles", "ms", "tokens/s", "MAC use"
+            ),
+        );
+        for (name, phase) in &self.phases {
+            self.phase(&mut out, name, phase);
+        }
+        let all = self.total();
+        self.units(&mut out, &all.tally);
+        operators(&mut out, &all.tally);
+        let t = &all.tally;
+        let bus = percent(self.bandwidth(t));
+        put(
+            &mut out,
+            format_args!(
+                "\nDRAM        {} read, {} written, bus {bus} busy\n",
+                size(t.read_bytes),
+                size(t.write_bytes)
+            ),
+        );
+        for (name, instructions, bytes) in &self.programs {
+            put(&mut out, format_args!("{name:<11} {instructions} instructions, {}\n", size(*bytes)));
+        }
+        put(&mut out, format_args!("dispatched  {} instructions\n", t.dispatched));
+        out
+    }
+
+    fn phase(&self, out: &mut String, name: &str, phase: &Phase) {
+        let (cycles, rate) = (phase.tally.cycles, self.tokens_per_second(phase));
+        let (ms, used) = (self.seconds(cycles) * 1e3, percent(self.utilisation(phase)));
+        let tokens = phase.tokens;
+        put(out, format_args!("{name:<12}{tokens:>8}{cycles:>12}{ms:>12.3}{rate:>12.0}{used:>10}\n"));
+    }
+
+    fn units(&self, out: &mut String, tally: &Tally) {
+        put(
+            out,
+            format_args!("\n{:<12}{:>8}{:>12}{:>12}{:>12}\n", "unit", "busy", "semaphore", "drain", "empty"),
+        );
+        for (unit, causes) in Unit::QUEUED.iter().zip(&tally.units) {
+            let part = |name| percent(ratio(causes.get(name).copied().unwrap_or(0), tally.cycles));
+            let [busy, semaphore, drain, empty] = ["busy", "semaphore", "drain", "empty"].map(part);
+            put(out, format_args!("{:<12}{busy:>8}{semaphore:>12}{drain:>12}{empty:>12}\n", unit.name()));
+        }
+        let causes: Vec<String> = tally
+            .sequencer
+            .iter()
+            .map(|(name, n)| format!("{name} {}", percent(ratio(*n, tally.cycles))))
+            .collect();
+        put(out, format_args!("sequencer   {}\n", causes.join(", ")));
+    }
+}
+
+/// Operators by their cycles, the costliest first.
+fn sorted(tally: &Tally) -> Vec<(&str, u64, u64)> {
+    let mut all: Vec<_> =
+        tally.by_operator.iter().map(|(n, c)| (n.as_str(), c.cycles, c.instructions)).collect();
+    all.push(("(no unit at work)", tally.idle, 0));
+    all.sort_by_key(|(name, cycles, _)| (std::cmp::Reverse(*cycles), *name));
+    all
+}
+
+fn by_operator(tally: &Tally) -> Value {
+    let row = |(op, cycles, instructions)| {
+        let share = ratio(cycles, tally.cycles);
+        json!({ "op": op, "cycles": cycles, "share": share, "instructions": instructions })
+    };
+    sorted(tally).into_iter().map(row).collect()
+}
+
+fn operators(out: &mut String, tally: &Tally) {
+    const WIDTH: f64 = 40.0;
+    const MOST: usize = 18;
+    put(out, format_args!("\n{:<20}{:>12}\n", "time by operator", "cycles"));
+    let all = sorted(tally);
+    let (shown, rest) = all.split_at(all.len().min(MOST));
+    let others = rest.iter().map(|(_, cycles, _)| cycles).sum();
+    for (name, cycles, _) in shown.iter().copied().chain([("others", others, 0)]).filter(|row| row.1 > 0) {
+        let part = ratio(cycles, tally.cycles);
+        let bar = "#".repeat((part * WIDTH).round() as usize);
+        put(out, format_args!("{name:<20}{cycles:>12}{:>8}  {bar}\n", percent(part)));
+    }
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// Writing to a string cannot fail.
+fn put(out: &mut String, args: std::fmt::Arguments) {
+    let _ = out.write_fmt(args);
+}

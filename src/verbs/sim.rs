@@ -1,0 +1,103 @@
+//! `sim DIR`: one run of a compiled folder's program.
+
+use crate::accelerator::illegal;
+use crate::cli::{Outcome, Report};
+use crate::report::{Phase, Summary};
+use crate::tally::Tally;
+use crate::{folder, output};
+use ir::diag::Diagnostic;
+use isa::table::Unit;
+use serde_json::json;
+use sim::trace::Trace;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Simulate one run of a compiled folder's program
+#[derive(clap::Args)]
+pub struct Args {
+    /// What `compile` or `run --out` wrote
+    folder: PathBuf,
+    /// Which of its programs: `program` reads one token, `prefill` a piece of a prompt
+    #[arg(long, default_value = "program")]
+    program: String,
+    /// Tokens that are cached already
+    #[arg(long, default_value_t = 0)]
+    position: u32,
+    /// Tokens that the run reads
+    #[arg(long, value_delimiter = ',', value_name = "T,T,..")]
+    tokens: Vec<u32>,
+    /// Refuse to run unless the folder was made for this machine
+    #[arg(long, short)]
+    machine: Option<String>,
+    /// Write start and end of every instruction, as tab-separated text
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Compute the bytes, too, and give the checksum of memory at the end
+    #[arg(long)]
+    functional: bool,
+    /// Step every cycle instead (not built yet)
+    #[arg(long)]
+    reference: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> Outcome {
+    if args.reference {
+        return Err(Diagnostic::new("option-not-built", "`--reference` is not built yet")
+            .because("this version has the event-driven simulator only")
+            .help("leave the option out; `tilewright cosim` compares with the RTL"));
+    }
+    let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
+    let values = c.program.arg_values(args.position, &args.tokens);
+    let trace = sim::timing::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
+    let mut tally = Tally::default();
+    tally.add(&c.program, &c.machine, &trace);
+    let words = c.program.instrs.len() as u64;
+    let summary = Summary {
+        model: &c.model,
+        scheme: c.scheme.as_deref(),
+        machine: &c.machine,
+        programs: vec![(args.program.clone(), words, words * 32)],
+        phases: vec![("run", Phase { tokens: 0, macs: 0, tally })],
+    };
+    let mut json = summary.json();
+    // A program alone does not say how many tokens and products of the network it stands for.
+    for key in ["throughput", "macs", "mac_utilization"] {
+        json[key] = serde_json::Value::Null;
+    }
+    let mut text = summary.text();
+    if args.functional {
+        let state = sim::functional::run(&c.program, &c.machine, &values, &c.image, &mut ())
+            .map_err(|e| illegal(&e))?;
+        let sum = format!("{:#018x}", checksum(&state.dram));
+        text.push_str(&format!("memory      checksum {sum}\n"));
+        json["memory_checksum"] = json!(sum);
+    }
+    if let Some(path) = &args.trace {
+        output::file(path, table(&c.program, &trace).as_bytes())?;
+        text.push_str(&format!("trace       {}\n", path.display()));
+    }
+    Ok(Report::new(text, json))
+}
+
+/// FNV-1a of memory.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// One line for each instruction that a unit ran.
+fn table(program: &isa::Program, trace: &Trace) -> String {
+    let mut out = String::from("unit\tsequence\tword\tstart\tdone\toperator\tinstruction\n");
+    for (unit, spans) in Unit::QUEUED.iter().zip(&trace.units) {
+        for (n, s) in spans.iter().enumerate() {
+            let word = s.instr as usize;
+            let text = program.instrs.get(word).map(isa::disasm::instruction).unwrap_or_default();
+            let (name, origin) = (unit.name(), program.origin(word));
+            let _ = writeln!(out, "{name}\t{n}\t{word}\t{}\t{}\t{origin}\t{text}", s.start, s.done);
+        }
+    }
+    out
+}
