@@ -65,7 +65,9 @@ fn placed(model: &Model, machine: &Machine, cache: Option<u32>) -> Result<Target
     let at = |context| Target::new(model, machine, &Options { context, ..Options::default() });
     match cache {
         Some(_) => at(cache),
-        None => at(Some(USUAL_POSITIONS.min(model.max_positions))).or_else(|_| at(None)),
+        None => {
+            at(Some(USUAL_POSITIONS.min(model.max_positions))).or_else(|first| at(None).map_err(|_| first))
+        }
     }
 }
 

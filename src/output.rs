@@ -5,7 +5,7 @@ use ir::diag::Diagnostic;
 use std::io::Error;
 use std::path::{Path, PathBuf};
 
-/// Written into every folder that this program makes; a folder without it is never replaced.
+/// Written into every folder that this program makes, with its name in it; a folder without it is never replaced.
 pub const MANIFEST: &str = "manifest.json";
 
 /// Writes a file.
@@ -88,13 +88,19 @@ fn sibling(path: &Path, what: &str) -> PathBuf {
 fn refuse_foreign(path: &Path) -> Result<(), Diagnostic> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     let empty = || std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
-    if metadata.is_dir() && (path.join(MANIFEST).is_file() || empty()) {
+    if metadata.is_dir() && (is_ours(path) || empty()) {
         return Ok(());
     }
     Err(Diagnostic::new("output-foreign", "the output folder holds something else")
         .because(format!("it exists, is not empty, and has no {MANIFEST} of tilewright"))
         .help("choose another folder, or empty this one")
         .in_file(path.display().to_string()))
+}
+
+/// Whether a folder's manifest is one of this program: other programs have files of that name, too.
+pub fn is_ours(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap_or_default();
+    text.contains("\"tilewright\":")
 }
 
 fn unwritable(path: &Path, error: &Error) -> Diagnostic {
@@ -125,7 +131,7 @@ mod tests {
         let dir = scratch("folder");
         for content in ["one", "two"] {
             let folder = Folder::begin(&dir.join("out")).unwrap();
-            folder.add(MANIFEST, "{}").unwrap();
+            folder.add(MANIFEST, "{\"tilewright\": 1}").unwrap();
             folder.add("rtl/a.sv", content).unwrap();
             folder.finish().unwrap();
             assert_eq!(std::fs::read_to_string(dir.join("out/rtl/a.sv")).unwrap(), content);
@@ -133,6 +139,7 @@ mod tests {
         assert_eq!(names(&dir), ["out"]);
         std::fs::create_dir(dir.join("mine")).unwrap();
         std::fs::write(dir.join("mine/thesis.txt"), "years").unwrap();
+        std::fs::write(dir.join("mine").join(MANIFEST), "{\"name\": \"a browser extension\"}").unwrap();
         assert_eq!(Folder::begin(&dir.join("mine")).err().unwrap().code, "output-foreign");
         std::fs::remove_dir_all(dir).unwrap();
     }

@@ -28,8 +28,13 @@ pub fn run(args: &Args) -> Outcome {
     let count = rtl::write(machine, &folder, "")?;
     folder.add("machine.toml", &found.text)?;
     let hash = format!("{:#010x}", machine.hash());
-    let mut json = json!({ "schema_version": SCHEMA_VERSION, "machine": machine.name, "machine_hash": hash });
-    folder.add(MANIFEST, format!("{json:#}\n"))?;
+    let mut json = json!({ "machine": machine.name, "machine_hash": hash });
+    let manifest = json!({
+        "schema_version": SCHEMA_VERSION,
+        "tilewright": env!("CARGO_PKG_VERSION"),
+        "machine": { "name": machine.name, "hash": hash },
+    });
+    folder.add(MANIFEST, format!("{manifest:#}\n"))?;
     folder.finish()?;
     json["files"] = count.into();
     json["output"] = args.out.to_string_lossy().into();

@@ -7,7 +7,7 @@ use crate::output::Folder;
 use crate::progress::Progress;
 use crate::report::{Phase, Summary};
 use crate::rtl;
-use codegen::generate::arg_max;
+use codegen::generate::{arg_max, turns};
 use ir::diag::Diagnostic;
 use std::path::PathBuf;
 
@@ -60,18 +60,17 @@ pub fn run(args: &Args) -> Outcome {
     json["prompt"] = args.prompt.clone().into();
     json["answer"] = answer.into();
     json["weights_exact"] = product.quantised.on_grid().into();
-    let mut text = format!("\n\n{}", summary.text());
-    if let Some(folder) = folder {
+    let mut report = Report::new(format!("\n\n{}", summary.text()), json);
+    if let (Some(folder), Some(out)) = (folder, &args.out) {
         product.write(&folder, &programs)?;
         if args.rtl {
             rtl::write(&product.machine.machine, &folder, "rtl/")?;
         }
-        folder.add("report.json", format!("{json:#}\n"))?;
+        folder.add("report.json", format!("{:#}\n", report.json))?;
         folder.finish()?;
-        let out = args.out.as_deref().unwrap_or(std::path::Path::new(""));
-        text.push_str(&format!("\nwritten to {}\n", out.display()));
+        report.text.push_str(&format!("\nwritten to {}\n", out.display()));
     }
-    Ok(Report::new(text, json))
+    Ok(report)
 }
 
 fn size(name: &str, program: &isa::Program) -> (String, u64, u64) {
@@ -98,6 +97,8 @@ impl<'p> Talk<'p> {
     /// Reads and writes; returns what was written.
     fn hold(&mut self, args: &Args) -> Result<String, Diagnostic> {
         let tokens = tokens(&args.prompt, args.prefill);
+        // Told before anything is printed: a prompt that the machine cannot take.
+        turns(&self.product.target, 0, &tokens)?;
         self.say(&text(&tokens[1..]));
         let mut logits = read(self.product, &mut self.machine, &tokens, &mut self.prefill)?;
         let mut written = Vec::new();

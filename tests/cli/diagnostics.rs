@@ -112,3 +112,58 @@ fn errors_are_json_too() {
         assert!(!json["error"][key].as_str().unwrap().is_empty(), "{key}");
     }
 }
+
+#[test]
+fn broken_requests() {
+    let s = Scratch::new("broken-requests");
+    let tiny = s.good(&["machines", "--show", "tiny"]);
+    let small = tiny.replace("vector_bank_bytes = 32_768", "vector_bank_bytes = 1024");
+    s.write("small.toml", small);
+    s.write("short.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 65_536"));
+    std::fs::create_dir(s.0.join("thesis")).unwrap();
+    s.write("thesis/chapter.txt", "years of work");
+    insta::assert_snapshot!(told(
+        &s,
+        &[
+            &["run", "missing.onnx"],
+            &["run", "--machine", "huge"],
+            &["run", "--scheme", "w1a1"],
+            &["compile", "--machine", "small.toml", "--out", "out"],
+            &["compile", "--machine", "short.toml", "--out", "out"],
+            &["run", "--cache", "0"],
+            &["run", "--cache", "16"],
+            &["run", "--out", "thesis"],
+            &["rtl", "--machine", "tiny", "--out", "thesis"],
+            &["sim", "thesis"],
+            &["sim", "missing"],
+        ]
+    ));
+}
+
+#[test]
+fn damaged_folders() {
+    let s = Scratch::new("damaged-folders");
+    s.good(&["compile", "--out", "out"]);
+    let program = s.read("out/program.bin");
+    let manifest = s.read("out/manifest.json");
+    let mut text = Vec::new();
+    for (name, bytes) in [
+        ("out/program.bin", &program[..program.len() / 2]),
+        ("out/machine.toml", b"name = 1"),
+        ("out/manifest.json", &manifest[..20]),
+    ] {
+        let whole = s.read(name);
+        s.write(name, bytes);
+        text.push(told(&s, &[&["sim", "out"]]));
+        s.write(name, whole);
+    }
+    s.good(&["sim", "out"]);
+    insta::assert_snapshot!(hide_checksums(&text.concat()));
+}
+
+/// The checksum depends on every constant of the model; where it is told does not.
+fn hide_checksums(text: &str) -> String {
+    let mut parts = text.split("0x");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.fold(first, |all, part| format!("{all}0x________{}", &part[8..]))
+}
