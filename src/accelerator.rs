@@ -63,8 +63,9 @@ impl Accelerator {
     fn pass(&mut self, turn: &Turn) -> Result<Pass, Diagnostic> {
         let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
         let args = turn.args(&compiled);
-        run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         let machine = &self.target.machine;
+        isa::check::check(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
+        run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         let trace = sim::timing::simulate(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
         let tokens = turn.tokens.len() as u32;
         self.position = turn.position + tokens;

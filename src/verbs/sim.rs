@@ -52,6 +52,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
     let values = c.program.arg_values(args.position, &args.tokens);
+    isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let trace = sim::timing::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let mut tally = Tally::default();
     tally.add(&c.program, &c.machine, &trace);
