@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 #[path = "cli/diagnostics.rs"]
 mod diagnostics;
+#[path = "cli/examples.rs"]
+mod examples;
 #[path = "cli/verbs.rs"]
 mod verbs;
 
