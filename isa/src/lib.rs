@@ -14,6 +14,7 @@
 //! | [`access`] | what an instruction reads and writes |
 //! | [`check`] | whether a program is legal on a machine |
 //! | [`random`] | random legal programs by seed |
+//! | [`minimise`] | the smallest legal program that still fails |
 //! | [`illegal`] | what is said of a program that cannot run |
 
 pub mod instr;
@@ -27,6 +28,7 @@ pub mod access;
 pub mod check;
 pub mod illegal;
 
+pub mod minimise;
 pub mod random;
 
 pub mod asm;
