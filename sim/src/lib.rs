@@ -2,6 +2,7 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`coverage`] | what a set of runs has exercised |
 //! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
@@ -9,6 +10,7 @@
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
 
 pub mod axi;
+pub mod coverage;
 pub mod functional;
 pub mod memory;
 pub mod timing;

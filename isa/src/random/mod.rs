@@ -71,7 +71,8 @@ fn passage(builder: &mut Builder) -> Option<()> {
     match builder.rng.within(0, 99) {
         0..8 => builder.noise(),
         8..14 => {
-            let length = builder.rng.within(0, 9);
+            let most = builder.rng.pick(&[0, 9, 9, 9, 28]);
+            let length = builder.rng.within(most / 2, most);
             builder.repeat(length)?;
         }
         14..30 => {

@@ -6,8 +6,8 @@ use crate::{Body, Instr};
 
 /// Added to addresses in loops; holds the offset of the round.
 pub(super) const OFFSET: u32 = 9;
-/// Added to the count of loops.
-pub(super) const COUNT: u32 = 10;
+/// One of these is added to the count of a loop, and set right before it.
+pub(super) const COUNT: [u32; 3] = [10, 15, 1];
 /// Set right before each use.
 const TEMPORARY: [u32; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15];
 
@@ -62,7 +62,8 @@ impl Builder<'_> {
         match self.rng.within(0, 2) {
             0 if self.args.len() < self.most_args => {
                 self.args.push(value);
-                let imm = if rd == 0 || self.rng.chance(50) { entry } else { self.rng.within(0, 65535) };
+                let drawn = self.rng.within(0, 65535);
+                let imm = if rd == 0 { entry } else { self.rng.pick(&[entry, entry, drawn, 65535]) };
                 let rs = if imm == entry { 0 } else { rd };
                 if rs != 0 {
                     self.push(Set { rd: rs, imm: entry.wrapping_sub(imm) });

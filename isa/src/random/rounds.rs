@@ -24,15 +24,18 @@ impl Builder<'_> {
         let in_register = self.rng.chance(50);
         let extra = self.rng.within(0, 65535);
         let count = if in_register { self.rng.pick(&[0, 65535, extra]) } else { rounds };
+        let register = if in_register { self.rng.pick(&COUNT) } else { 0 };
         if in_register {
-            self.load_register(COUNT, rounds.wrapping_sub(count));
+            self.load_register(register, rounds.wrapping_sub(count));
         }
         self.push(Set { rd: OFFSET, imm: 0 });
-        let head = self.push(Loop { count, rcount: if in_register { COUNT } else { 0 }, body: 0 });
+        let head = self.push(Loop { count, rcount: register, body: 0 });
         self.round = Some(Round { first: std::array::from_fn(|u| self.count(u)) });
         self.edges.clear();
         self.body(&units, length)?;
-        self.push(Add { rd: OFFSET, rs: OFFSET, imm: STEP });
+        if self.instrs[head..].iter().any(|i| uses_offset(&i.body)) {
+            self.push(Add { rd: OFFSET, rs: OFFSET, imm: STEP });
+        }
         let last: Vec<usize> = units.iter().filter_map(|u| self.events[*u].last().map(|e| e.word)).collect();
         self.ring(&units, &last)?;
         let body = self.instrs.len() - head - 1;
@@ -170,4 +173,13 @@ impl Builder<'_> {
 
 fn moved((instr, word): (&Instr, usize)) -> Option<(usize, usize, Body)> {
     Some((word, instr.unit().queue()?, instr.body))
+}
+
+fn uses_offset(body: &Body) -> bool {
+    match body {
+        Body::Load(i) => i.raddr == OFFSET,
+        Body::StoreBlocks(i) => i.raddr == OFFSET,
+        Body::StoreSegments(i) => i.raddr == OFFSET,
+        _ => false,
+    }
 }
