@@ -38,6 +38,72 @@ fn a_small_network_on_every_machine() {
 }
 
 #[test]
+fn shared_heads_on_every_machine() {
+    let decoder = models::random(3, &models::SHARED);
+    let tokens: Vec<u32> = (0..26).map(|i| (i * 7 + 2) % 40).collect();
+    for (name, _) in hw::presets::PRESETS {
+        check(&decoder, &target(&decoder, &machine(name), &plan::Options::default()), &tokens);
+    }
+}
+
+/// Four rows to an output tile, so that the last tile of a head reaches into the next; a chunk that no group divides.
+#[test]
+fn tiles_wider_than_a_head() {
+    let mut wide = machine("tiny");
+    let m = &mut wide.matrix;
+    (m.tokens, m.outputs, m.lanes, m.drain_lanes) = (3, 16, 4, 2);
+    wide.verify().unwrap();
+    let decoder = models::random(4, &models::NARROW);
+    let target = target(&decoder, &wide, &plan::Options::default());
+    assert_eq!(target.chunk, 16);
+    let tokens: Vec<u32> = (0..39).map(|i| (i * 3 + 1) % 30).collect();
+    check(&decoder, &target, &tokens);
+}
+
+#[test]
+fn what_is_too_small_is_refused_with_a_remedy() {
+    let model = Model::of(&models::trained()).unwrap();
+    let mut text = String::new();
+    let mut refuse = |what: &str, change: &dyn Fn(&mut Machine)| {
+        let mut small = machine("tiny");
+        change(&mut small);
+        small.verify().unwrap();
+        let result = Target::new(&model, &small, &plan::Options::default());
+        let error = result.map(|target| target.map.context).expect_err(what);
+        text += &format!("{what}\n{error}\n\n");
+    };
+    refuse("1 KiB of weights", &|m| m.buffers.weight_bytes = 1024);
+    refuse("1 KiB of activations", &|m| {
+        m.buffers.activation_bytes = 1024;
+        m.matrix.tokens = 32;
+        m.buffers.token_scales = 256;
+    });
+    refuse("4 token scales", &|m| m.buffers.token_scales = 4);
+    refuse("1 KiB vector banks", &|m| m.buffers.vector_bank_bytes = 1024);
+    refuse("64 KiB of memory", &|m| m.memory.size_bytes = 65_536);
+    refuse("32 words", &|m| {
+        m.sequencer.imem_words = 32;
+        m.sequencer.fetch_words = 8;
+    });
+    insta::assert_snapshot!("too_small", text);
+}
+
+#[test]
+fn what_cannot_start_is_refused() {
+    let decoder = models::random(1, &models::SMALL);
+    let target = target(&decoder, &machine("tiny"), &plan::Options::default());
+    let code = |result: Result<(), ir::diag::Diagnostic>| result.unwrap_err().code;
+    assert_eq!(code(target.accepts(2, 5)), "position-unaligned");
+    assert_eq!(code(target.accepts(1, target.map.context)), "context-full");
+    assert_eq!(code(target.compile(17, Slot::Rest).map(|_| ())), "tokens-unsupported");
+    assert_eq!(code(generate::turns(&target, 0, &[50]).map(|_| ())), "token-unknown");
+    let sizes = |at, n| -> Vec<usize> {
+        generate::turns(&target, at, &vec![1; n]).unwrap().iter().map(|t| t.tokens.len()).collect()
+    };
+    assert_eq!((sizes(0, 37), sizes(5, 3), sizes(8, 3)), (vec![16, 16, 5], vec![1, 1, 1], vec![3]));
+}
+
+#[test]
 fn a_plan_changes_time_only() {
     let decoder = models::random(2, &models::SHARED);
     let tokens: Vec<u32> = (0..11).map(|i| (i * 5 + 3) % 40).collect();

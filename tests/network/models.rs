@@ -22,6 +22,10 @@ pub const SMALL: Config = Config {
 pub const SHARED: Config =
     Config { vocab: 40, heads: 2, kv_heads: 1, head_dim: 64, hidden: 64, intermediate: 64, ..SMALL };
 
+/// Heads of two rows on four lanes.
+pub const NARROW: Config =
+    Config { vocab: 30, heads: 8, kv_heads: 4, head_dim: 8, hidden: 32, intermediate: 96, ..SMALL };
+
 /// Weights of a decoder, drawn from a seed.
 pub fn random(seed: u64, config: &Config) -> QuantDecoder {
     let mut draw = Draw(seed * 2 + 1);

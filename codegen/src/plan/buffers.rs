@@ -12,7 +12,7 @@
 //! the rest.
 
 use super::map::{Chunk, Map, logits_rows, part};
-use crate::model::Model;
+use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Machine};
 use ir::diag::Diagnostic;
@@ -24,7 +24,7 @@ pub const SCRATCH: u32 = 2;
 pub const CONSTANTS: u32 = 3;
 
 /// On-chip addresses. Vector addresses are instruction fields; `*_at` of W, G and C are bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Buffers {
     /// Token groups: permuted group u holds tokens u, u + groups, ...; natural group g tokens g*T, g*T + 1, ...
     pub groups: u32,
@@ -62,7 +62,7 @@ pub struct Buffers {
 }
 
 /// Staging rows of a token's new keys or values: codes, then scale words.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Stage {
     pub at: u32,
     pub code_rows: u32,
@@ -72,6 +72,9 @@ pub struct Stage {
 /// Hands out consecutive places.
 struct Bump {
     what: &'static str,
+    /// Its size in the machine file, and what `next` and `size` count.
+    key: &'static str,
+    unit: &'static str,
     next: u64,
     size: u64,
 }
@@ -88,16 +91,24 @@ impl Bump {
             return Ok(());
         }
         let why = format!(
-            "{tokens} tokens at a context of {context} need {} places of the {}, it has {}",
-            self.next, self.what, self.size
+            "it has {} {}; {tokens} token(s) at a context of {context} take {}",
+            self.size, self.unit, self.next
         );
         Err(Diagnostic::new("machine-too-small", format!("a layer does not fit the {}", self.what))
-            .at_item(self.what)
+            .at_item(format!("buffers.{}", self.key))
             .because(why)
-            .help(
-                "enlarge this buffer in the machine file, or compile for a shorter context or fewer tokens",
-            ))
+            .help(format!("raise buffers.{}, or compile for a shorter context or fewer tokens", self.key)))
     }
+}
+
+/// What the sizes of every memory follow from.
+struct Sizes<'a> {
+    model: &'a Model,
+    machine: &'a Machine,
+    map: &'a Map,
+    g: Geometry,
+    tokens: u32,
+    groups: u32,
 }
 
 impl Buffers {
@@ -107,124 +118,144 @@ impl Buffers {
     /// The first buffer that is too small.
     pub fn new(model: &Model, machine: &Machine, map: &Map, tokens: u32) -> Result<Buffers, Diagnostic> {
         let g = Geometry::of(machine);
-        let w = &map.widths;
-        let b = &machine.buffers;
-        let groups = tokens.div_ceil(g.t);
-        let bump = |what, bytes: u32, row: u32| Bump { what, next: 0, size: u64::from(bytes / row) };
-        let block_rows = (BLOCK_BYTES / g.v_row).max(1);
+        let sizes = Sizes { model, machine, map, g, tokens, groups: tokens.div_ceil(g.t) };
+        let mut buffers = Buffers { groups: sizes.groups, ..Default::default() };
+        sizes.activations(&mut buffers)?;
+        sizes.slots(&mut buffers)?;
+        sizes.residual_bank(&mut buffers)?;
+        sizes.result_bank(&mut buffers)?;
+        sizes.scratch_bank(&mut buffers)?;
+        sizes.constant_bank(&mut buffers)?;
+        sizes.fixed(&mut buffers)?;
+        Ok(buffers)
+    }
+}
 
-        let p_rows = map.context.div_ceil(g.l);
-        let mut a = bump("activation buffer", b.activation_bytes, g.a_row);
-        let a_input = a.take(groups * w.hidden.stride.max(w.q.rows), 1);
-        let a_q = a.take(groups * w.q.rows, 1);
-        let a_p = [a.take(p_rows, 1), a.take(p_rows, 1)];
-        let apart = groups * (w.hidden.stride + w.intermediate.stride) <= a.size as u32;
-        let a_product = if apart { groups * w.hidden.stride } else { 0 };
-        a.next = a.next.max(u64::from(a_product + groups * w.intermediate.stride));
-        a.check(tokens, map.context)?;
-
-        let mut s = bump("token scales", b.token_scales, 1);
-        let (s_input, s_product) = (s.take(groups * g.t, 1), s.take(groups * g.t, 1));
-        let s_q = s.take(groups * model.heads * g.t, 1);
-        let s_p = [s.take(g.t, 1), s.take(g.t, 1)];
-        s.check(tokens, map.context)?;
-
-        let bank = |what| bump(what, b.vector_bank_bytes, g.v_row);
-        let mut v0 = bank("vector bank 0");
-        let x = v0.take(tokens * w.hidden.stride, 1);
-        let mut stage = |bytes: u32| {
-            let (code_rows, scale_rows) = (bytes.div_ceil(g.v_row), (4 * model.kv_heads).div_ceil(g.v_row));
-            let step = code_rows + scale_rows;
-            Stage { at: vec_addr(RESIDUAL, v0.take(tokens * step, 1)), code_rows, step }
+impl Sizes<'_> {
+    fn bump(&self, what: &'static str, key: &'static str, bytes: u32, row: u32) -> Bump {
+        let unit = match (key, row) {
+            ("token_scales", _) => "slots",
+            (_, 1) => "bytes",
+            _ => "rows",
         };
-        let k_stage = stage(w.kv.rows * g.k4_segment);
-        let v_stage = stage(model.kv_heads * (w.head.stride * g.l / g.n) * g.v4_segment);
-        v0.check(tokens, map.context)?;
+        Bump { what, key, unit, next: 0, size: u64::from(bytes / row) }
+    }
 
-        let mut v1 = bank("vector bank 1");
-        let attention_stride = w.q.rows + w.head.stride - w.head.rows;
-        let score_rows = map.context.div_ceil(g.n) * (g.n / g.l);
-        let k = v1.take(tokens * w.kv.stride.max(attention_stride), 1);
-        let (v, q) = (v1.take(tokens * w.kv.stride, 1), v1.take(tokens * w.q.stride, 1));
-        let scores = [v1.take(g.t * score_rows, 1), v1.take(g.t * score_rows, 1)];
-        let logit_rows =
-            map.of(crate::model::Linear::Head).map(|c| tokens * logits_rows(c, &g)).max().unwrap_or(0);
-        let twice = u64::from(logit_rows) * 2 <= v1.size;
-        let rows_of_embedding = map.embedding_blocks * BLOCK_BYTES / g.v_row;
-        let others = [
-            tokens * w.intermediate.stride,
-            if twice { 2 * logit_rows } else { logit_rows },
-            tokens * rows_of_embedding,
-        ];
-        v1.next = others.into_iter().fold(v1.next, |next, rows| next.max(u64::from(rows)));
-        v1.check(tokens, map.context)?;
+    fn bank(&self, what: &'static str) -> Bump {
+        self.bump(what, "vector_bank_bytes", self.machine.buffers.vector_bank_bytes, self.g.v_row)
+    }
 
-        let mut v2 = bank("vector bank 2");
-        let vectors = [w.hidden.stride, w.q.stride, w.kv.stride].map(|rows| tokens * rows);
-        let scratch_rows = [g.t * p_rows, g.t * w.intermediate.stride].into_iter().chain(vectors).max();
-        let scratch = v2.take(scratch_rows.unwrap_or(0), 1);
-        v2.check(tokens, map.context)?;
+    fn check(&self, bump: &Bump) -> Result<(), Diagnostic> {
+        bump.check(self.tokens, self.map.context)
+    }
 
-        let mut v3 = bank("vector bank 3");
-        let block = |blocks: u32| blocks * BLOCK_BYTES / g.v_row;
-        let rope = v3.take(block(map.rope.blocks), block_rows);
-        let gains = map.gains.map(|gain| v3.take(block(gain.blocks), block_rows));
-        let scale_rows = block(map.parts[part::V_SCALE].head_blocks);
-        let v_scales = [v3.take(scale_rows, block_rows), v3.take(scale_rows, block_rows)];
-        let up = v3.take(tokens * w.intermediate.stride, 1);
-        v3.check(tokens, map.context)?;
+    /// Rows of probabilities of a full context.
+    fn probability_rows(&self) -> u32 {
+        self.map.context.div_ceil(self.g.l)
+    }
 
+    fn activations(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (w, groups) = (&self.map.widths, self.groups);
+        let mut a = self.bump(
+            "activation buffer",
+            "activation_bytes",
+            self.machine.buffers.activation_bytes,
+            self.g.a_row,
+        );
+        to.a_input = a.take(groups * w.hidden.stride.max(w.q.rows), 1);
+        to.a_q = a.take(groups * w.q.rows, 1);
+        to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
+        // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
+        let apart = u64::from(groups) * u64::from(w.hidden.stride + w.intermediate.stride) <= a.size;
+        to.a_product = if apart { groups * w.hidden.stride } else { 0 };
+        a.next = a.next.max(u64::from(to.a_product + groups * w.intermediate.stride));
+        self.check(&a)
+    }
+
+    fn slots(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let all = self.groups * self.g.t;
+        let mut s = self.bump("token scales", "token_scales", self.machine.buffers.token_scales, 1);
+        (to.s_input, to.s_product) = (s.take(all, 1), s.take(all, 1));
+        to.s_q = s.take(all * self.model.heads, 1);
+        to.s_p = [0; 2].map(|_| s.take(self.g.t, 1));
+        self.check(&s)
+    }
+
+    fn residual_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (w, g, kv_heads) = (&self.map.widths, &self.g, self.model.kv_heads);
+        let mut bank = self.bank("vector bank 0");
+        to.x = vec_addr(RESIDUAL, bank.take(self.tokens * w.hidden.stride, 1));
+        let mut stage = |bytes: u32| {
+            let (code_rows, scale_rows) = (bytes.div_ceil(g.v_row), (4 * kv_heads).div_ceil(g.v_row));
+            let step = code_rows + scale_rows;
+            Stage { at: vec_addr(RESIDUAL, bank.take(self.tokens * step, 1)), code_rows, step }
+        };
+        to.k_stage = stage(w.kv.rows * g.k4_segment);
+        to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.v4_segment);
+        self.check(&bank)
+    }
+
+    fn result_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (w, g, map, tokens) = (&self.map.widths, &self.g, self.map, self.tokens);
+        let mut bank = self.bank("vector bank 1");
+        let at = |row| vec_addr(RESULTS, row);
+        to.attention_stride = w.q.rows + w.head.stride - w.head.rows;
+        to.score_rows = map.context.div_ceil(g.n) * (g.n / g.l);
+        // k is in the cache before the first attention output is written.
+        to.k = at(bank.take(tokens * w.kv.stride.max(to.attention_stride), 1));
+        to.attention = to.k;
+        to.v = at(bank.take(tokens * w.kv.stride, 1));
+        to.q = at(bank.take(tokens * w.q.stride, 1));
+        to.scores = [0; 2].map(|_| at(bank.take(g.t * to.score_rows, 1)));
+        // Gate, logits and raw embeddings have the bank to themselves.
+        let logits = map.of(Linear::Head).map(|c| tokens * logits_rows(c, g)).max().unwrap_or(0);
+        let twice = u64::from(logits) * 2 <= bank.size;
+        to.gate = at(0);
+        to.embedding = at(0);
+        to.logits = [at(0), at(if twice { logits } else { 0 })];
+        let embeddings = tokens * map.embedding_blocks * BLOCK_BYTES / g.v_row;
+        let alone = [tokens * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
+        bank.next = alone.into_iter().fold(bank.next, |next, rows| next.max(u64::from(rows)));
+        self.check(&bank)
+    }
+
+    fn scratch_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (w, g) = (&self.map.widths, &self.g);
+        let mut bank = self.bank("vector bank 2");
+        let all = w.hidden.stride.max(w.q.stride).max(w.kv.stride) * self.tokens;
+        let group = self.probability_rows().max(w.intermediate.stride) * g.t;
+        to.scratch = vec_addr(SCRATCH, bank.take(all.max(group), 1));
+        self.check(&bank)
+    }
+
+    fn constant_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (map, g) = (self.map, &self.g);
+        let mut bank = self.bank("vector bank 3");
+        let align = (BLOCK_BYTES / g.v_row).max(1);
+        let mut take = |blocks: u32| vec_addr(CONSTANTS, bank.take(blocks * BLOCK_BYTES / g.v_row, align));
+        to.rope = take(map.rope.blocks);
+        to.gains = map.gains.map(|gain| take(gain.blocks));
+        to.v_scales = [0; 2].map(|_| take(map.parts[part::V_SCALE].head_blocks));
+        to.up = vec_addr(CONSTANTS, bank.take(self.tokens * map.widths.intermediate.stride, 1));
+        self.check(&bank)
+    }
+
+    /// What stays in W, G and C for good; the rings follow it.
+    fn fixed(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let (b, map) = (&self.machine.buffers, self.map);
         let mut fixed = [
-            bump("weight buffer", b.weight_bytes, 1),
-            bump("group-scale buffer", b.group_scale_bytes, 1),
-            bump("channel buffer", b.channel_bytes, 1),
+            self.bump("weight buffer", "weight_bytes", b.weight_bytes, 1),
+            self.bump("group-scale buffer", "group_scale_bytes", b.group_scale_bytes, 1),
+            self.bump("channel buffer", "channel_bytes", b.channel_bytes, 1),
         ];
-        let align = align(&g);
-        let value_channels = fixed[2].take(map.value_channels.blocks * BLOCK_BYTES, align[2]);
-        let carried = map.chunks[..map.carried].iter().map(|c| {
-            let mut at = [0; 3];
-            for (i, blocks) in sizes(c).into_iter().enumerate() {
-                at[i] = fixed[i].take(blocks * BLOCK_BYTES, align[i]);
-            }
-            at
-        });
-        let carried = carried.collect();
-        for f in &fixed {
-            f.check(tokens, map.context)?;
+        let align = align(&self.g);
+        to.value_channels = fixed[2].take(map.value_channels.blocks * BLOCK_BYTES, align[2]);
+        for chunk in &map.chunks[..map.carried] {
+            let blocks = sizes(chunk);
+            to.carried.push([0, 1, 2].map(|i| fixed[i].take(blocks[i] * BLOCK_BYTES, align[i])));
         }
-
-        Ok(Buffers {
-            groups,
-            a_input,
-            a_product,
-            a_q,
-            a_p,
-            s_input,
-            s_product,
-            s_q,
-            s_p,
-            x: vec_addr(RESIDUAL, x),
-            k_stage,
-            v_stage,
-            k: vec_addr(RESULTS, k),
-            v: vec_addr(RESULTS, v),
-            q: vec_addr(RESULTS, q),
-            attention: vec_addr(RESULTS, k),
-            attention_stride,
-            scores: scores.map(|row| vec_addr(RESULTS, row)),
-            score_rows,
-            gate: vec_addr(RESULTS, 0),
-            up: vec_addr(CONSTANTS, up),
-            scratch: vec_addr(SCRATCH, scratch),
-            rope: vec_addr(CONSTANTS, rope),
-            gains: gains.map(|row| vec_addr(CONSTANTS, row)),
-            v_scales: v_scales.map(|row| vec_addr(CONSTANTS, row)),
-            embedding: vec_addr(RESULTS, 0),
-            logits: [vec_addr(RESULTS, 0), vec_addr(RESULTS, if twice { logit_rows } else { 0 })],
-            rings: [0, 1, 2].map(|i| fixed[i].next.next_multiple_of(u64::from(align[i])) as u32),
-            value_channels,
-            carried,
-        })
+        to.rings = [0, 1, 2].map(|i| fixed[i].next.next_multiple_of(u64::from(align[i])) as u32);
+        fixed.iter().try_for_each(|f| self.check(f))
     }
 }
 

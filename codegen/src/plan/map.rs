@@ -399,7 +399,7 @@ impl Chunker<'_> {
                     "machine-too-small",
                     format!("a layer does not fit the {buffer} buffer"),
                 )
-                .at_item(format!("linear layer `{}`", linear.name()))
+                .at_item(linear.name())
                 .because(why)
                 .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
             }
