@@ -1,8 +1,8 @@
 //! What a set of runs has exercised: a table with a cell for everything that can happen, and the cells that stayed empty.
 //!
 //! A cell is counted for each kind of memory model: every field of every instruction at the smallest, the largest and a
-//! middle value that a machine allows (named values each for itself), every function with every output, every mode with and without residual, and every cause
-//! of waiting of every unit, of the sequencer, and of every semaphore.
+//! middle value that a machine allows (named values each for itself), every function with every output, every mode with
+//! and without residual, and every cause of waiting of every unit, of the sequencer, and of every semaphore.
 
 use crate::trace::Trace;
 use hw::Machine;
@@ -13,11 +13,13 @@ use isa::{Illegal, Program, Walk};
 use std::collections::BTreeMap;
 use std::fmt;
 
+type Cells = BTreeMap<(String, String, &'static str), u64>;
+
 /// Counts by row ("vec rows", "matrix waits"), column ("max", "drain") and memory model. A count of 0 is a cell that
 /// could have been filled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
-    cells: BTreeMap<(String, String, &'static str), u64>,
+    cells: Cells,
     runs: u64,
 }
 
@@ -82,7 +84,7 @@ impl fmt::Display for Coverage {
 }
 
 struct Run<'a> {
-    cells: &'a mut BTreeMap<(String, String, &'static str), u64>,
+    cells: &'a mut Cells,
     machine: &'a Machine,
     model: &'static str,
 }

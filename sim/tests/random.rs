@@ -61,3 +61,20 @@ fn random_programs_leave_no_cell_empty() {
     }
     assert!(coverage.empty_cells().is_empty(), "{:#?}\n{coverage}", coverage.empty_cells());
 }
+
+#[test]
+#[ignore = "prints the speed of the timing simulation; run with --release"]
+fn speed() {
+    let machine = hw::presets::load("tiny").unwrap();
+    let cases: Vec<_> = cases(&machine, 200).collect();
+    let start = std::time::Instant::now();
+    let traces: Vec<_> = cases.iter().map(|c| simulate(&c.program, &machine, &c.args).unwrap()).collect();
+    let seconds = start.elapsed().as_secs_f64();
+    let instructions: usize = traces.iter().map(|t| t.dispatches.len()).sum();
+    let cycles: u64 = traces.iter().map(|t| t.cycles).sum();
+    println!(
+        "{:.2e} instructions/s, {:.2e} cycles/s",
+        instructions as f64 / seconds,
+        cycles as f64 / seconds
+    );
+}

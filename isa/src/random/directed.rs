@@ -279,7 +279,7 @@ fn vec_tails(s: &mut Sheet) {
                     a_stride: all,
                     d_stride: all,
                     len: s.g.l * rows - 1 + s.g.l % 2,
-                    inc: tokens - 1 & 1,
+                    inc: (tokens - 1) & 1,
                     o: if q8 { 0 } else { vec_addr(2, 0) },
                     o_step: if q8 { 0 } else { all + 8 },
                     imm: all + 1,

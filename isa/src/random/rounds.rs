@@ -78,7 +78,7 @@ impl Builder<'_> {
     }
 
     /// What the ring's posts tell a unit, and its waits for them.
-    fn from_ring(&mut self, units: &[usize], unit: usize) -> Option<Wish> {
+    fn ring_wish(&mut self, units: &[usize], unit: usize) -> Option<Wish> {
         let mut wish = Wish::of(unit);
         for u in units.iter().filter(|u| **u != unit) {
             wish.waits |= 1 << self.semaphore(*u, unit, Class::Ring)?;
@@ -91,7 +91,7 @@ impl Builder<'_> {
 
     fn body(&mut self, units: &[usize], length: u32) -> Option<()> {
         // The ring tells of what was before the loop, not of the round's own beginning.
-        let wishes: Vec<Wish> = units.iter().map(|u| self.from_ring(units, *u)).collect::<Option<_>>()?;
+        let wishes: Vec<Wish> = units.iter().map(|u| self.ring_wish(units, *u)).collect::<Option<_>>()?;
         for wish in wishes {
             let word = self.place(&wish, 200)?;
             self.offset(word);
@@ -121,7 +121,7 @@ impl Builder<'_> {
 
     /// Runs a second round in mind: what a unit reads of its own round before needs a drain; other conflicts end the attempt.
     fn replay(&mut self, units: &[usize], first: usize) -> Option<()> {
-        let known: Vec<Wish> = units.iter().map(|u| self.from_ring(units, *u)).collect::<Option<_>>()?;
+        let known: Vec<Wish> = units.iter().map(|u| self.ring_wish(units, *u)).collect::<Option<_>>()?;
         let mut known: [Option<Clock>; 4] =
             std::array::from_fn(|u| known.iter().find(|w| w.unit == u).map(|w| w.known));
         let round: Vec<(usize, usize, Body)> =
@@ -166,7 +166,7 @@ impl Builder<'_> {
 
     /// The instructions after the loop.
     fn release(&mut self, units: &[usize]) -> Option<()> {
-        let wishes: Vec<Wish> = units.iter().map(|u| self.from_ring(units, *u)).collect::<Option<_>>()?;
+        let wishes: Vec<Wish> = units.iter().map(|u| self.ring_wish(units, *u)).collect::<Option<_>>()?;
         wishes.iter().try_for_each(|wish| self.place(wish, 200).map(|_| ()))
     }
 }
