@@ -5,31 +5,49 @@ use crate::machine::{BLOCK_BYTES, Machine};
 /// Derived sizes of a machine. `tp`, `np`, `lp` are tokens, outputs and lanes rounded up to powers of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
+    /// Tokens of the matrix engine.
     pub t: u32,
+    /// Its outputs.
     pub n: u32,
+    /// Its lanes, and those of the vector engine.
     pub l: u32,
+    /// Outputs that drain in a cycle.
     pub d: u32,
+    /// `t` as a power of two.
     pub tp: u32,
+    /// `n` as a power of two.
     pub np: u32,
+    /// `l` as a power of two.
     pub lp: u32,
     /// AXI beat in bytes.
     pub beat: u32,
     /// Bytes of a weight-buffer row in mode w2, k4 and v4.
     pub w2_row: u32,
+    /// Bytes of a row in mode k4.
     pub k4_row: u32,
+    /// Bytes of a row in mode v4.
     pub v4_row: u32,
     /// Bytes that one cached position fills in a K4 and a V4 row.
     pub k4_segment: u32,
+    /// Bytes of a cached position in a V4 row.
     pub v4_segment: u32,
+    /// Bytes of a row of group scales.
     pub g_row: u32,
+    /// Bytes of a row of channel scales.
     pub c_row: u32,
+    /// Bytes of a row of activations.
     pub a_row: u32,
+    /// Bytes of a row of a vector bank.
     pub v_row: u32,
     /// Physical word widths in bytes of the weight, group-scale, channel, activation memories and a vector bank.
     pub w_width: u32,
+    /// Word width of the group-scale memory.
     pub g_width: u32,
+    /// Word width of the channel memory.
     pub c_width: u32,
+    /// Word width of the activation memory.
     pub a_width: u32,
+    /// Word width of a vector bank.
     pub v_width: u32,
     weight_bytes: u32,
     group_scale_bytes: u32,

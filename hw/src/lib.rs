@@ -7,6 +7,8 @@
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
 //! | [`timing`] | how long an instruction keeps its unit and when its results stand |
 
+#![warn(missing_docs)]
+
 pub mod geometry;
 pub mod machine;
 pub mod presets;

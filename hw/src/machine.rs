@@ -25,11 +25,17 @@ pub struct Machine {
     pub name: String,
     /// Core clock in hertz.
     pub clock_hz: u64,
+    /// Off-chip memory.
     pub memory: Memory,
+    /// Instruction supply.
     pub sequencer: Sequencer,
+    /// Load unit.
     pub load: Load,
+    /// Store unit.
     pub store: Store,
+    /// Matrix engine.
     pub matrix: Matrix,
+    /// On-chip memories.
     pub buffers: Buffers,
 }
 
@@ -41,6 +47,7 @@ pub struct Memory {
     pub beat_bytes: u32,
     /// Capacity in bytes, a multiple of 4096.
     pub size_bytes: u32,
+    /// How it behaves in time.
     pub model: MemoryModel,
 }
 
@@ -50,10 +57,26 @@ pub struct Memory {
 pub enum MemoryModel {
     /// Always ready; the first beat `read_latency` (>= 2) cycles after acceptance or behind the burst before, one beat a
     /// cycle; the write response `write_latency` (>= 2) cycles after the last beat.
-    Fixed { read_latency: u32, write_latency: u32 },
+    Fixed {
+        /// From acceptance to the first beat.
+        read_latency: u32,
+        /// From the last beat to the response.
+        write_latency: u32,
+    },
     /// Latency of each burst drawn from `min_latency..=max_latency` (min >= 2); each channel ready in `ready_percent` of cycles; a read beat
     /// follows the one before at once in `beat_percent` of cases. All drawn from `seed`.
-    Random { seed: u64, min_latency: u32, max_latency: u32, ready_percent: u32, beat_percent: u32 },
+    Random {
+        /// What everything is drawn from.
+        seed: u64,
+        /// Shortest latency of a burst.
+        min_latency: u32,
+        /// Longest latency of a burst.
+        max_latency: u32,
+        /// Cycles in which a channel is ready.
+        ready_percent: u32,
+        /// Beats that follow the one before at once.
+        beat_percent: u32,
+    },
 }
 
 /// Sequencer and instruction fetch.
@@ -66,6 +89,7 @@ pub struct Sequencer {
     pub fetch_words: u32,
     /// Words of the argument table, a power of two.
     pub args: u32,
+    /// Queues in front of the units.
     pub queue_depth: QueueDepth,
 }
 
@@ -73,9 +97,13 @@ pub struct Sequencer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueDepth {
+    /// Of the load unit.
     pub load: u32,
+    /// Of the matrix unit.
     pub matrix: u32,
+    /// Of the vector unit.
     pub vector: u32,
+    /// Of the store unit.
     pub store: u32,
 }
 
@@ -101,12 +129,15 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
+    /// Tokens that share a weight.
     pub tokens: u32,
+    /// Outputs of a token, side by side.
     pub outputs: u32,
     /// Products summed into one output each cycle; also the lanes of the vector engine.
     pub lanes: u32,
     /// Outputs that leave through the epilogue each cycle.
     pub drain_lanes: u32,
+    /// Width of an accumulator.
     pub accumulator_bits: u32,
 }
 
@@ -114,13 +145,19 @@ pub struct Matrix {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Buffers {
+    /// Weights and cached codes.
     pub weight_bytes: u32,
+    /// Group scales.
     pub group_scale_bytes: u32,
+    /// Channel scales and scales of cached positions.
     pub channel_bytes: u32,
+    /// Quantised activations.
     pub activation_bytes: u32,
     /// Token-scale slots.
     pub token_scales: u32,
+    /// Vector banks, separate memories.
     pub vector_banks: u32,
+    /// Size of each of them.
     pub vector_bank_bytes: u32,
 }
 
@@ -128,8 +165,11 @@ pub struct Buffers {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{at}: {why}\n  help: {help}")]
 pub struct MachineError {
+    /// File, line and column, or the key.
     pub at: String,
+    /// The rule that is broken.
     pub why: String,
+    /// What to do about it.
     pub help: String,
 }
 

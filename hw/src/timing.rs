@@ -30,8 +30,11 @@ pub const ARG_CYCLES: u64 = 2;
 /// What a matrix instruction's time depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GemmShape {
+    /// Token rows in use.
     pub tokens: u64,
+    /// Output tiles.
     pub ntiles: u64,
+    /// Steps along K of each tile.
     pub ksteps: u64,
 }
 
@@ -44,8 +47,11 @@ pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
 /// What a vector instruction's time depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VectorShape {
+    /// Vectors: tokens times subs.
     pub vectors: u64,
+    /// Passes over each vector.
     pub passes: u64,
+    /// Rows of each vector.
     pub rows: u64,
 }
 

@@ -11,13 +11,19 @@ use hw::machine::BLOCK_BYTES;
 /// A memory with a read and a write port of its own, or DRAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
+    /// Weight buffer.
     Weight,
+    /// Group-scale buffer.
     GroupScale,
+    /// Channel buffer.
     Channel,
+    /// Activation buffer.
     Activation,
     /// Token scales; addresses count slots.
     TokenScale,
+    /// A vector bank, by number.
     Vector(u8),
+    /// Off-chip memory.
     Dram,
 }
 
@@ -58,11 +64,17 @@ impl std::fmt::Display for Space {
 pub enum Role {
     /// The only one of its kind.
     Whole,
+    /// Operand a.
     A,
+    /// Operand b.
     B,
+    /// The result.
     D,
+    /// The residual of a gemm.
     Residual,
+    /// Codes of a quantised output.
     Codes,
+    /// Scales of a quantised output.
     Scales,
 }
 
@@ -70,12 +82,19 @@ pub enum Role {
 /// `count.0` and j below `count.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
+    /// The memory.
     pub space: Space,
+    /// Written, not read.
     pub write: bool,
+    /// What for.
     pub role: Role,
+    /// First byte.
     pub at: u64,
+    /// Bytes of each piece.
     pub bytes: u64,
+    /// Pieces in two dimensions.
     pub count: (u64, u64),
+    /// Bytes between pieces in each of them.
     pub stride: (u64, u64),
 }
 

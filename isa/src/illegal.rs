@@ -10,8 +10,11 @@ pub struct Illegal {
     pub instr: usize,
     /// The instruction as a listing prints it.
     pub text: String,
+    /// What is wrong.
     pub what: String,
+    /// Why it matters.
     pub why: String,
+    /// What to do about it.
     pub help: String,
 }
 

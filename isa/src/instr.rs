@@ -23,23 +23,57 @@ pub struct Head {
 /// One instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instr {
+    /// Synchronisation.
     pub head: Head,
+    /// What it does.
     pub body: Body,
 }
 
 /// Why a value is not an instruction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
+    /// A field is too narrow for its value.
     #[error("field `{field}` of `{mnemonic}` holds {value}, which does not fit {width} bits")]
-    FieldTooLarge { mnemonic: &'static str, field: &'static str, value: i64, width: u32 },
+    FieldTooLarge {
+        /// The instruction.
+        mnemonic: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        value: i64,
+        /// Its bits.
+        width: u32,
+    },
+    /// Synchronisation on a sequencer instruction.
     #[error("`{mnemonic}`: the sequencer takes no drain, waits or posts")]
-    SequencerHead { mnemonic: &'static str },
+    SequencerHead {
+        /// The instruction.
+        mnemonic: &'static str,
+    },
+    /// No such instruction.
     #[error("no instruction has unit {unit} and opcode {opcode}")]
-    Unknown { unit: u32, opcode: u32 },
+    Unknown {
+        /// Number of the unit.
+        unit: u32,
+        /// Number within the unit.
+        opcode: u32,
+    },
+    /// Reserved bits are set.
     #[error("reserved bits of `{mnemonic}` are not zero")]
-    Reserved { mnemonic: &'static str },
+    Reserved {
+        /// The instruction.
+        mnemonic: &'static str,
+    },
+    /// An enumerated field names nothing.
     #[error("field `{field}` of `{mnemonic}` holds {value}, which names nothing")]
-    NoSuchName { mnemonic: &'static str, field: &'static str, value: u32 },
+    NoSuchName {
+        /// The instruction.
+        mnemonic: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        value: u32,
+    },
 }
 
 impl<B: Into<Body>> From<B> for Instr {

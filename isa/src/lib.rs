@@ -17,6 +17,8 @@
 //! | [`minimise`] | the smallest legal program that still fails |
 //! | [`illegal`] | what is said of a program that cannot run |
 
+#![warn(missing_docs)]
+
 pub mod instr;
 pub mod program;
 pub mod regs;

@@ -8,15 +8,33 @@ pub enum ArgValue {
     /// The same in every run.
     Const(u32),
     /// `(position / div) * quotient + (position % div) * remainder + constant`, position = tokens already cached.
-    Position { div: u32, quotient: u32, remainder: u32, constant: u32 },
+    Position {
+        /// Divides the position.
+        div: u32,
+        /// Factor of the whole part.
+        quotient: u32,
+        /// Factor of the remainder.
+        remainder: u32,
+        /// Added.
+        constant: u32,
+    },
     /// `token[index] * scale + constant`: an address derived from an input token.
-    Token { index: u32, scale: u32, constant: u32 },
+    Token {
+        /// Which token of the run.
+        index: u32,
+        /// Factor of its id.
+        scale: u32,
+        /// Added.
+        constant: u32,
+    },
 }
 
 /// One entry of the argument table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arg {
+    /// Name, for people.
     pub name: String,
+    /// How the host computes it.
     pub value: ArgValue,
 }
 
@@ -40,8 +58,11 @@ impl ArgValue {
 /// A named range of DRAM, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
+    /// Name, for people.
     pub name: String,
+    /// First byte.
     pub addr: u32,
+    /// Length in bytes.
     pub bytes: u32,
     /// The program may write it.
     pub writable: bool,
@@ -54,8 +75,11 @@ pub struct Program {
     pub machine_hash: u32,
     /// DRAM byte address of the first instruction word, a multiple of 4096.
     pub base: u32,
+    /// The words, from `base` on.
     pub instrs: Vec<Instr>,
+    /// The argument table.
     pub args: Vec<Arg>,
+    /// Memory that the program uses.
     pub regions: Vec<Region>,
     /// For each instruction, an index into `origins`.
     pub origin_of: Vec<u32>,

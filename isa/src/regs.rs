@@ -38,19 +38,28 @@ impl Access {
 /// A named bit of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bit {
+    /// Name, in capitals.
     pub name: &'static str,
+    /// Its place in the register.
     pub bit: u32,
+    /// What it means.
     pub doc: &'static str,
 }
 
 /// One register, or `words` consecutive ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
+    /// Name, in capitals.
     pub name: String,
+    /// Byte address of the first word.
     pub offset: u32,
+    /// Number of consecutive words.
     pub words: u32,
+    /// Who may change it.
     pub access: Access,
+    /// What it holds.
     pub doc: String,
+    /// Its named bits, if any.
     pub bits: &'static [Bit],
 }
 

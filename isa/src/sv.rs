@@ -27,21 +27,26 @@ pub struct Slot {
     pub name: String,
     /// Position in the resolved instruction.
     pub lsb: u32,
+    /// Its bits there.
     pub width: u32,
     /// Position of the immediate in the 256-bit word.
     pub word_lsb: u32,
+    /// Bits of the immediate.
     pub word_width: u32,
     /// Position in the word of the register number that is added, if any.
     pub register_lsb: Option<u32>,
+    /// What it means.
     pub doc: &'static str,
 }
 
 /// The resolved form of one instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    /// Its entry in the table.
     pub spec: &'static Spec,
     /// Upper-case mnemonic, `STORE_BLOCKS`.
     pub name: String,
+    /// Its fields, from the lowest bit up.
     pub slots: Vec<Slot>,
 }
 

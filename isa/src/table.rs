@@ -24,10 +24,15 @@ pub const ISA_VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Unit {
+    /// Dispatches everything; has no queue.
     Sequencer = 0,
+    /// DRAM to buffers.
     Load = 1,
+    /// Products, through the epilogue.
     Matrix = 2,
+    /// Functions of vectors.
     Vector = 3,
+    /// Vector banks to DRAM.
     Store = 4,
 }
 
@@ -72,19 +77,28 @@ pub enum Kind {
 /// A field of an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
+    /// Name in assembly and packages.
     pub name: &'static str,
+    /// Bits.
     pub width: u32,
+    /// How they are read and printed.
     pub kind: Kind,
+    /// What it means.
     pub doc: &'static str,
 }
 
 /// An instruction of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
+    /// Name in assembly.
     pub mnemonic: &'static str,
+    /// The unit that runs it.
     pub unit: Unit,
+    /// Number within the unit.
     pub opcode: u32,
+    /// Fields, from the lowest bit up.
     pub fields: &'static [Field],
+    /// What it does.
     pub doc: &'static str,
 }
 
@@ -112,30 +126,46 @@ pub const OUTS: &[&str] = &["none", "q8", "q4k", "q4v"];
 
 /// Values of the `space` field.
 pub mod space {
+    /// Weight buffer.
     pub const W: u32 = 0;
+    /// Group scales.
     pub const G: u32 = 1;
+    /// Channel scales.
     pub const C: u32 = 2;
+    /// A vector bank.
     pub const V: u32 = 3;
 }
 /// Values of the `mode` field.
 pub mod mode {
+    /// 2-bit weights.
     pub const W2: u32 = 0;
+    /// 4-bit cached keys.
     pub const K4: u32 = 1;
+    /// 4-bit cached values.
     pub const V4: u32 = 2;
 }
 /// Values of the `fun` field.
 pub mod fun {
+    /// Shift and copy.
     pub const COPY: u32 = 0;
+    /// Root-mean-square norm.
     pub const RMS_NORM: u32 = 1;
+    /// Rotary embedding.
     pub const ROPE: u32 = 2;
+    /// Softmax with the scales of V.
     pub const SOFTMAX: u32 = 3;
+    /// SiLU of a times b.
     pub const SILU_MUL: u32 = 4;
 }
 /// Values of the `out` field.
 pub mod out {
+    /// int32 only.
     pub const NONE: u32 = 0;
+    /// 8-bit codes into the activation buffer.
     pub const Q8: u32 = 1;
+    /// 4-bit codes as keys, to staging rows.
     pub const Q4K: u32 = 2;
+    /// 4-bit codes as values, to staging rows.
     pub const Q4V: u32 = 3;
 }
 

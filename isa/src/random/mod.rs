@@ -29,9 +29,11 @@ use memory::Map;
 /// A program with everything that a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
+    /// The program; legal for its machine.
     pub program: Program,
     /// DRAM from address 0 on; the words of the program are not in it.
     pub image: Vec<u8>,
+    /// Values of its argument table.
     pub args: Vec<u32>,
 }
 
