@@ -15,6 +15,47 @@ pub struct Compiled {
     pub machine: Machine,
     pub program: Program,
     pub image: Vec<u8>,
+    /// Positions of its cache, and tokens that the program reads, where the manifest tells.
+    context: Option<u32>,
+    tokens: Option<u32>,
+}
+
+impl Compiled {
+    /// The argument table of a run at `position`; tokens that are not given are 0.
+    ///
+    /// # Errors
+    /// The run would leave the cache, does not start where such a program may, or the tokens are too many.
+    pub fn args(&self, position: u32, tokens: &[u32]) -> Result<Vec<u32>, Diagnostic> {
+        let reads = self.tokens.unwrap_or(1);
+        let refuse = |what: String, why: String, help: &str| {
+            Err(Diagnostic::new("run-unsupported", what).because(why).help(help))
+        };
+        if tokens.len() as u64 > u64::from(reads) {
+            let what = format!("{} tokens are too many", tokens.len());
+            return refuse(
+                what,
+                format!("the program reads {reads}"),
+                "give as many, or run the other program",
+            );
+        }
+        let (end, context) = (u64::from(position) + u64::from(reads), self.context.unwrap_or(u32::MAX));
+        if end > u64::from(context) {
+            let why = format!("the program reads {reads} tokens and the cache holds {context} positions");
+            return refuse(
+                format!("position {position} is beyond the cache"),
+                why,
+                "choose a smaller position",
+            );
+        }
+        let outputs = self.machine.matrix.outputs;
+        if reads > 1 && position % outputs != 0 {
+            let why = format!(
+                "a program of several tokens starts at multiples of {outputs}, the machine's outputs"
+            );
+            return refuse(format!("position {position} is not aligned"), why, "choose a multiple");
+        }
+        Ok(self.program.arg_values(position, tokens))
+    }
 }
 
 /// Reads a compiled folder; `program` is the name of one of its programs, `machine` what the user says it is for.
@@ -24,13 +65,20 @@ pub struct Compiled {
 pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compiled, Diagnostic> {
     let manifest = manifest(path)?;
     let found = place::machine(&path.join("machine.toml").to_string_lossy())?.machine;
-    let program = place::program(&path.join(format!("{program}.bin")))?;
+    let file = format!("{program}.bin");
+    let program = place::program(&path.join(&file))?;
     isa::binary::check_machine(&program, &found)?;
     if let Some(name) = machine {
         isa::binary::check_machine(&program, &place::machine(name)?.machine)?;
     }
     let text = |key: &str| manifest[key].as_str().map(str::to_string);
+    let context = manifest["context"].as_u64().and_then(|n| u32::try_from(n).ok());
+    let entry =
+        manifest["programs"].as_array().and_then(|all| all.iter().find(|p| p["file"] == file.as_str()));
+    let tokens = entry.and_then(|p| p["tokens"].as_u64()).and_then(|n| u32::try_from(n).ok());
     Ok(Compiled {
+        context,
+        tokens,
         model: text("model").unwrap_or_default(),
         scheme: text("scheme"),
         image: place::read_bytes(&path.join("image.bin"))?,

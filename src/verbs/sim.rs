@@ -23,7 +23,7 @@ pub struct Args {
     /// Tokens that are cached already
     #[arg(long, default_value_t = 0)]
     position: u32,
-    /// Tokens that the run reads
+    /// Tokens that the run reads; zeros if not given
     #[arg(long, value_delimiter = ',', value_name = "T,T,..")]
     tokens: Vec<u32>,
     /// Refuse to run unless the folder was made for this machine
@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Outcome {
             .help("leave the option out; `tilewright cosim` compares with the RTL"));
     }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
-    let values = c.program.arg_values(args.position, &args.tokens);
+    let values = c.args(args.position, &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let trace = sim::timing::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let mut tally = Tally::default();

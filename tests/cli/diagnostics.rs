@@ -158,6 +158,15 @@ fn damaged_folders() {
         s.write(name, whole);
     }
     s.good(&["sim", "out"]);
+    text.push(told(
+        &s,
+        &[
+            &["sim", "out", "--position", "256"],
+            &["sim", "out", "--program", "prefill", "--position", "3"],
+            &["sim", "out", "--tokens", "1,2"],
+            &["sim", "out", "--program", "other"],
+        ],
+    ));
     insta::assert_snapshot!(hide_checksums(&text.concat()));
 }
 
