@@ -103,6 +103,11 @@ impl Access {
         Access { space, write, role, at, bytes, count: (1, 1), stride: (0, 0) }
     }
 
+    /// Use of a read port for what the instruction itself wrote: no range, no dependence.
+    fn port(space: Space) -> Access {
+        Access { count: (0, 0), ..Access::new(space, false, Role::Whole, 0, 0) }
+    }
+
     /// Repeats it; adjoining repetitions become one range, and interleaved ones of reads the range that covers them.
     fn times(mut self, count: u64, stride: u64) -> Access {
         let extent = self.end() - self.at;
@@ -248,6 +253,10 @@ fn vector(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
         _ => set.push(b(g.v_row, rows)),
     }
     set.push(per_token(i.d, g.v_row, all, (tokens, i.d_stride), (true, Role::D)));
+    if i.out != out::NONE {
+        // The codes are made from the result, read back.
+        set.push(Access::port(bank(vec_parts(i.d).0)));
+    }
     match i.out {
         out::NONE => {}
         out::Q8 => quantised(i, g, set),

@@ -10,10 +10,13 @@
 //! * assertions are immediate, in `always @(posedge clk_i)` under `ifndef SYNTHESIS`.
 
 mod config;
+mod multipliers;
 mod resolve;
+mod rom;
 
 use askama::Template;
 use hw::Machine;
+pub use multipliers::{Multiplier, multipliers};
 
 /// A file of the hardware.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,21 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_acc"),
     fixed!("tw_epilogue"),
     fixed!("tw_matrix"),
+    // vector engine
+    ("tw_rom_sin", Source::Rendered(|_| rom::View::sin().render())),
+    ("tw_rom_sigmoid", Source::Rendered(|_| rom::View::sigmoid().render())),
+    ("tw_rom_exp2", Source::Rendered(|_| rom::View::exp2().render())),
+    ("tw_rom_recip", Source::Rendered(|_| rom::View::recip().render())),
+    ("tw_rom_rsqrt", Source::Rendered(|_| rom::View::rsqrt().render())),
+    fixed!("tw_interp"),
+    fixed!("tw_vfun"),
+    fixed!("tw_round"),
+    fixed!("tw_vlane"),
+    fixed!("tw_vreduce"),
+    fixed!("tw_norm16"),
+    fixed!("tw_scalar"),
+    fixed!("tw_vpack"),
+    fixed!("tw_vector"),
     fixed!("tw_top"),
 ];
 

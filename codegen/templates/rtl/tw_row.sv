@@ -24,6 +24,8 @@ module tw_row #(
   assign unused_row = ^row;
 
   if (WIDTH > ROW) begin : gen_slice
+    localparam int ROW_BITS = $clog2(ROW * 8);
+
     logic [SEL_W-1:0] sel_q;
 
     always_ff @(posedge clk_i) begin
@@ -32,7 +34,8 @@ module tw_row #(
       end
     end
 
-    assign row_o = data_i[sel_q*(ROW*8)+:ROW*8];
+    // Rows are powers of two: the position is wiring, not a product.
+    assign row_o = data_i[{sel_q, {ROW_BITS{1'b0}}}+:ROW*8];
   end else begin : gen_whole
     logic unused_ports;
 

@@ -33,7 +33,8 @@ impl Bench {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/datapath");
         let testbench = std::fs::read_to_string(here.join(format!("{top}.sv"))).unwrap();
         let mut files = vec![(format!("{top}.sv"), testbench)];
-        files.extend(super::sources(machine));
+        let emitted = codegen::rtl::emit(machine).unwrap().into_iter().map(|f| (f.name, f.text));
+        files.extend(emitted.filter(|(name, _)| name != "tw_top.sv"));
         let version = tool(Command::new("verilator").arg("--version"));
         let mut hash = DefaultHasher::new();
         (&files, parameters, version).hash(&mut hash);

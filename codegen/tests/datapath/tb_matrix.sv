@@ -4,7 +4,7 @@
 // number of instructions is the argument +count=. Prints "start CYCLE", "free CYCLE", "done CYCLE" and writes v_out.hex
 // when all are done.
 module tb_matrix #(
-  parameter int unsigned T        = 2,
+  parameter int T        = 2,
   parameter int unsigned N        = 8,
   parameter int unsigned L        = 8,
   parameter int unsigned D        = 8,
@@ -135,8 +135,9 @@ module tb_matrix #(
       end
     end
     cycle++;
+    // The cycle of the last retirement is the last one that writes.
     idle = (retired >= count) ? idle + 1 : 0;
-    if (idle == 40) begin
+    if (idle == 2) begin
       $writememh("v_out.hex", v_mem);
       $finish;
     end

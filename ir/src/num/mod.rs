@@ -5,16 +5,17 @@
 //!
 //! | here | RTL twin | what |
 //! |---|---|---|
-//! | [`rshr`], [`sat32`] | functions of `tw_pkg` | round half up, saturate |
-//! | [`norm16`] | `tw_scalar` | largest magnitude or sum to mantissa and exponent |
+//! | [`rshr`], [`sat32`] | `tw_round` | round half up, saturate |
+//! | [`norm16`] | `tw_norm16` | largest magnitude or sum to mantissa and exponent |
 //! | [`recip`], [`rsqrt`], [`softmax_slot`] | `tw_scalar` | once per vector |
-//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`] | `tw_vlane` | once per element |
+//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`] | `tw_vfun` | once per element |
 //! | [`quantise`], [`copy`], [`silu_mul`], [`softmax_value`] | `tw_vlane` | once per element |
 //! | [`rms_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
-//! | [`weight_level`], [`nibble`], [`dot`] | `tw_dot` | operand decoding, exact group sum |
+//! | [`weight_level`], [`nibble`] | `tw_weight_decode` | operand decoding |
+//! | [`dot`] | `tw_dot` | exact group sum |
 //! | [`accumulate`], [`wrap`] | `tw_acc` | group scale, accumulator |
 //! | [`epilogue`], [`residual`] | `tw_epilogue` | channel and token scale, rounding, residual |
-//! | [`tables`] | ROMs of `tw_scalar` and `tw_vlane` | correctly rounded points |
+//! | [`tables`] | `tw_rom_*`, `tw_interp` | correctly rounded points, lines between them |
 //!
 //! Fixed-point words are `i32` with [`FRACTION_BITS`] fractional bits unless a type says otherwise.
 

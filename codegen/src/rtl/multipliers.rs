@@ -1,0 +1,32 @@
+//! The multipliers of a machine: what the hardware holds, by role. Every one is an instance of `tw_mul`.
+
+use hw::{Geometry, Machine};
+
+/// Multipliers of one role; operands are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Multiplier {
+    pub role: &'static str,
+    pub count: u32,
+    pub a_bits: u32,
+    pub b_bits: u32,
+}
+
+/// Every multiplier of a machine.
+pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
+    let g = Geometry::of(machine);
+    // A product has 16 bits, a group at most 255 steps.
+    let group_bits = 16 + g.lp.ilog2() + 8;
+    let of = |role, count, a_bits, b_bits| Multiplier { role, count, a_bits, b_bits };
+    vec![
+        of("matrix: products", g.t * g.n * g.l, 8, 8),
+        of("matrix: group scales", g.t * g.n, group_bits, 9),
+        of("epilogue: channel times token mantissa", g.d, 17, 17),
+        of("epilogue: accumulator times scale", g.d, machine.matrix.accumulator_bits, 33),
+        of("vector lane: phase", g.l, 32, 17),
+        of("vector lane: interpolation", g.l, 12, 13),
+        of("vector lane: first product", g.l, 32, 18),
+        of("vector lane: second product", g.l, 32, 32),
+        of("vector scalar: interpolation", 1, 12, 13),
+        of("vector scalar: ratio of scales", 1, 17, 18),
+    ]
+}

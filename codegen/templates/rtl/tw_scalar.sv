@@ -1,0 +1,168 @@
+// What the vector engine computes once per vector and pass, from the reductions of its rows.
+//
+//   take_top_i     top_o = largest element, for differences to it
+//   take_length_i  pre_o = bit length of the largest magnitude - 15
+//   take_square_i  norm16(sum of squares + eps / 4^pre): factor_o = rsqrt, half_o = exponent / 2
+//   take_sum_i     norm16(sum of weights) and its recip, kept for the ratio
+//   take_scale_i   norm16(largest magnitude): pre_o = exponent, factor_o = recip, scale_o; with
+// ratio_i
+//                  scale_o = norm16(mantissa * recip of the sum), exponents combined
+// Each is a pulse in the cycle in which the reduction stands; pulses that use norm16 are at least
+// six cycles apart. Then: pre_o 5 cycles later at the latest, factor_o 8, scale_o 11. Each holds
+// until the next pulse of its kind.
+module tw_scalar (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               take_top_i,
+  input  logic               take_length_i,
+  input  logic               take_square_i,
+  input  logic               take_sum_i,
+  input  logic               take_scale_i,
+  input  logic               ratio_i,
+  input  logic [31:0]        max_i,
+  input  logic [55:0]        sum_i,
+  input  logic [31:0]        eps_i,
+  output logic [31:0]        top_o,
+  output logic signed [5:0]  pre_o,
+  output logic [16:0]        factor_o,
+  output logic signed [7:0]  half_o,
+  output logic [23:0]        scale_o
+);
+  // What is at each stage of norm16 (0 to 3) and of the table (4 to 6).
+  logic [1:0] length_at_q;
+  logic [6:0] square_at_q, sum_at_q, scale_at_q;
+  logic [3:0] ratio_at_q;
+  logic       ratio_launch_q, ratio_launch_q2;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      length_at_q     <= '0;
+      square_at_q     <= '0;
+      sum_at_q        <= '0;
+      scale_at_q      <= '0;
+      ratio_at_q      <= '0;
+      ratio_launch_q  <= 1'b0;
+      ratio_launch_q2 <= 1'b0;
+    end else begin
+      length_at_q     <= {length_at_q[0], take_length_i};
+      square_at_q     <= {square_at_q[5:0], take_square_i};
+      sum_at_q        <= {sum_at_q[5:0], take_sum_i};
+      scale_at_q      <= {scale_at_q[5:0], take_scale_i};
+      ratio_launch_q  <= scale_at_q[3] && ratio_i;
+      ratio_launch_q2 <= ratio_launch_q;
+      ratio_at_q      <= {ratio_at_q[2:0], ratio_launch_q2};
+    end
+  end
+
+  // ------------------------------------------------------------------ norm16
+
+  logic signed [5:0] pre_q;
+  logic [5:0]        eps_places;
+  logic [61:0]       eps_d, eps_q;
+  logic [63:0]       m_d, m_q;
+  logic [32:0]       ratio_q;
+  logic [6:0]        length_1;
+  logic [15:0]       mant_3;
+  logic signed [7:0] exponent_3;
+
+  // eps / 4^pre = eps * 2^30 / 4^(pre + 15), pre + 15 in 0..32; a shift by 64 leaves nothing.
+  assign eps_places = 6'(pre_q) + 6'd15;
+  assign eps_d      = {eps_i, 30'd0} >> {eps_places, 1'b0};
+
+  always_comb begin
+    m_d = 64'(max_i);
+    if (take_square_i) m_d = 64'(sum_i) + 64'(eps_q);
+    if (take_sum_i) m_d = 64'(sum_i[31:0]);
+    if (ratio_launch_q2) m_d = 64'(ratio_q);
+  end
+
+  always_ff @(posedge clk_i) begin
+    eps_q <= eps_d;
+    m_q   <= m_d;
+  end
+
+  tw_norm16 u_norm16 (
+    .clk_i     (clk_i),
+    .m_i       (m_q),
+    .length_o  (length_1),
+    .mant_o    (mant_3),
+    .exponent_o(exponent_3)
+  );
+
+  // ------------------------------------------------------------------ recip, rsqrt
+
+  logic [16:0]        recip_base, rsqrt_base, base_q, value_6;
+  logic signed [11:0] recip_rise, rsqrt_rise, rise_q;
+  logic [11:0]        frac_q;
+
+  tw_rom_recip u_recip (
+    .index_i(mant_3[14:7]),
+    .base_o (recip_base),
+    .rise_o (recip_rise)
+  );
+  tw_rom_rsqrt u_rsqrt (
+    .index_i({exponent_3[0], mant_3[14:8]}),
+    .base_o (rsqrt_base),
+    .rise_o (rsqrt_rise)
+  );
+  tw_interp u_interp (
+    .clk_i  (clk_i),
+    .base_i (base_q),
+    .rise_i (rise_q),
+    .frac_i (frac_q),
+    .value_o(value_6)
+  );
+
+  always_ff @(posedge clk_i) begin
+    base_q <= square_at_q[3] ? rsqrt_base : recip_base;
+    rise_q <= square_at_q[3] ? rsqrt_rise : recip_rise;
+    frac_q <= square_at_q[3] ? {mant_3[7:0], 4'd0} : {mant_3[6:0], 5'd0};
+  end
+
+  // ------------------------------------------------------------------ results
+
+  logic [31:0]        top_q;
+  logic [16:0]        factor_q, sum_recip_q;
+  logic signed [7:0]  half_q, sum_exponent_q, scale_exponent_q;
+  logic [15:0]        scale_mant_q;
+  logic [23:0]        result_q;
+  logic signed [34:0] product;
+  logic               unused_bits;
+
+  tw_mul #(
+    .A_BITS(17),
+    .B_BITS(18)
+  ) u_ratio (
+    .a_i({1'b0, scale_mant_q}),
+    .b_i({1'b0, sum_recip_q}),
+    .p_o(product)
+  );
+
+  assign unused_bits = ^{product[34:33], length_1[6]};
+
+  // Exponents of a ratio lie in -63..33: no saturation is needed.
+  always_ff @(posedge clk_i) begin
+    ratio_q <= product[32:0];
+    if (take_top_i) top_q <= max_i;
+    if (length_at_q[1]) pre_q <= 6'(length_1) - 6'd15;
+    if (square_at_q[3]) half_q <= exponent_3 >>> 1;
+    if (sum_at_q[3]) sum_exponent_q <= exponent_3;
+    if (sum_at_q[6]) sum_recip_q <= value_6;
+    if (square_at_q[6] || scale_at_q[6]) factor_q <= value_6;
+    if (scale_at_q[3]) begin
+      pre_q            <= exponent_3[5:0];
+      scale_mant_q     <= mant_3;
+      scale_exponent_q <= exponent_3;
+      result_q         <= {exponent_3, mant_3};
+    end
+    if (ratio_at_q[3]) begin
+      result_q <= {exponent_3 + scale_exponent_q - sum_exponent_q - 8'sd16, mant_3};
+    end
+  end
+
+  assign top_o    = top_q;
+  assign pre_o    = pre_q;
+  assign factor_o = factor_q;
+  assign half_o   = half_q;
+  assign scale_o  = result_q;
+endmodule

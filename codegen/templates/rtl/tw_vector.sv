@@ -1,0 +1,553 @@
+// Vector engine: runs `vec`.
+//
+// Each vector (token, sub) goes through passes over its rows, one row a cycle; after the last row
+// of a pass its pipeline empties, and with it the reductions and scalar functions that the next
+// pass needs. A pass is over when its last row leaves stage 24.
+//   copy      COPY                     silu_mul  SILU               each then QUANT if there is a
+//   rms_norm  ABS, SQUARE, NORM        softmax   TOP, WEIGH         quantised output
+//   rope      ROPE
+// QUANT reads the int32 result back. ROPE reads rows in pairs: j and rows/2 + j.
+//
+// start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
+// pulse, one cycle after the last pass is over. Reads: data are taken in the cycle after their
+// enable. The instruction is resolved: registers are added; tokens, subs and rows are at least 1.
+//
+// Stages of a row, in cycles after its reads are issued (stage 0):
+//   1   data taken                    14  sums stand                  19  codes written (q8)
+//   2   operands, lanes from here     18  result written              20  codes written (q4)
+//   11  summands                      21  maxima stand; scale written with the last row of QUANT
+module tw_vector #(
+  parameter int T  = 2,
+  parameter int N  = 8,
+  parameter int L  = 8,
+  parameter int NP = 8,  // N and L rounded up to powers of two
+  parameter int LP = 8
+) (
+  input  logic             clk_i,
+  input  logic             rst_ni,
+
+  input  logic             start_i,
+  output logic             free_o,
+  output logic             done_o,
+  input  logic [3:0]       fun_i,
+  input  logic [1:0]       out_i,
+  input  logic [5:0]       tokens_i,
+  input  logic [5:0]       subs_i,
+  input  logic [15:0]      rows_i,
+  input  logic [31:0]      len_i,
+  input  logic             inc_i,
+  input  logic [17:0]      a_i,
+  input  logic [9:0]       a_stride_i,
+  input  logic             a_half_i,
+  input  logic [17:0]      b_i,
+  input  logic [9:0]       b_stride_i,
+  input  logic [17:0]      d_i,
+  input  logic [9:0]       d_stride_i,
+  input  logic [17:0]      o_i,
+  input  logic [9:0]       o_step_i,
+  input  logic [4:0]       o_token_i,
+  input  logic [7:0]       shift_i,
+  input  logic [31:0]      imm_i,
+
+  output logic             a_en_o,
+  output logic [17:0]      a_addr_o,
+  input  logic [LP*32-1:0] a_data_i,
+  output logic             b_en_o,
+  output logic [17:0]      b_addr_o,
+  input  logic [LP*32-1:0] b_data_i,
+  output logic             d_en_o,
+  output logic [17:0]      d_addr_o,
+  output logic [LP*4-1:0]  d_strb_o,
+  output logic [LP*32-1:0] d_data_o,
+  output logic             act_en_o,
+  output logic [12:0]      act_row_o,
+  output logic [4:0]       act_token_o,
+  output logic [LP*8-1:0]  act_data_o,
+  output logic             s_en_o,
+  output logic [7:0]       s_slot_o,
+  output logic [23:0]      s_data_o
+);
+  localparam logic [3:0] FunRmsNorm = 4'd1;
+  localparam logic [3:0] FunRope    = 4'd2;
+  localparam logic [3:0] FunSoftmax = 4'd3;
+  localparam logic [3:0] FunSiluMul = 4'd4;
+
+  localparam logic [1:0] OutQ8  = 2'd1;
+  localparam logic [1:0] OutQ4v = 2'd3;
+
+  // Known to tw_vlane too.
+  localparam logic [3:0] PassCopy   = 4'd0;
+  localparam logic [3:0] PassAbs    = 4'd1;
+  localparam logic [3:0] PassSquare = 4'd2;
+  localparam logic [3:0] PassNorm   = 4'd3;
+  localparam logic [3:0] PassRope   = 4'd4;
+  localparam logic [3:0] PassSilu   = 4'd5;
+  localparam logic [3:0] PassTop    = 4'd6;
+  localparam logic [3:0] PassWeigh  = 4'd7;
+  localparam logic [3:0] PassQuant  = 4'd8;
+
+  localparam int LaneBits = $clog2(LP);
+  localparam int ByteBits = 2 + LaneBits;  // of a byte in a V row
+  localparam int AddrBits = 14 + ByteBits;
+  localparam int KBytes   = (LP > 2) ? LP / 2 : 1;
+  localparam int VBytes   = (NP > 2) ? NP / 2 : 1;
+  localparam int VParts   = N / L;  // rows of a V segment
+
+  // Rows are counted in 16 bits, addressed in 14; lanes beyond L do not exist.
+  logic unused_bits;
+  assign unused_bits = ^{rows_q[15], a_data_i, b_data_i};
+
+  // ------------------------------------------------------------------ instruction
+
+  logic [3:0]  fun_q;
+  logic [1:0]  out_q;
+  logic [5:0]  token_last_q, sub_last_q;
+  logic [15:0] rows_q, row_last_q;
+  logic        inc_q, a_half_q;
+  logic [17:14] a_bank_q, b_bank_q, d_bank_q, o_bank_q;
+  logic [9:0]  a_stride_q, b_stride_q, d_stride_q, o_step_q;
+  logic [7:0]  shift_q;
+  logic [31:0] imm_q;
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      fun_q        <= fun_i;
+      out_q        <= out_i;
+      token_last_q <= tokens_i - 6'd1;
+      sub_last_q   <= subs_i - 6'd1;
+      rows_q       <= rows_i;
+      row_last_q   <= rows_i - 16'd1;
+      inc_q        <= inc_i;
+      a_half_q     <= a_half_i;
+      a_bank_q     <= a_i[17:14];
+      b_bank_q     <= b_i[17:14];
+      d_bank_q     <= d_i[17:14];
+      o_bank_q     <= o_i[17:14];
+      a_stride_q   <= a_stride_i;
+      b_stride_q   <= b_stride_i;
+      d_stride_q   <= d_stride_i;
+      o_step_q     <= o_step_i;
+      shift_q      <= shift_i;
+      imm_q        <= imm_i;
+    end
+  end
+
+  // ------------------------------------------------------------------ passes, vectors
+
+  logic        active_d, active_q;  // an instruction occupies the unit
+  logic        issue_d, issue_q;    // the rows of a pass are issued
+  logic        row_last, pass_end, vector_end, sub_last, last_end;
+  logic        done_q;
+  logic [3:0]  pass_q, pass_next, pass_first, start_pass;
+  logic        is_result, is_quant, is_rope;
+  logic [15:0] row_q;
+  logic [5:0]  sub_q, token_q;
+  logic [24:1] valid_q, last_q;
+  logic [18:1] first_q;
+
+  function automatic logic [3:0] first_pass(input logic [3:0] fun);
+    case (fun)
+      FunRmsNorm: first_pass = PassAbs;
+      FunRope:    first_pass = PassRope;
+      FunSoftmax: first_pass = PassTop;
+      FunSiluMul: first_pass = PassSilu;
+      default:    first_pass = PassCopy;
+    endcase
+  endfunction
+
+  always_comb begin
+    case (pass_q)
+      PassAbs:    pass_next = PassSquare;
+      PassSquare: pass_next = PassNorm;
+      PassTop:    pass_next = PassWeigh;
+      default:    pass_next = PassQuant;
+    endcase
+  end
+
+  assign is_quant   = pass_q == PassQuant;
+  assign is_rope    = pass_q == PassRope;
+  assign is_result  = !is_quant && (pass_next == PassQuant);
+  assign row_last   = row_q == row_last_q;
+  assign pass_end   = valid_q[24] && last_q[24];
+  assign vector_end = pass_end && (is_quant || (is_result && out_q == '0));
+  assign sub_last   = sub_q == sub_last_q;
+  assign last_end   = vector_end && sub_last && (token_q == token_last_q);
+  assign pass_first = first_pass(fun_q);
+  assign start_pass = first_pass(fun_i);
+  assign free_o     = !active_q || last_end;
+
+  always_comb begin
+    active_d = active_q;
+    issue_d  = issue_q;
+    if (row_last) issue_d = 1'b0;
+    if (pass_end) issue_d = !last_end;
+    if (last_end) active_d = 1'b0;
+    if (start_i) begin
+      active_d = 1'b1;
+      issue_d  = 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      active_q <= 1'b0;
+      issue_q  <= 1'b0;
+      done_q   <= 1'b0;
+      valid_q  <= '0;
+    end else begin
+      active_q <= active_d;
+      issue_q  <= issue_d;
+      done_q   <= last_end;
+      valid_q  <= {valid_q[23:1], issue_q};
+    end
+  end
+
+  assign done_o = done_q;
+
+  always_ff @(posedge clk_i) begin
+    first_q <= {first_q[17:1], row_q == '0};
+    last_q  <= {last_q[23:1], row_last};
+    if (start_i) begin
+      pass_q  <= start_pass;
+      sub_q   <= '0;
+      token_q <= '0;
+    end else if (vector_end) begin
+      pass_q <= pass_first;
+      sub_q  <= sub_last ? '0 : sub_q + 6'd1;
+      if (sub_last) token_q <= token_q + 6'd1;
+    end else if (pass_end) begin
+      pass_q <= pass_next;
+    end
+    if (start_i || pass_end) row_q <= '0;
+    else if (issue_q) row_q <= row_q + 16'd1;
+  end
+
+  // ------------------------------------------------------------------ reads
+  // First rows of the token and of the vector; the row in the vector jumps between halves in ROPE.
+
+  logic [13:0] a_token_q, a_vector_q, b_token_q, d_token_q, d_vector_q;
+  logic [13:0] a_token_next, d_token_next;
+  logic [13:0] offset_q, half_rows, a_row, b_row;
+  logic        b_half, a_half_1, a_upper_1, b_upper_1;
+  logic [31:0] len_q;
+
+  assign half_rows    = rows_q[14:1];
+  assign a_token_next = a_token_q + 14'(a_stride_q);
+  assign d_token_next = d_token_q + 14'(d_stride_q);
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      a_token_q  <= a_i[13:0];
+      a_vector_q <= a_i[13:0];
+      b_token_q  <= b_i[13:0];
+      d_token_q  <= d_i[13:0];
+      d_vector_q <= d_i[13:0];
+      len_q      <= len_i;
+    end else if (vector_end) begin
+      a_vector_q <= a_vector_q + rows_q[13:0];
+      d_vector_q <= d_vector_q + rows_q[13:0];
+      if (sub_last) begin
+        a_token_q  <= a_token_next;
+        a_vector_q <= a_token_next;
+        b_token_q  <= b_token_q + 14'(b_stride_q);
+        d_token_q  <= d_token_next;
+        d_vector_q <= d_token_next;
+        len_q      <= len_q + 32'(inc_q);
+      end
+    end
+    if (start_i || pass_end) offset_q <= '0;
+    else if (issue_q && is_rope && !row_q[0]) offset_q <= offset_q + half_rows;
+    else if (issue_q && is_rope) offset_q <= offset_q - half_rows + 14'd1;
+    else if (issue_q) offset_q <= offset_q + 14'd1;
+  end
+
+  assign b_half   = fun_q == FunRmsNorm;
+  assign a_row    = (is_quant ? d_vector_q : a_vector_q) + offset_q;
+  assign b_row    = b_token_q + (is_rope ? row_q[14:1] : row_q[13:0]);
+  assign a_half_1 = a_half_q && !is_quant;
+
+  assign a_en_o   = issue_q;
+  assign a_addr_o = {is_quant ? d_bank_q : a_bank_q, a_half_1 ? {1'b0, a_row[13:1]} : a_row};
+  assign b_en_o   = issue_q && (pass_q == PassNorm || pass_q == PassRope || pass_q == PassSilu ||
+                                pass_q == PassWeigh);
+  assign b_addr_o = {b_bank_q, b_half ? {1'b0, b_row[13:1]} : b_row};
+
+  always_ff @(posedge clk_i) begin
+    a_upper_1 <= a_row[0];
+    b_upper_1 <= b_row[0];
+  end
+
+  // Valid elements of the row at stage 2: those below what is left of len.
+  logic [31:0] left_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[1]) begin
+      if (first_q[1]) left_q <= len_q;
+      else left_q <= (left_q > 32'(L)) ? left_q - 32'(L) : '0;
+    end
+  end
+
+  // ------------------------------------------------------------------ lanes, reductions, scalars
+
+  logic              odd_3, odd_9, odd_13, q4;
+  logic [L*32-1:0]   y_18, summand_11;
+  logic [L*8-1:0]    code_19;
+  logic [31:0]       max, top;
+  logic [55:0]       sum;
+  logic signed [5:0] pre;
+  logic signed [7:0] half;
+  logic [16:0]       factor;
+  logic [23:0]       scale;
+  logic signed [9:0] shift_d, lane_shift_q;
+
+  tw_delay #(
+    .WIDTH(1),
+    .DEPTH(3)
+  ) u_odd_3 (
+    .clk_i(clk_i),
+    .d_i  (row_q[0]),
+    .q_o  (odd_3)
+  );
+  tw_delay #(
+    .WIDTH(1),
+    .DEPTH(6)
+  ) u_odd_9 (
+    .clk_i(clk_i),
+    .d_i  (odd_3),
+    .q_o  (odd_9)
+  );
+  tw_delay #(
+    .WIDTH(1),
+    .DEPTH(4)
+  ) u_odd_13 (
+    .clk_i(clk_i),
+    .d_i  (odd_9),
+    .q_o  (odd_13)
+  );
+
+  assign q4 = out_q != OutQ8;
+
+  always_comb begin
+    case (pass_q)
+      PassCopy:            shift_d = 10'($signed(shift_q));
+      PassNorm:            shift_d = 10'($signed(shift_q)) + 10'(half);
+      PassRope, PassWeigh: shift_d = 10'sd15;
+      PassSilu:            shift_d = 10'sd16;
+      PassQuant:           shift_d = 10'sd31;
+      default:             shift_d = '0;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) lane_shift_q <= shift_d;
+
+  for (genvar l = 0; l < L; l++) begin : gen_lane
+    logic [31:0] a_2, b_2;
+    logic [15:0] a_part, b_part;
+    logic        valid_2;
+
+    always_ff @(posedge clk_i) begin
+      a_2 <= a_half_1 ? 32'($signed(a_part)) : a_data_i[32*l +: 32];
+      b_2 <= b_half ? 32'($signed(b_part)) : b_data_i[32*l +: 32];
+    end
+
+    assign a_part  = a_upper_1 ? a_data_i[16*(LP+l) +: 16] : a_data_i[16*l +: 16];
+    assign b_part  = b_upper_1 ? b_data_i[16*(LP+l) +: 16] : b_data_i[16*l +: 16];
+    assign valid_2 = left_q > 32'(l);
+
+    tw_vlane u_lane (
+      .clk_i     (clk_i),
+      .pass_i    (pass_q),
+      .a_i       (a_2),
+      .b_i       (b_2),
+      .valid_i   (valid_2),
+      .position_i(len_q[15:0]),
+      .top_i     (top),
+      .pre_i     (pre),
+      .factor_i  (factor),
+      .shift_i   (lane_shift_q),
+      .q4_i      (q4),
+      .odd_2_i   (odd_3),
+      .odd_8_i   (odd_9),
+      .odd_12_i  (odd_13),
+      .summand_o (summand_11[32*l +: 32]),
+      .y_o       (y_18[32*l +: 32]),
+      .code_o    (code_19[8*l +: 8])
+    );
+  end
+
+  tw_vreduce #(
+    .L (L),
+    .LP(LP)
+  ) u_reduce (
+    .clk_i    (clk_i),
+    .signed_i (pass_q == PassTop),
+    .y_valid_i(valid_q[18]),
+    .y_first_i(first_q[18]),
+    .y_i      (y_18),
+    .s_valid_i(valid_q[11]),
+    .s_first_i(first_q[11]),
+    .s_i      (summand_11),
+    .max_o    (max),
+    .sum_o    (sum)
+  );
+
+  logic max_stands, sum_stands;
+  assign max_stands = valid_q[21] && last_q[21];
+  assign sum_stands = valid_q[14] && last_q[14];
+
+  tw_scalar u_scalar (
+    .clk_i        (clk_i),
+    .rst_ni       (rst_ni),
+    .take_top_i   (max_stands && pass_q == PassTop),
+    .take_length_i(max_stands && pass_q == PassAbs),
+    .take_square_i(sum_stands && pass_q == PassSquare),
+    .take_sum_i   (sum_stands && pass_q == PassWeigh),
+    .take_scale_i (max_stands && is_result),
+    .ratio_i      (fun_q == FunSoftmax && out_q == OutQ8),
+    .max_i        (max),
+    .sum_i        (sum),
+    .eps_i        (imm_q),
+    .top_o        (top),
+    .pre_o        (pre),
+    .factor_o     (factor),
+    .half_o       (half),
+    .scale_o      (scale)
+  );
+
+  // ------------------------------------------------------------------ results and codes
+
+  logic [13:0]         write_q;       // row of the result in its vector
+  logic                write_odd_q;
+  logic [12:0]         act_first_q, act_q;
+  logic [4:0]          act_token_q;
+  logic [7:0]          slot_token_q, slot_q;
+  logic [13:0]         stage_q;       // staging row of the token
+  logic [AddrBits-1:0] segment_q;     // byte of the segment in the token's staging rows
+  logic [5:0]          part_byte_q;   // byte of the row in its segment
+  logic [5:0]          part_q;
+  logic                part_last;
+  logic [AddrBits-1:0] code_addr;
+  logic [13:0]         code_row_d, code_row_20, scale_row;
+  logic [LP*4-1:0]     code_strb_d, code_strb_20, scale_strb;
+  logic [LP*32-1:0]    code_data_d, code_data_20;
+
+  assign part_last = (out_q != OutQ4v) || (part_q == 6'(VParts - 1)) || last_q[19];
+
+  always_ff @(posedge clk_i) begin
+    // Rows of the result in the order in which they were read.
+    if (start_i || pass_end) begin
+      write_q     <= '0;
+      write_odd_q <= 1'b0;
+    end else if (valid_q[18]) begin
+      write_odd_q <= !write_odd_q;
+      if (!is_rope) write_q <= write_q + 14'd1;
+      else write_q <= write_odd_q ? write_q - half_rows + 14'd1 : write_q + half_rows;
+    end
+    // Activation rows run on from sub to sub.
+    if (start_i) begin
+      act_first_q  <= o_i[12:0];
+      act_q        <= o_i[12:0];
+      act_token_q  <= o_token_i;
+      slot_token_q <= o_step_i[7:0] + 8'(o_token_i);
+      slot_q       <= o_step_i[7:0] + 8'(o_token_i);
+      stage_q      <= o_i[13:0];
+    end else begin
+      if (is_quant && valid_q[19]) act_q <= act_q + 13'd1;
+      if (vector_end) begin
+        slot_q <= slot_q + 8'(T);
+        if (sub_last) begin
+          act_q        <= act_first_q;
+          act_token_q  <= act_token_q + 5'd1;
+          slot_token_q <= slot_token_q + 8'd1;
+          slot_q       <= slot_token_q + 8'd1;
+          stage_q      <= stage_q + 14'(o_step_q);
+        end
+      end
+    end
+    // Segments run on from sub to sub, each sub starts one.
+    if (start_i || (vector_end && sub_last)) begin
+      segment_q   <= '0;
+      part_q      <= '0;
+      part_byte_q <= '0;
+    end else if (is_quant && valid_q[19]) begin
+      part_q      <= part_q + 6'd1;
+      part_byte_q <= part_byte_q + 6'(L / 2);
+      if (part_last) begin
+        part_q      <= '0;
+        part_byte_q <= '0;
+        segment_q   <= segment_q + ((out_q == OutQ4v) ? AddrBits'(VBytes) : AddrBits'(KBytes));
+      end
+    end
+  end
+
+  assign code_addr  = segment_q + AddrBits'(part_byte_q);
+  assign code_row_d = stage_q + code_addr[AddrBits-1:ByteBits];
+
+  tw_vpack #(
+    .L        (L),
+    .LP       (LP),
+    .BYTE_BITS(ByteBits)
+  ) u_pack (
+    .q4v_i (out_q == OutQ4v),
+    .byte_i(code_addr[ByteBits-1:0]),
+    .code_i(code_19),
+    .strb_o(code_strb_d),
+    .data_o(code_data_d)
+  );
+
+  always_ff @(posedge clk_i) begin
+    code_row_20  <= code_row_d;
+    code_strb_20 <= code_strb_d;
+    code_data_20 <= code_data_d;
+  end
+
+  // Scale word u of a token at byte 4u of its scale rows.
+  assign scale_row = stage_q + imm_q[13:0] + (14'(sub_q) >> LaneBits);
+
+  for (genvar l = 0; l < LP; l++) begin : gen_strobe
+    assign scale_strb[4*l +: 4] = { 4{(sub_q & 6'(LP - 1)) == 6'(l)}};
+  end
+
+  logic             write_result, write_codes, write_scale;
+  logic [LP*32-1:0] y_row;
+  logic [LP*4-1:0]  y_strb;
+
+  for (genvar l = 0; l < LP; l++) begin : gen_row
+    if (l < L) begin : gen_used
+      assign y_row[32*l +: 32]     = y_18[32*l +: 32];
+      assign y_strb[4*l +: 4]      = '1;
+      assign act_data_o[8*l +: 8]  = code_19[8*l +: 8];
+    end else begin : gen_pad
+      assign y_row[32*l +: 32]     = '0;
+      assign y_strb[4*l +: 4]      = '0;
+      assign act_data_o[8*l +: 8]  = '0;
+    end
+  end
+
+  assign write_result = is_result && valid_q[18];
+  assign write_codes  = is_quant && q4 && valid_q[20];
+  assign write_scale  = is_quant && valid_q[21] && last_q[21];
+
+  always_comb begin
+    d_en_o   = write_result || write_codes || (write_scale && q4);
+    d_addr_o = {d_bank_q, d_vector_q + write_q};
+    d_strb_o = y_strb;
+    d_data_o = y_row;
+    if (write_codes) begin
+      d_addr_o = {o_bank_q, code_row_20};
+      d_strb_o = code_strb_20;
+      d_data_o = code_data_20;
+    end else if (write_scale) begin
+      d_addr_o = {o_bank_q, scale_row};
+      d_strb_o = scale_strb;
+      d_data_o = {LP{ {8'd0, scale}}};
+    end
+  end
+
+  assign act_en_o    = is_quant && !q4 && valid_q[19];
+  assign act_row_o   = act_q;
+  assign act_token_o = act_token_q;
+  assign s_en_o      = write_scale && !q4;
+  assign s_slot_o    = slot_q;
+  assign s_data_o    = scale;
+endmodule

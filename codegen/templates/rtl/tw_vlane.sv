@@ -1,0 +1,245 @@
+// One lane of the vector engine: what each pass does to an element. A new element every cycle;
+// pass_i, shift_i and the scalars are constant while the elements of a pass are in the pipeline.
+//
+//   COPY, ABS, TOP  y = a                      SILU   y = round(a * sigmoid(a)) * b
+//   SQUARE          square = x^2               WEIGH  weight = 2^-(top - a), y = weight * scale b
+//   NORM            y = x * b * factor         QUANT  code = clamp(x * factor * qmax)
+//   ROPE            y = x1 * cos - x2 * sin, then x2 * cos + x1 * sin
+// with x = a / 2^pre (floor) and every y rounded by 2^shift to int32. Elements of ROPE alternate
+// between the halves of the vector: an element at odd_*_i is an x2, its x1 came in the cycle
+// before.
+//
+// Stage k holds what entered k - 1 cycles ago: a_i, b_i, valid_i at stage 1; summand_o at 10, y_o
+// at 17, code_o at 18. An element that is not valid does not count in TOP and weighs nothing in
+// WEIGH.
+module tw_vlane (
+  input  logic               clk_i,
+  input  logic [3:0]         pass_i,
+  input  logic signed [31:0] a_i,
+  input  logic signed [31:0] b_i,
+  input  logic               valid_i,
+  input  logic [15:0]        position_i,
+  input  logic signed [31:0] top_i,
+  input  logic signed [5:0]  pre_i,
+  input  logic [16:0]        factor_i,
+  input  logic signed [9:0]  shift_i,
+  input  logic               q4_i,
+  input  logic               odd_2_i,
+  input  logic               odd_8_i,
+  input  logic               odd_12_i,
+  output logic [31:0]        summand_o,
+  output logic signed [31:0] y_o,
+  output logic [7:0]         code_o
+);
+  logic is_square, is_norm, is_rope, is_silu, is_top, is_weigh, is_quant, is_scaled;
+
+  assign is_square = pass_i == 4'd2;
+  assign is_norm   = pass_i == 4'd3;
+  assign is_rope   = pass_i == 4'd4;
+  assign is_silu   = pass_i == 4'd5;
+  assign is_top    = pass_i == 4'd6;
+  assign is_weigh  = pass_i == 4'd7;
+  assign is_quant  = pass_i == 4'd8;
+  assign is_scaled = is_square || is_norm || is_quant;
+
+  // ------------------------------------------------------------------ stages 1 to 3: operands
+  // a itself, x = a shifted to 16 bits and sign, or the scale word b as an integer of 31 bits.
+
+  logic [5:0]         pre_places;
+  logic signed [46:0] pre_value;
+  logic [16:0]        x_2;
+  logic signed [7:0]  exponent;
+  logic [5:0]         scale_places;
+  logic [62:0]        scale_value;
+  logic [46:0]        scale_2;
+  logic [30:0]        scale_sat;
+  logic signed [48:0] phase;
+  logic [31:0]        arg_2;
+  logic signed [31:0] a_2, b_2;
+  logic               neg_2, zero_2;
+
+  assign pre_places = 6'(pre_i) + 6'd15;
+  assign pre_value  = $signed({a_i, 15'd0}) >>> pre_places;
+  assign exponent   = b_i[23:16];
+
+  always_comb begin
+    scale_places = exponent[5:0] + 6'd16;
+    if (exponent > 8'sd31) scale_places = 6'd47;
+    else if (exponent < -8'sd16) scale_places = 6'd0;
+  end
+
+  assign scale_value = 63'(b_i[15:0]) << scale_places;
+  assign scale_sat   = (scale_2[46:31] != '0) ? '1 : scale_2[30:0];
+
+  tw_mul #(
+    .A_BITS(32),
+    .B_BITS(17)
+  ) u_phase (
+    .a_i(b_i),
+    .b_i({1'b0, position_i}),
+    .p_o(phase)
+  );
+
+  always_ff @(posedge clk_i) begin
+    a_2     <= (is_top && !valid_i) ? 32'h8000_0000 : a_i;
+    b_2     <= b_i;
+    x_2     <= pre_value[16:0];
+    scale_2 <= scale_value[62:16];
+    neg_2   <= a_i[31];
+    zero_2  <= !valid_i;
+    if (is_rope) arg_2 <= phase[31:0];
+    else if (is_silu) arg_2 <= a_i[31] ? -a_i : a_i;
+    else arg_2 <= top_i - a_i;
+  end
+
+  logic signed [31:0] u_3, u_7, u_8, u_9, b_8, b_10;
+  logic signed [17:0] k_7, k_8, k_9;
+
+  always_ff @(posedge clk_i) begin
+    if (is_weigh) u_3 <= {1'b0, scale_sat};
+    else u_3 <= is_scaled ? 32'($signed(x_2)) : a_2;
+  end
+
+  tw_vfun u_fun (
+    .clk_i    (clk_i),
+    .rope_i   (is_rope),
+    .silu_i   (is_silu),
+    .arg_i    (arg_2),
+    .quarter_i(odd_2_i),
+    .neg_i    (neg_2),
+    .zero_i   (zero_2),
+    .value_o  (k_7)
+  );
+  tw_delay #(
+    .WIDTH(32),
+    .DEPTH(4)
+  ) u_u_7 (
+    .clk_i(clk_i),
+    .d_i  (u_3),
+    .q_o  (u_7)
+  );
+  tw_delay #(
+    .WIDTH(32),
+    .DEPTH(6)
+  ) u_b_8 (
+    .clk_i(clk_i),
+    .d_i  (b_2),
+    .q_o  (b_8)
+  );
+  tw_delay #(
+    .WIDTH(32),
+    .DEPTH(2)
+  ) u_b_10 (
+    .clk_i(clk_i),
+    .d_i  (b_8),
+    .q_o  (b_10)
+  );
+
+  always_ff @(posedge clk_i) begin
+    u_8 <= u_7;
+    u_9 <= u_8;
+    k_8 <= k_7;
+    k_9 <= k_8;
+  end
+
+  // ------------------------------------------------------------------ stages 8 to 13: products
+  // ROPE: sine and cosine come one after the other, so both are there one stage late.
+
+  logic signed [31:0] first_a_9, second_a_9, second_a_10, second_a_11, second_b_11;
+  logic signed [17:0] first_b_d, first_b_9, first_b_10, second_b_9, second_b_10;
+  logic signed [49:0] first_d, first_10, first_11, first_12;
+  logic signed [63:0] second_d, second_12, f_d, f_13;
+  logic signed [31:0] silu_10;
+
+  always_comb begin
+    first_b_d = 18'sd1;
+    if (is_weigh || is_silu) first_b_d = k_8;
+    if (is_rope) first_b_d = odd_8_i ? k_8 : k_7;
+    if (is_quant) first_b_d = {1'b0, factor_i};
+    if (is_norm) first_b_d = 18'($signed(b_8[15:0]));
+    if (is_square) first_b_d = u_8[17:0];
+  end
+
+  tw_mul #(
+    .A_BITS(32),
+    .B_BITS(18)
+  ) u_first (
+    .a_i(first_a_9),
+    .b_i(first_b_9),
+    .p_o(first_d)
+  );
+  tw_mul #(
+    .A_BITS(32),
+    .B_BITS(32)
+  ) u_second (
+    .a_i(second_a_11),
+    .b_i(second_b_11),
+    .p_o(second_d)
+  );
+
+  assign silu_10 = first_10[47:16] + 32'(first_10[15]);
+
+  always_ff @(posedge clk_i) begin
+    first_a_9   <= u_8;
+    first_b_9   <= first_b_d;
+    second_a_9  <= odd_8_i ? u_9 : u_7;
+    second_b_9  <= odd_8_i ? k_9 : k_8;
+    first_10    <= first_d;
+    first_b_10  <= first_b_9;
+    second_a_10 <= second_a_9;
+    second_b_10 <= second_b_9;
+    first_11    <= first_10;
+    first_12    <= first_11;
+    second_12   <= second_d;
+    if (is_rope) begin
+      second_a_11 <= second_a_10;
+      second_b_11 <= 32'(second_b_10);
+    end else if (is_silu) begin
+      second_a_11 <= silu_10;
+      second_b_11 <= b_10;
+    end else begin
+      second_a_11 <= first_10[31:0];
+      second_b_11 <= {15'd0, factor_i};
+    end
+  end
+
+  // Times qmax = 127 or 7 is a shift and a difference.
+  always_comb begin
+    f_d = 64'(first_12);
+    if (is_silu || is_norm) f_d = second_12;
+    if (is_rope) f_d = odd_12_i ? 64'(first_12) + second_12 : 64'(first_12) - second_12;
+    if (is_quant) f_d = (64'(first_12) <<< (q4_i ? 3 : 7)) - 64'(first_12);
+  end
+
+  always_ff @(posedge clk_i) f_13 <= f_d;
+
+  assign summand_o = is_square ? first_10[31:0] : 32'(first_b_10);
+
+  // ------------------------------------------------------------------ stages 13 to 18: results
+
+  logic signed [31:0] limit;
+  logic signed [31:0] y_17;
+  logic [7:0]         code_d, code_q;
+
+  tw_round u_round (
+    .clk_i  (clk_i),
+    .f_i    (f_13),
+    .shift_i(shift_i),
+    .y_o    (y_17)
+  );
+
+  assign limit = q4_i ? 32'sd7 : 32'sd127;
+
+  always_comb begin
+    code_d = y_17[7:0];
+    if (y_17 > limit) code_d = limit[7:0];
+    else if (y_17 < -limit) code_d = -limit[7:0];
+  end
+
+  always_ff @(posedge clk_i) code_q <= code_d;
+
+  logic unused_bits;
+  assign unused_bits = ^{phase[48:32], pre_value[46:17], scale_value[15:0]};
+  assign y_o         = y_17;
+  assign code_o      = code_q;
+endmodule

@@ -1,0 +1,123 @@
+// Plays vec instructions on tw_vector with memories of its own.
+//
+// Files in the working directory: instr.hex (packed fields), v.hex, a.hex, s.hex; the number of
+// instructions is the argument +count=. Prints "start CYCLE", "free CYCLE", "done CYCLE" and writes v_out.hex, a_out.hex and
+// s_out.hex when all are done.
+module tb_vector #(
+  parameter int T      = 2,
+  parameter int N      = 8,
+  parameter int L      = 8,
+  parameter int NP     = 8,
+  parameter int LP     = 8,
+  parameter int TP     = 2,
+  parameter int V_ROWS = 1024  // rows of each of four banks
+);
+  logic [255:0] instr [4096];
+  logic [31:0]  v_mem [4*V_ROWS*LP];
+  logic [7:0]   a_mem [512*TP*LP];
+  logic [23:0]  s_mem [256];
+
+  logic clk = 1'b0, rst_n = 1'b0;
+  always #1 clk = !clk;
+
+  logic             start = 1'b0, free, done;
+  logic [255:0]     word = '0;
+  logic             a_en, b_en, d_en, act_en, s_en;
+  logic [17:0]      a_addr, b_addr, d_addr;
+  logic [LP*32-1:0] a_data, b_data, d_data;
+  logic [LP*4-1:0]  d_strb;
+  logic [12:0]      act_row;
+  logic [4:0]       act_token;
+  logic [LP*8-1:0]  act_data;
+  logic [7:0]       s_slot;
+  logic [23:0]      s_data;
+
+  tw_vector #(
+    .T(T), .N(N), .L(L), .NP(NP), .LP(LP)
+  ) dut (
+    .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
+    .fun_i(word[3:0]), .out_i(word[5:4]), .tokens_i(word[11:6]), .subs_i(word[17:12]), .rows_i(word[33:18]),
+    .len_i(word[65:34]), .inc_i(word[66]), .a_i(word[84:67]), .a_stride_i(word[94:85]), .a_half_i(word[95]),
+    .b_i(word[113:96]), .b_stride_i(word[123:114]), .d_i(word[141:124]), .d_stride_i(word[151:142]),
+    .o_i(word[169:152]), .o_step_i(word[179:170]), .o_token_i(word[184:180]), .shift_i(word[192:185]),
+    .imm_i(word[224:193]),
+    .a_en_o(a_en), .a_addr_o(a_addr), .a_data_i(a_data), .b_en_o(b_en), .b_addr_o(b_addr), .b_data_i(b_data),
+    .d_en_o(d_en), .d_addr_o(d_addr), .d_strb_o(d_strb), .d_data_o(d_data),
+    .act_en_o(act_en), .act_row_o(act_row), .act_token_o(act_token), .act_data_o(act_data),
+    .s_en_o(s_en), .s_slot_o(s_slot), .s_data_o(s_data)
+  );
+
+  // Memories. Data of a cycle without enable are noise, so a late look shows.
+  logic [31:0] noise = 32'h9e3779b9;
+
+  function automatic int unsigned place(input logic [17:0] addr);
+    return (32'(addr[17:14]) * V_ROWS + 32'(addr[13:0])) * LP;
+  endfunction
+
+  always @(posedge clk) begin
+    noise <= noise * 32'd1664525 + 32'd1013904223;
+    for (int l = 0; l < LP; l++) begin
+      a_data[32*l+:32] <= a_en ? v_mem[place(a_addr)+l] : noise;
+      b_data[32*l+:32] <= b_en ? v_mem[place(b_addr)+l] : noise;
+    end
+    for (int i = 0; i < LP * 4; i++) begin
+      if (rst_n && d_en && d_strb[i]) v_mem[place(d_addr)+i/4][8*(i%4)+:8] = d_data[8*i+:8];
+    end
+    for (int l = 0; l < LP; l++) begin
+      if (rst_n && act_en) a_mem[(32'(act_row)*TP+32'(act_token))*LP+l] = act_data[8*l+:8];
+    end
+    if (rst_n && s_en) s_mem[s_slot] = s_data;
+  end
+
+  // Player: instruction i starts word[255:248] cycles after it could. It acts half a cycle before the edge: outputs of
+  // the cycle are stable then, and inputs hold until the edge.
+  int unsigned count = 0, cycle = 0, next = 0, retired = 0, wait_left = 0, idle = 0;
+  logic        busy = 1'b0;
+
+  initial begin
+    if (!$value$plusargs("count=%d", count)) count = 0;
+    $readmemh("instr.hex", instr, 0, int'(count) - 1);
+    $readmemh("v.hex", v_mem);
+    $readmemh("a.hex", a_mem);
+    $readmemh("s.hex", s_mem);
+    wait_left = 32'(instr[0][255:248]);
+  end
+
+  always @(negedge clk) begin
+    start = 1'b0;
+    if (cycle == 4) rst_n = 1'b1;
+    if (cycle > 5) begin
+      if (free && busy) $display("free %0d", cycle);
+      busy = !free;
+      if (done) begin
+        $display("done %0d", cycle);
+        retired++;
+      end
+      if (free && next < count) begin
+        if (wait_left == 0) begin
+          word  = instr[next];
+          start = 1'b1;
+          busy  = 1'b1;
+          next++;
+          wait_left = 32'(instr[next][255:248]);
+          $display("start %0d", cycle);
+        end else begin
+          wait_left--;
+        end
+      end
+    end
+    cycle++;
+    // The cycle of the last retirement is the last one that writes.
+    idle = (retired >= count) ? idle + 1 : 0;
+    if (idle == 2) begin
+      $writememh("v_out.hex", v_mem);
+      $writememh("a_out.hex", a_mem);
+      $writememh("s_out.hex", s_mem);
+      $finish;
+    end
+    if (cycle > 20000000) begin
+      $display("timeout");
+      $finish;
+    end
+  end
+endmodule
