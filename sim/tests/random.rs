@@ -63,7 +63,7 @@ fn random_programs_leave_no_cell_empty() {
 }
 
 #[test]
-#[ignore = "prints the speed of the timing simulation; run with --release"]
+#[ignore = "seconds; prints the speed of the timing simulation: cargo test --release -p tilewright-sim --test random -- --ignored --nocapture"]
 fn speed() {
     let machine = hw::presets::load("tiny").unwrap();
     let cases: Vec<_> = cases(&machine, 200).collect();
