@@ -1,6 +1,7 @@
 //! Whole networks: functional simulation of the compiled programs equals the integer evaluator, on every element of every
 //! operator's output; programs are legal; plans change time only.
 
+mod answers;
 mod compare;
 mod graph_values;
 mod models;
