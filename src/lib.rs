@@ -9,6 +9,7 @@
 //! | `verbs` | one file per verb |
 //! | `compiler` | from a model and a machine to programs and their files |
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
+//! | `accuracy` | how well a model predicts the evaluation texts |
 //! | `tally`, `report` | what runs cost, in sums, text and JSON |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
@@ -21,6 +22,7 @@ pub mod cli;
 mod verbs;
 
 mod accelerator;
+mod accuracy;
 mod compiler;
 mod report;
 mod tally;

@@ -1,6 +1,7 @@
 //! `run MODEL`: the main job, end to end. The simulated machine reads the prompt and writes on by itself.
 
 use crate::accelerator::{Accelerator, Pass};
+use crate::accuracy::{self, Accuracy};
 use crate::cli::{Outcome, Report, print};
 use crate::compiler::{Product, Request, produce};
 use crate::output::Folder;
@@ -8,6 +9,7 @@ use crate::progress::Progress;
 use crate::report::{Phase, Summary};
 use crate::rtl;
 use codegen::generate::{arg_max, turns};
+use ir::accuracy::Texts;
 use ir::diag::Diagnostic;
 use std::path::PathBuf;
 
@@ -28,6 +30,9 @@ pub struct Args {
     /// Write at most N tokens; writing ends with the line
     #[arg(long, alias = "tokens", value_name = "N", default_value_t = 32)]
     decode: usize,
+    /// Measure bits per byte, next-byte accuracy and sums right on the evaluation texts, as floats and quantised
+    #[arg(long)]
+    accuracy: bool,
     /// Folder for program, listing, plan, graph, memory image and report
     #[arg(long, short)]
     out: Option<PathBuf>,
@@ -47,8 +52,11 @@ pub fn run(args: &Args) -> Outcome {
     let product = produce(&args.request)?;
     let programs = product.programs()?;
     drop(working);
+    // Told before the machine runs: a model that the texts are not for.
+    let texts = args.accuracy.then(|| accuracy::texts(product.decoder.config.vocab)).transpose()?;
     let mut talk = Talk::new(&product, args);
     let answer = talk.hold(args)?;
+    let accuracy = texts.map(|texts| measure(&product, &texts)).transpose()?;
     let summary = Summary {
         model: &product.name,
         scheme: Some(product.quantised.scheme.name),
@@ -60,7 +68,9 @@ pub fn run(args: &Args) -> Outcome {
     json["prompt"] = args.prompt.clone().into();
     json["answer"] = answer.into();
     json["weights_exact"] = product.quantised.on_grid().into();
-    let mut report = Report::new(format!("\n\n{}", summary.text()), json);
+    json["accuracy"] = accuracy.as_ref().map(Accuracy::json).into();
+    let table = accuracy.as_ref().map(Accuracy::text).unwrap_or_default();
+    let mut report = Report::new(format!("\n\n{}{table}", summary.text()), json);
     if let (Some(folder), Some(out)) = (folder, &args.out) {
         product.write(&folder, &programs)?;
         if args.rtl {
@@ -71,6 +81,11 @@ pub fn run(args: &Args) -> Outcome {
         report.text.push_str(&format!("\nwritten to {}\n", out.display()));
     }
     Ok(report)
+}
+
+fn measure(product: &Product, texts: &Texts) -> Result<Accuracy, Diagnostic> {
+    let _working = Progress::begin("measuring accuracy", 0);
+    Accuracy::of(product, texts)
 }
 
 fn size(name: &str, program: &isa::Program) -> (String, u64, u64) {
