@@ -6,6 +6,7 @@
 //! | module | is |
 //! |---|---|
 //! | [`cli`] | arguments, exit codes, how failures are told |
+//! | [`cosim`] | the emitted hardware against the simulator |
 //! | `verbs` | one file per verb |
 //! | `compiler` | from a model and a machine to programs and their files |
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
@@ -18,6 +19,7 @@
 pub use {codegen, hw, ir, isa, sim};
 
 pub mod cli;
+pub mod cosim;
 
 mod verbs;
 

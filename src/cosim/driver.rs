@@ -1,0 +1,307 @@
+//! Runs a program on built hardware: the host on the control port, [`sim::axi`] on the memory ports, the probe as the witness.
+
+use super::library::{In, Instance, Out, Simulator};
+use hw::Machine;
+use ir::diag::Diagnostic;
+use isa::regs;
+use isa::table::Unit;
+use isa::{Program, regs::Register};
+use sim::axi::{AxiMemory, Burst, Inputs, Outputs, WriteBeat};
+use sim::trace::{Counters, Dispatch, Request, SequencerCounters, Span, Trace, UnitCounters};
+use std::path::Path;
+
+/// Cycles in which the control port must answer.
+const PATIENCE: u32 = 64;
+/// `done` of an instruction that never was.
+const NEVER: u64 = u64::MAX;
+
+/// Built hardware of one machine; runs any number of programs.
+pub struct Hardware {
+    simulator: Simulator,
+}
+
+/// What a run of the hardware showed.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub trace: Trace,
+    /// DRAM at the end.
+    pub dram: Vec<u8>,
+    /// What went wrong on the way: a failed assertion, a broken protocol, a run without end, an error cause.
+    pub failure: Option<String>,
+}
+
+/// A run to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    pub machine: &'a Machine,
+    pub program: &'a Program,
+    pub args: &'a [u32],
+    /// DRAM from address 0 on, program words included.
+    pub image: &'a [u8],
+    /// Of the noise in registers before reset.
+    pub seed: u32,
+    /// Cycles after which the run is given up.
+    pub limit: u64,
+}
+
+impl Hardware {
+    /// Loads a library that [`super::build`] made.
+    ///
+    /// # Errors
+    /// It cannot be loaded.
+    pub fn load(library: &Path) -> Result<Hardware, Diagnostic> {
+        Ok(Hardware { simulator: Simulator::load(library)? })
+    }
+
+    /// Resets fresh hardware, runs the program to its end and reads the counters.
+    pub fn run(&self, run: &Run) -> Observed {
+        let mut bench = Bench::new(self.simulator.instance(run.seed), run);
+        let failure = bench.program(run).err();
+        let said = bench.instance.failure();
+        let failure = if said.is_empty() { failure } else { Some(said) };
+        Observed { failure, ..bench.observed() }
+    }
+}
+
+/// The hardware with everything around it.
+struct Bench<'a> {
+    instance: Instance<'a>,
+    pins: In,
+    memory: AxiMemory,
+    /// What the memory drives in this cycle; nothing before the start.
+    inputs: Option<Inputs>,
+    trace: Trace,
+    /// For each unit the words that wait to start.
+    queued: [Vec<u32>; 4],
+    program: &'a Program,
+}
+
+impl<'a> Bench<'a> {
+    fn new(instance: Instance<'a>, run: &Run<'a>) -> Bench<'a> {
+        Bench {
+            instance,
+            pins: In::default(),
+            memory: AxiMemory::new(run.machine, run.image),
+            inputs: None,
+            trace: Trace::default(),
+            queued: Default::default(),
+            program: run.program,
+        }
+    }
+
+    fn program(&mut self, run: &Run) -> Result<(), String> {
+        self.reset()?;
+        self.write(register("EXPECTED_HASH"), run.machine.hash())?;
+        self.write(register("PROGRAM_ADDR"), run.program.base)?;
+        self.write(register("PROGRAM_WORDS"), run.program.instrs.len() as u32)?;
+        for (i, value) in run.args.iter().enumerate() {
+            self.write(regs::ARGS + 4 * i as u32, *value)?;
+        }
+        self.write(register("CONTROL"), 1)?;
+        self.until_end(run.limit)?;
+        self.until_idle()?;
+        self.counters()
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        for rst_n in [0, 0, 0, 1, 1] {
+            self.pins.rst_n = rst_n;
+            self.cycle()?;
+        }
+        Ok(())
+    }
+
+    /// One clock cycle: pins, observation, memory, edge.
+    fn cycle(&mut self) -> Result<Out, String> {
+        if let Some(inputs) = &self.inputs {
+            drive(&mut self.pins, inputs);
+        }
+        let out = self.instance.settle(&self.pins);
+        if self.inputs.is_some() {
+            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string())?;
+            self.inputs = Some(next);
+        }
+        self.instance.edge();
+        Ok(out)
+    }
+
+    /// A write on the control port. The memory begins with the cycle after a write of START.
+    fn write(&mut self, address: u32, value: u32) -> Result<(), String> {
+        self.pins.ctrl_awaddr = address as u16;
+        self.pins.ctrl_wdata = value;
+        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid, self.pins.ctrl_bready) = (1, 1, 1);
+        self.wait("write", |out| out.ctrl_awready != 0)?;
+        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid) = (0, 0);
+        if address == register("CONTROL") {
+            self.inputs = Some(self.memory.inputs());
+            return Ok(());
+        }
+        self.wait("write response", |out| out.ctrl_bvalid != 0).map(|_| ())
+    }
+
+    fn read(&mut self, address: u32) -> Result<u32, String> {
+        self.pins.ctrl_araddr = address as u16;
+        (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 1);
+        self.wait("read", |out| out.ctrl_arready != 0)?;
+        self.pins.ctrl_arvalid = 0;
+        self.wait("read data", |out| out.ctrl_rvalid != 0).map(|out| out.ctrl_rdata)
+    }
+
+    fn wait(&mut self, what: &str, happened: impl Fn(&Out) -> bool) -> Result<Out, String> {
+        for _ in 0..PATIENCE {
+            let out = self.cycle()?;
+            if happened(&out) {
+                return Ok(out);
+            }
+        }
+        Err(format!("the control port does not answer: {what}"))
+    }
+
+    fn until_end(&mut self, limit: u64) -> Result<(), String> {
+        for cycle in 0..limit {
+            let out = self.cycle().map_err(|e| format!("cycle {cycle}: {e}"))?;
+            if out.run == 0 {
+                return Err("the hardware does not start; is it that of another machine?".into());
+            }
+            self.observe(&out, cycle)?;
+            if out.end != 0 {
+                self.trace.cycles = cycle;
+                return Ok(());
+            }
+        }
+        self.trace.cycles = limit;
+        Err(format!("the run did not end within {limit} cycles"))
+    }
+
+    fn observe(&mut self, out: &Out, cycle: u64) -> Result<(), String> {
+        if out.dispatch != 0 {
+            self.trace.dispatches.push(Dispatch { instr: out.pc, cycle });
+            let unit = self.program.instrs.get(out.pc as usize).and_then(|i| i.unit().queue());
+            if let Some(unit) = unit {
+                self.queued[unit].push(out.pc);
+            }
+        }
+        for unit in 0..4 {
+            self.observe_unit(out, unit, cycle)?;
+        }
+        Ok(())
+    }
+
+    fn observe_unit(&mut self, out: &Out, unit: usize, cycle: u64) -> Result<(), String> {
+        let spans = &mut self.trace.units[unit];
+        let name = Unit::QUEUED[unit].name();
+        if out.start >> unit & 1 != 0 {
+            let number = out.start_number[unit] as usize;
+            let instr = self.queued[unit].get(number).copied();
+            let (true, Some(instr)) = (number == spans.len(), instr) else {
+                return Err(format!("cycle {cycle}: {name} starts number {number}, out of order"));
+            };
+            spans.push(Span { instr, start: cycle, done: NEVER });
+        }
+        if out.done >> unit & 1 != 0 {
+            let number = out.done_number[unit] as usize;
+            match spans.get_mut(number) {
+                Some(span) if span.done == NEVER => span.done = cycle,
+                _ => return Err(format!("cycle {cycle}: {name} retires number {number}, out of order")),
+            }
+        }
+        let missing = (out.missing >> (16 * unit)) as u16;
+        if missing != 0 {
+            self.trace.counters.units[unit].by_semaphore[missing.trailing_zeros() as usize] += 1;
+        }
+        Ok(())
+    }
+
+    /// After the end a fetch may still be open.
+    fn until_idle(&mut self) -> Result<(), String> {
+        for _ in 0..10_000 {
+            if self.read(register("STATUS"))? & 1 != 0 {
+                return Ok(());
+            }
+        }
+        Err("the hardware is not idle after the end of the run".into())
+    }
+
+    fn counters(&mut self) -> Result<(), String> {
+        let error = self.read(register("ERROR"))?;
+        if error != 0 {
+            let word = self.read(register("ERROR_WORD"))?;
+            return Err(format!("error cause {error} at word {word}"));
+        }
+        let cycles =
+            u64::from(self.read(register("CYCLES_HI"))?) << 32 | u64::from(self.read(register("CYCLES_LO"))?);
+        if cycles != self.trace.cycles {
+            return Err(format!("the cycle counter reads {cycles} after {} cycles", self.trace.cycles));
+        }
+        let values: Result<Vec<u64>, String> =
+            regs::stall_counters().iter().map(|r: &Register| self.read(r.offset).map(u64::from)).collect();
+        self.trace.counters = attribution(&values?, &self.trace.counters);
+        Ok(())
+    }
+
+    fn observed(mut self) -> Observed {
+        let end = self.trace.cycles;
+        let mut requests: Vec<Request> = self
+            .memory
+            .handshakes()
+            .iter()
+            .filter(|h| h.2 < end)
+            .map(|&(channel, Burst { addr, beats }, cycle)| Request { channel, addr, beats, cycle })
+            .collect();
+        requests.sort_by_key(|r| r.channel);
+        self.trace.requests = requests;
+        Observed { trace: self.trace, dram: self.memory.bytes().to_vec(), failure: None }
+    }
+}
+
+/// Stall counters in the order of the register map; the split by semaphore comes from the probe.
+fn attribution(values: &[u64], probed: &Counters) -> Counters {
+    let at = |i: usize| values.get(i).copied().unwrap_or(0);
+    let units = std::array::from_fn(|u| UnitCounters {
+        busy: at(4 * u),
+        wait_semaphore: at(4 * u + 1),
+        wait_drain: at(4 * u + 2),
+        empty: at(4 * u + 3),
+        by_semaphore: probed.units[u].by_semaphore,
+    });
+    let sequencer = SequencerCounters {
+        dispatching: at(16),
+        fetch: at(17),
+        queue: at(18),
+        argument: at(19),
+        halt: at(20),
+    };
+    Counters { sequencer, units }
+}
+
+/// Address of a register by name; the map is fixed, so a name that is not in it cannot occur.
+fn register(name: &str) -> u32 {
+    regs::table().iter().find(|r| r.name == name).map_or(0, |r| r.offset)
+}
+
+fn drive(pins: &mut In, inputs: &Inputs) {
+    pins.fetch_arready = inputs.fetch_arready.into();
+    pins.load_arready = inputs.load_arready.into();
+    pins.store_awready = inputs.store_awready.into();
+    pins.store_wready = inputs.store_wready.into();
+    pins.store_bvalid = inputs.store_b.into();
+    pins.fetch_rvalid = inputs.fetch_r.is_some().into();
+    pins.load_rvalid = inputs.load_r.is_some().into();
+    if let Some(beat) = &inputs.fetch_r {
+        (pins.fetch_rlast, pins.fetch_rdata) = (beat.last.into(), beat.data);
+    }
+    if let Some(beat) = &inputs.load_r {
+        (pins.load_rlast, pins.load_rdata) = (beat.last.into(), beat.data);
+    }
+}
+
+fn outputs(out: &Out) -> Outputs {
+    let burst = |valid: u8, addr: u32, len: u32| (valid != 0).then_some(Burst { addr, beats: len + 1 });
+    let beat = WriteBeat { data: out.store_wdata, strobe: out.store_wstrb, last: out.store_wlast != 0 };
+    Outputs {
+        fetch_ar: burst(out.fetch_arvalid, out.fetch_araddr, out.fetch_arlen),
+        load_ar: burst(out.load_arvalid, out.load_araddr, out.load_arlen),
+        store_aw: burst(out.store_awvalid, out.store_awaddr, out.store_awlen),
+        store_w: (out.store_wvalid != 0).then_some(beat),
+    }
+}

@@ -1,0 +1,19 @@
+//! Co-simulation: the emitted hardware, run by Verilator on the simulator's memory model, against the simulator.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`build`] | makes a shared library of the `.sv` files that lie in a folder, once for each content |
+//! | [`driver`] | clocks it: control port, memory pins, probe |
+//! | [`compare`] | runs a program on both sides and counts what differs; the allowed number is zero |
+//!
+//! Nothing of the simulator reaches the hardware's side but the memory model, which both sides must share.
+
+pub mod build;
+pub mod compare;
+pub mod driver;
+
+mod library;
+
+pub use build::build;
+pub use compare::{Comparison, compare};
+pub use driver::Hardware;

@@ -1,0 +1,151 @@
+// C interface of a Verilated tw_top: one call settles the pins of a cycle, one makes the clock edge.
+#include "Vtw.h"
+#include "verilated.h"
+
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+namespace {
+constexpr uint32_t ABI = 1;
+thread_local std::string failure;
+
+struct Instance {
+  VerilatedContext context;
+  std::unique_ptr<Vtw> top;
+};
+}  // namespace
+
+// Messages of failed assertions are kept, not printed; the first of them counts.
+int tw_print(const char* format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  const int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (failure.size() < 1024) failure += text;
+  return n;
+}
+
+void vl_finish(const char*, int, const char*) VL_MT_UNSAFE {}
+void vl_stop(const char*, int, const char*) VL_MT_UNSAFE {
+  if (failure.empty()) failure = "an assertion failed";
+}
+void vl_fatal(const char*, int, const char*, const char* message) VL_MT_UNSAFE {
+  if (failure.size() < 1024) failure += message;
+}
+
+extern "C" {
+
+// Layout shared with src/cosim/library.rs.
+struct TwIn {
+  uint8_t rst_n;
+  uint8_t fetch_arready, fetch_rvalid, fetch_rlast;
+  uint8_t load_arready, load_rvalid, load_rlast;
+  uint8_t store_awready, store_wready, store_bvalid;
+  uint8_t ctrl_awvalid, ctrl_wvalid, ctrl_bready, ctrl_arvalid, ctrl_rready, padding;
+  uint16_t ctrl_awaddr, ctrl_araddr;
+  uint32_t ctrl_wdata;
+  uint8_t fetch_rdata[64];
+  uint8_t load_rdata[64];
+};
+
+struct TwOut {
+  uint8_t fetch_arvalid, load_arvalid, store_awvalid, store_wvalid, store_wlast;
+  uint8_t ctrl_awready, ctrl_bvalid, ctrl_arready, ctrl_rvalid;
+  uint8_t run, end, dispatch, start, done, irq, padding;
+  uint32_t fetch_araddr, fetch_arlen, load_araddr, load_arlen, store_awaddr, store_awlen;
+  uint32_t ctrl_rdata, pc;
+  uint32_t start_number[4], done_number[4];
+  uint64_t missing, store_wstrb;
+  uint8_t store_wdata[64];
+};
+
+uint32_t tw_abi() { return ABI; }
+
+void* tw_new(uint32_t seed) {
+  auto instance = std::make_unique<Instance>();
+  instance->context.randReset(2);
+  instance->context.randSeed(static_cast<int>(seed & 0x7fffffff) | 1);
+  instance->top = std::make_unique<Vtw>(&instance->context);
+  failure.clear();
+  return instance.release();
+}
+
+void tw_free(void* handle) {
+  auto* instance = static_cast<Instance*>(handle);
+  instance->top->final();
+  delete instance;
+}
+
+const char* tw_failure() { return failure.c_str(); }
+
+void tw_settle(void* handle, const TwIn* in, TwOut* out) {
+  Vtw& t = *static_cast<Instance*>(handle)->top;
+  t.clk_i = 0;
+  t.rst_ni = in->rst_n;
+  t.m_axi_fetch_arready_i = in->fetch_arready;
+  t.m_axi_fetch_rvalid_i = in->fetch_rvalid;
+  t.m_axi_fetch_rlast_i = in->fetch_rlast;
+  t.m_axi_fetch_rresp_i = 0;
+  t.m_axi_load_arready_i = in->load_arready;
+  t.m_axi_load_rvalid_i = in->load_rvalid;
+  t.m_axi_load_rlast_i = in->load_rlast;
+  t.m_axi_load_rresp_i = 0;
+  t.m_axi_store_awready_i = in->store_awready;
+  t.m_axi_store_wready_i = in->store_wready;
+  t.m_axi_store_bvalid_i = in->store_bvalid;
+  t.m_axi_store_bresp_i = 0;
+  t.s_axi_ctrl_awvalid_i = in->ctrl_awvalid;
+  t.s_axi_ctrl_wvalid_i = in->ctrl_wvalid;
+  t.s_axi_ctrl_wstrb_i = 15;
+  t.s_axi_ctrl_bready_i = in->ctrl_bready;
+  t.s_axi_ctrl_arvalid_i = in->ctrl_arvalid;
+  t.s_axi_ctrl_rready_i = in->ctrl_rready;
+  t.s_axi_ctrl_awaddr_i = in->ctrl_awaddr;
+  t.s_axi_ctrl_araddr_i = in->ctrl_araddr;
+  t.s_axi_ctrl_wdata_i = in->ctrl_wdata;
+  if (in->fetch_rvalid) memcpy(&t.m_axi_fetch_rdata_i, in->fetch_rdata, sizeof t.m_axi_fetch_rdata_i);
+  if (in->load_rvalid) memcpy(&t.m_axi_load_rdata_i, in->load_rdata, sizeof t.m_axi_load_rdata_i);
+  t.eval();
+
+  out->fetch_arvalid = t.m_axi_fetch_arvalid_o;
+  out->load_arvalid = t.m_axi_load_arvalid_o;
+  out->store_awvalid = t.m_axi_store_awvalid_o;
+  out->store_wvalid = t.m_axi_store_wvalid_o;
+  out->store_wlast = t.m_axi_store_wlast_o;
+  out->ctrl_awready = t.s_axi_ctrl_awready_o;
+  out->ctrl_bvalid = t.s_axi_ctrl_bvalid_o;
+  out->ctrl_arready = t.s_axi_ctrl_arready_o;
+  out->ctrl_rvalid = t.s_axi_ctrl_rvalid_o;
+  out->run = t.probe_run_o;
+  out->end = t.probe_end_o;
+  out->dispatch = t.probe_dispatch_o;
+  out->start = t.probe_start_o;
+  out->done = t.probe_done_o;
+  out->irq = t.irq_o;
+  out->fetch_araddr = t.m_axi_fetch_araddr_o;
+  out->fetch_arlen = t.m_axi_fetch_arlen_o;
+  out->load_araddr = t.m_axi_load_araddr_o;
+  out->load_arlen = t.m_axi_load_arlen_o;
+  out->store_awaddr = t.m_axi_store_awaddr_o;
+  out->store_awlen = t.m_axi_store_awlen_o;
+  out->ctrl_rdata = t.s_axi_ctrl_rdata_o;
+  out->pc = t.probe_pc_o;
+  memcpy(out->start_number, &t.probe_start_number_o, sizeof out->start_number);
+  memcpy(out->done_number, &t.probe_done_number_o, sizeof out->done_number);
+  out->missing = t.probe_missing_o;
+  out->store_wstrb = t.m_axi_store_wstrb_o;
+  if (t.m_axi_store_wvalid_o) memcpy(out->store_wdata, &t.m_axi_store_wdata_o, sizeof t.m_axi_store_wdata_o);
+}
+
+void tw_edge(void* handle) {
+  Vtw& t = *static_cast<Instance*>(handle)->top;
+  t.clk_i = 1;
+  t.eval();
+}
+
+}  // extern "C"
