@@ -15,6 +15,8 @@ const SHIM_HEADER: &str = include_str!("shim.hpp");
 const VERILATOR: &[&str] = &[
     "--cc",
     "--assert",
+    // An edited file may be ugly; whether it is right is for the comparison to say.
+    "-Wno-fatal",
     "--x-assign",
     "unique",
     "--x-initial",
