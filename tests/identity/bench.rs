@@ -2,15 +2,12 @@
 
 use hw::Machine;
 use hw::machine::MemoryModel;
-use isa::{Head, Instr, Program};
+use isa::random::{Case, case};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use tilewright::cosim::{self, Hardware};
 use tilewright::{codegen, hw, isa};
-
-/// First byte of the program in every test.
-pub const BASE: u32 = 0x10_0000;
 
 /// Folder of built libraries, kept between runs.
 pub fn cache() -> PathBuf {
@@ -23,12 +20,6 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     for file in codegen::rtl::emit(machine).unwrap().iter().chain(&codegen::rtl::companions(machine)) {
         std::fs::write(folder.join(&file.name), &file.text).unwrap();
-    }
-    if !folder.join("tw_vector.sv").exists() || true { // STUB
-        let l = std::fs::read_to_string(folder.join("files.f")).unwrap();
-        if !l.contains("tw_vector") {
-        std::fs::copy("/tmp/rtlt/stub_vector.sv", folder.join("tw_vector.sv")).unwrap();
-        std::fs::write(folder.join("files.f"), format!("{l}tw_vector.sv\n")).unwrap(); }
     }
     folder
 }
@@ -70,54 +61,25 @@ pub fn with_model(machine: &Machine, model: MemoryModel) -> Machine {
     Machine { memory, ..machine.clone() }
 }
 
-/// DRAM that is nowhere zero for long.
-pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..bytes).map(|_| next()).collect()
-}
-
-/// A program from instructions; `halt` is added.
-pub fn program(machine: &Machine, mut instrs: Vec<Instr>) -> Program {
-    instrs.push(Instr::from(isa::table::Halt {}));
-    Program {
-        machine_hash: machine.hash(),
-        base: BASE,
-        origin_of: vec![0; instrs.len()],
-        instrs,
-        args: Vec::new(),
-        regions: Vec::new(),
-        origins: vec!["test".into()],
-    }
-}
-
-/// An instruction that waits and posts.
-pub fn sync(body: impl Into<isa::Body>, wait: u16, post: u16) -> Instr {
-    Instr { head: Head { wait, post, ..Head::default() }, body: body.into() }
-}
-
-/// The same with a drain.
-pub fn drain(body: impl Into<isa::Body>, wait: u16, post: u16) -> Instr {
-    Instr { head: Head { drain: true, wait, post, mark: false }, body: body.into() }
-}
-
-/// Simulator and hardware agree on every cycle and byte of this program.
-pub fn check(name: &str, machine: &Machine, program: &Program, args: &[u32], seed: u32) -> cosim::Comparison {
-    let image = noise(BASE as usize, u64::from(seed));
-    let found = cosim::compare(&hardware(name), machine, program, args, &image, seed)
+/// Simulator and hardware agree on every cycle and byte of a program; gives the instructions compared and the cycles.
+pub fn check(hardware: &Hardware, machine: &Machine, name: &str, case: &Case, seed: u32) -> (u64, u64) {
+    let found = cosim::compare(hardware, machine, &case.program, &case.args, &case.image, seed)
         .unwrap_or_else(|e| panic!("{}", e.render()));
-    assert!(found.identical(), "{name}, seed {seed}, {:?}: {found:#?}", machine.memory.model);
-    found
+    let model = &machine.memory.model;
+    assert!(found.identical(), "{name} on {}, seed {seed}, {model:?}: {found:#?}", machine.name);
+    (found.instructions, found.cycles)
 }
 
-/// [`check`] on every memory model.
-pub fn check_models(name: &str, instrs: impl Fn(&Machine) -> Vec<Instr>, args: &[u32]) {
+/// [`check`] of `seeds` random programs of a machine, each on one of the memory models; gives instructions and cycles.
+pub fn check_random(name: &str, seeds: std::ops::Range<u64>) -> (u64, u64) {
     let preset = hw::presets::load(name).unwrap();
-    for (seed, model) in (1..).zip(models(&preset)) {
-        let machine = with_model(&preset, model);
-        check(name, &machine, &program(&machine, instrs(&machine)), args, seed);
+    let (models, hardware) = (models(&preset), hardware(name));
+    let mut sum = (0, 0);
+    for seed in seeds {
+        let machine = with_model(&preset, models[seed as usize % models.len()].clone());
+        let case = case(&machine, seed).unwrap_or_else(|| panic!("no legal program for seed {seed}"));
+        let done = check(&hardware, &machine, "random", &case, seed as u32);
+        sum = (sum.0 + done.0, sum.1 + done.1);
     }
+    sum
 }

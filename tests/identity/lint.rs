@@ -10,7 +10,8 @@ fn silent(tool: &str, folder: &Path, args: &[&str]) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     // Icarus apologises for waking an always_comb too often; that costs it time and changes nothing.
-    let said: Vec<&str> = said.lines().filter(|l| !l.contains("sorry: constant selects in always_")).collect();
+    let said: Vec<&str> =
+        said.lines().filter(|l| !l.contains("sorry: constant selects in always_")).collect();
     assert!(output.status.success(), "{tool}: {}", said.join("\n"));
     assert!(tool == "yosys" || said.is_empty(), "{tool}: {}", said.join("\n"));
 }
@@ -22,7 +23,11 @@ fn presets_are_clean_in_three_tools() {
         let folder = emitted(&machine, &format!("lint-{name}"));
         let list = std::fs::read_to_string(folder.join("files.f")).unwrap();
         let files: Vec<&str> = list.split_whitespace().collect();
-        silent("verilator", &folder, &[&["--lint-only", "-Wall", "--top-module", "tw_top"], &files[..]].concat());
+        silent(
+            "verilator",
+            &folder,
+            &[&["--lint-only", "-Wall", "--top-module", "tw_top"], &files[..]].concat(),
+        );
         silent("iverilog", &folder, &[&["-g2012", "-s", "tw_top", "-o", "/dev/null"], &files[..]].concat());
         let script = format!("read_verilog -sv {}; hierarchy -check -top tw_top", files.join(" "));
         silent("yosys", &folder, &["-q", "-p", &script]);

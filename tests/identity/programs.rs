@@ -1,0 +1,51 @@
+//! Directed and random legal programs on every preset and several memories.
+
+use crate::bench::{check, check_random, hardware, models, with_model};
+use std::time::Instant;
+use tilewright::{hw, isa};
+
+/// Random programs of each machine in CI.
+const SEEDS: u64 = 15;
+/// Random programs of each machine in the long sweep.
+const LONG: u64 = 100;
+
+fn directed(name: &str) {
+    let preset = hw::presets::load(name).unwrap();
+    let hardware = hardware(name);
+    for (seed, model) in (1..).zip(models(&preset)) {
+        let machine = with_model(&preset, model);
+        for (title, case) in isa::random::directed(&machine) {
+            check(&hardware, &machine, title, &case, seed);
+        }
+    }
+}
+
+fn random(name: &str, seeds: std::ops::Range<u64>) {
+    let from = Instant::now();
+    let (instructions, cycles) = check_random(name, seeds);
+    println!("{name}: {instructions} instructions, {cycles} cycles in {:.1} s", from.elapsed().as_secs_f64());
+}
+
+macro_rules! machines {
+    ($($name:ident)*) => { $(
+        mod $name {
+            #[test]
+            fn directed_programs() {
+                super::directed(stringify!($name));
+            }
+
+            #[test]
+            fn random_programs() {
+                super::random(stringify!($name), 0..super::SEEDS);
+            }
+
+            #[test]
+            #[ignore = "minutes: the long sweep"]
+            fn many_random_programs() {
+                super::random(stringify!($name), super::SEEDS..super::LONG);
+            }
+        }
+    )* };
+}
+
+machines!(tiny unit three odd);
