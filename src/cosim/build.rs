@@ -11,10 +11,12 @@ use std::process::Command;
 
 const SHIM: &str = include_str!("shim.cpp");
 const SHIM_HEADER: &str = include_str!("shim.hpp");
-/// Registers start as seeded noise, and so does what is assigned x: nothing may rest on an initial value.
+/// Registers start as seeded noise, and so does what is assigned x: nothing may rest on an initial value. Memories start as
+/// zero on both sides, so that legal programs may read what they never wrote.
 const VERILATOR: &[&str] = &[
     "--cc",
     "--assert",
+    "+define+TW_ZERO_MEMORIES",
     // An edited file may be ugly; whether it is right is for the comparison to say.
     "-Wno-fatal",
     "--x-assign",

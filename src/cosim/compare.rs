@@ -84,12 +84,8 @@ pub fn with_program(program: &Program, image: &[u8], size: usize) -> Result<Vec<
 
 fn judge(times: &Trace, dram: &[u8], observed: &Observed) -> Comparison {
     let trace = &observed.trace;
-    let differing = dram.iter().zip(&observed.dram).filter(|(l, r)| l != r).count();
-    let byte_mismatches = (differing + dram.len().abs_diff(observed.dram.len())) as u64;
-    let first_byte = dram.iter().zip(&observed.dram).position(|(l, r)| l != r);
+    let (byte_mismatches, byte) = bytes(dram, &observed.dram);
     let time = first_difference(times, trace).map(|d| d.to_string());
-    let byte = first_byte
-        .map(|at| format!("byte {at:#x} of DRAM: {:#04x} against {:#04x}", dram[at], observed.dram[at]));
     let parts = [time, observed.failure.clone(), byte];
     let told: Vec<String> = parts.into_iter().flatten().collect();
     let failed = u64::from(observed.failure.is_some());
@@ -100,6 +96,18 @@ fn judge(times: &Trace, dram: &[u8], observed: &Observed) -> Comparison {
         cycles: times.cycles,
         first_divergence: (!told.is_empty()).then(|| told.join("; ")),
     }
+}
+
+/// Number of bytes that differ, and the first of them as text.
+fn bytes(left: &[u8], right: &[u8]) -> (u64, Option<String>) {
+    if left == right {
+        return (0, None);
+    }
+    let differs = |(l, r): &(&u8, &u8)| l != r;
+    let count = left.iter().zip(right).filter(differs).count() + left.len().abs_diff(right.len());
+    let first = left.iter().zip(right).enumerate().find(|(_, (l, r))| l != r);
+    let text = first.map(|(at, (l, r))| format!("byte {at:#x} of DRAM: {l:#04x} against {r:#04x}"));
+    (count as u64, text)
 }
 
 /// Number of events that differ.
