@@ -57,8 +57,7 @@ impl Hardware {
     pub fn run(&self, run: &Run) -> Observed {
         let mut bench = Bench::new(self.simulator.instance(run.seed), run);
         let failure = bench.program(run).err();
-        let said = bench.instance.failure();
-        let failure = if said.is_empty() { failure } else { Some(said) };
+        let failure = bench.assertion.take().or(failure);
         Observed { failure, ..bench.observed() }
     }
 }
@@ -71,6 +70,8 @@ struct Bench<'a> {
     /// What the memory drives in this cycle; nothing before the start.
     inputs: Option<Inputs>,
     trace: Trace,
+    /// The first failed assertion of the hardware.
+    assertion: Option<String>,
     /// For each unit the words that wait to start.
     queued: [Vec<u32>; 4],
     program: &'a Program,
@@ -84,6 +85,7 @@ impl<'a> Bench<'a> {
             memory: AxiMemory::new(run.machine, run.image),
             inputs: None,
             trace: Trace::default(),
+            assertion: None,
             queued: Default::default(),
             program: run.program,
         }
@@ -164,6 +166,9 @@ impl<'a> Bench<'a> {
                 return Err("the hardware does not start; is it that of another machine?".into());
             }
             self.observe(&out, cycle)?;
+            if self.assertion.is_none() {
+                self.assertion = self.instance.failure().map(|said| format!("cycle {cycle}: {said}"));
+            }
             if out.end != 0 {
                 self.trace.cycles = cycle;
                 return Ok(());

@@ -157,11 +157,11 @@ impl Instance<'_> {
         unsafe { (self.simulator.edge)(self.handle) }
     }
 
-    /// What assertions of the hardware have said so far; empty if none failed.
-    pub fn failure(&self) -> String {
+    /// What the first failed assertion of the hardware said, if one has failed.
+    pub fn failure(&self) -> Option<String> {
         // SAFETY: the text is owned by the library's thread and copied at once.
         let text = unsafe { CStr::from_ptr((self.simulator.failure)()) };
-        text.to_string_lossy().trim().to_string()
+        (!text.is_empty()).then(|| text.to_string_lossy().lines().next().unwrap_or_default().to_string())
     }
 }
 

@@ -3,5 +3,6 @@
 //! CI runs a part; the long sweep is `cargo test --release --test identity -- --ignored --nocapture`.
 
 mod bench;
+mod faults;
 mod lint;
 mod programs;
