@@ -40,7 +40,7 @@ macro_rules! machines {
             }
 
             #[test]
-            #[ignore = "minutes: the long sweep"]
+            #[ignore = "the long sweep, 2 min: cargo test --test identity -- --ignored --nocapture many_random"]
             fn many_random_programs() {
                 super::random(stringify!($name), super::SEEDS..super::LONG);
             }
