@@ -28,6 +28,7 @@ enum Verb {
     Compile(verbs::compile::Args),
     Sim(verbs::sim::Args),
     Rtl(verbs::rtl::Args),
+    Cosim(verbs::cosim::Args),
     Import(verbs::import::Args),
     Asm(verbs::asm::Args),
     Disasm(verbs::disasm::Args),
@@ -39,7 +40,6 @@ enum Verb {
 
 /// Verbs of the plan that this version does not have.
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("cosim", "the comparison of simulator and RTL"),
     ("golden", "machine state after every instruction"),
     ("synth", "predicted against synthesised cells"),
     ("diff", "two results side by side"),
@@ -80,6 +80,7 @@ pub fn main() -> ExitCode {
         Verb::Compile(a) => (a.json, verbs::compile::run(&a)),
         Verb::Sim(a) => (a.json, verbs::sim::run(&a)),
         Verb::Rtl(a) => (a.json, verbs::rtl::run(&a)),
+        Verb::Cosim(a) => (a.json, verbs::cosim::run(&a)),
         Verb::Import(a) => (a.json, verbs::import::run(&a)),
         Verb::Asm(a) => (a.json, verbs::asm::run(&a)),
         Verb::Disasm(a) => (a.json, verbs::disasm::run(&a)),

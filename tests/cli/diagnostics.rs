@@ -176,3 +176,14 @@ fn hide_checksums(text: &str) -> String {
     let first = parts.next().unwrap_or_default().to_string();
     parts.fold(first, |all, part| format!("{all}0x________{}", &part[8..]))
 }
+
+#[test]
+fn missing_tools() {
+    let s = Scratch::new("missing-tools");
+    s.good(&["compile", "--out", "out"]);
+    let before = s.names();
+    let output = s.command(&["cosim", "out"]).env("PATH", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(s.names(), before);
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap());
+}
