@@ -218,3 +218,36 @@ fn accuracy_is_that_of_the_training() {
         assert!((figure("sums_right") - 0.895).abs() < 0.1, "{form}");
     }
 }
+
+/// Built libraries are kept between runs of the tests, under the hash of what they were built from.
+const LIBRARIES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cosim");
+
+#[test]
+fn cosim_finds_no_difference_until_the_rtl_is_edited() {
+    let s = Scratch::new("cosim");
+    s.good(&["run", "--out", "out", "--rtl"]);
+    let cosim = ["cosim", "out", "--position", "5", "--tokens", "65", "--cache", LIBRARIES];
+    let json = s.json(&cosim);
+    assert_eq!(
+        keys(&json),
+        [
+            "byte_mismatches",
+            "cycle_mismatches",
+            "cycles",
+            "first_divergence",
+            "instructions",
+            "schema_version"
+        ]
+    );
+    assert!(json["instructions"].as_u64() > Some(100) && json["first_divergence"].is_null());
+    assert_eq!((json["cycle_mismatches"].as_u64(), json["byte_mismatches"].as_u64()), (Some(0), Some(0)));
+    let name = "out/rtl/tw_mul.sv";
+    let text = String::from_utf8(s.read(name)).unwrap();
+    let edited = text.replacen(" * ", " + ", 1);
+    assert_ne!(text, edited);
+    s.write(name, edited);
+    let output = s.run(&cosim);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("DIFFERENT") && text.contains("first: "), "{text}");
+}
