@@ -5,4 +5,5 @@
 mod bench;
 mod faults;
 mod lint;
+mod networks;
 mod programs;

@@ -1,0 +1,109 @@
+//! Whole networks through simulator and hardware: a prompt in chunks, then single tokens, each run on the memory that the
+//! one before left.
+
+#[expect(dead_code, reason = "shared with the tests of the compiler, which draw more networks")]
+#[path = "../network/models.rs"]
+mod models;
+
+use crate::bench::{check, hardware, with_model};
+use codegen::{Model, Target, generate, image, plan};
+use hw::machine::MemoryModel;
+use ir::quant::QuantDecoder;
+use isa::random::Case;
+use tilewright::{codegen, hw, ir, isa, sim};
+
+/// Reads `prompt` and then `more` tokens, each the likeliest after those before; every run compared. Gives the answer.
+fn answer(
+    decoder: &QuantDecoder,
+    name: &str,
+    model: Option<MemoryModel>,
+    prompt: &[u32],
+    more: usize,
+) -> Vec<u32> {
+    let preset = hw::presets::load(name).unwrap();
+    let machine = model.map_or(preset.clone(), |m| with_model(&preset, m));
+    let target = Target::new(&Model::of(decoder).unwrap(), &machine, &plan::Options::default()).unwrap();
+    let hardware = hardware(name);
+    let mut memory = image::image(&target, decoder).unwrap();
+    let (mut tokens, mut position, mut said) = (prompt.to_vec(), 0, Vec::new());
+    let (mut instructions, mut cycles) = (0, 0);
+    for _ in 0..=more {
+        for turn in generate::turns(&target, position, &tokens).unwrap() {
+            let count = turn.tokens.len() as u32;
+            let compiled = target.compile(count, turn.slot).unwrap();
+            let case =
+                Case { program: compiled.program.clone(), image: memory.clone(), args: turn.args(&compiled) };
+            let done =
+                check(&hardware, &machine, &format!("{count} tokens at {}", turn.position), &case, position);
+            (instructions, cycles) = (instructions + done.0, cycles + done.1);
+            memory =
+                sim::functional::run(&case.program, &machine, &case.args, &memory, &mut ()).unwrap().dram;
+            position += count;
+            tokens = vec![generate::arg_max(&generate::logits(&target, &memory, count, count - 1))];
+        }
+        said.extend(&tokens);
+    }
+    println!("{name}: {position} tokens, {instructions} instructions, {cycles} cycles compared");
+    said
+}
+
+/// The same answer from the integer evaluator.
+fn evaluated(decoder: &QuantDecoder, prompt: &[u32], more: usize) -> Vec<u32> {
+    ir::session::generate(decoder, prompt, more + 1, |_| true).unwrap()
+}
+
+fn small(name: &str) {
+    let decoder = models::random(1, &models::SMALL);
+    let prompt: Vec<u32> = (0..17).map(|i| (i * 37 + 11) % 50).collect();
+    assert_eq!(answer(&decoder, name, None, &prompt, 2), evaluated(&decoder, &prompt, 2));
+}
+
+#[test]
+fn a_small_network_on_three() {
+    small("three");
+}
+
+#[test]
+fn a_small_network_on_odd() {
+    small("odd");
+}
+
+#[test]
+#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
+fn a_small_network_on_unit() {
+    small("unit");
+}
+
+/// Sixteen tokens of prompt and three more steps.
+#[test]
+fn the_trained_network_on_tiny() {
+    let decoder = models::trained();
+    let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
+    assert_eq!(prompt.len(), 16);
+    let random =
+        MemoryModel::Random { seed: 5, min_latency: 6, max_latency: 70, ready_percent: 70, beat_percent: 80 };
+    let expected = evaluated(&decoder, &prompt, 3);
+    assert_eq!(answer(&decoder, "tiny", None, &prompt, 3), expected);
+    assert_eq!(answer(&decoder, "tiny", Some(random), &prompt, 3), expected);
+}
+
+#[test]
+#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
+fn the_prompt_of_the_readme_on_tiny() {
+    let decoder = models::trained();
+    let prompt = "\nAda has 12 coins and gets 30 more. Now Ada has ";
+    let tokens: Vec<u32> = prompt.bytes().map(u32::from).collect();
+    let said = answer(&decoder, "tiny", None, &tokens, 8);
+    let text: String = said.iter().map(|&t| char::from(t as u8)).collect();
+    assert_eq!(text, "42 coins.");
+}
+
+#[test]
+#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
+fn the_trained_network_on_three_and_odd() {
+    let decoder = models::trained();
+    let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
+    for name in ["three", "odd"] {
+        assert_eq!(answer(&decoder, name, None, &prompt, 3), evaluated(&decoder, &prompt, 3), "{name}");
+    }
+}
