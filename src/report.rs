@@ -1,9 +1,12 @@
 //! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator.
 
-use crate::tally::{Tally, ratio};
+use crate::tally::{Cost, Tally, ratio};
 use hw::Machine;
+use isa::program::Origin;
 use isa::table::Unit;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Runs of one kind: reading the prompt, or writing one token after the other.
@@ -173,31 +176,45 @@ impl Summary<'_> {
     }
 }
 
-/// Operators by their cycles, the costliest first.
-fn sorted(tally: &Tally) -> Vec<(&str, u64, u64)> {
-    let mut all: Vec<_> =
-        tally.by_operator.iter().map(|(n, c)| (n.as_str(), c.cycles, c.instructions)).collect();
-    all.push(("(no unit at work)", tally.idle, 0));
-    all.sort_by_key(|(name, cycles, _)| (std::cmp::Reverse(*cycles), *name));
-    all
+/// The cycles of no operator.
+const IDLE: &str = "(no unit at work)";
+
+/// Every origin with its cycles, the costliest first: the step of the plan, and the nodes of the model behind it.
+fn by_operator(tally: &Tally) -> Value {
+    let idle = (Origin::step(IDLE), Cost { cycles: tally.idle, instructions: 0 });
+    let mut all: Vec<_> = tally.by_operator.iter().chain([(&idle.0, &idle.1)]).collect();
+    all.sort_by_key(|(origin, cost)| (Reverse(cost.cycles), *origin));
+    let row = |(origin, cost): (&Origin, &Cost)| {
+        json!({
+            "op": origin.step,
+            "nodes": origin.nodes,
+            "cycles": cost.cycles,
+            "share": ratio(cost.cycles, tally.cycles),
+            "instructions": cost.instructions,
+        })
+    };
+    all.into_iter().map(row).collect()
 }
 
-fn by_operator(tally: &Tally) -> Value {
-    let row = |(op, cycles, instructions)| {
-        let share = ratio(cycles, tally.cycles);
-        json!({ "op": op, "cycles": cycles, "share": share, "instructions": instructions })
-    };
-    sorted(tally).into_iter().map(row).collect()
+/// Steps of the plan with their cycles, the costliest first, whatever nodes stand behind them.
+fn by_step(tally: &Tally) -> Vec<(&str, u64)> {
+    let mut sums = BTreeMap::from([(IDLE, tally.idle)]);
+    for (origin, cost) in &tally.by_operator {
+        *sums.entry(origin.step.as_str()).or_default() += cost.cycles;
+    }
+    let mut all: Vec<_> = sums.into_iter().collect();
+    all.sort_by_key(|(name, cycles)| (Reverse(*cycles), *name));
+    all
 }
 
 fn operators(out: &mut String, tally: &Tally) {
     const WIDTH: f64 = 40.0;
     const MOST: usize = 18;
     put(out, format_args!("\n{:<20}{:>12}\n", "time by operator", "cycles"));
-    let all = sorted(tally);
+    let all = by_step(tally);
     let (shown, rest) = all.split_at(all.len().min(MOST));
-    let others = rest.iter().map(|(_, cycles, _)| cycles).sum();
-    for (name, cycles, _) in shown.iter().copied().chain([("others", others, 0)]).filter(|row| row.1 > 0) {
+    let others = rest.iter().map(|(_, cycles)| cycles).sum();
+    for (name, cycles) in shown.iter().copied().chain([("others", others)]).filter(|row| row.1 > 0) {
         let part = ratio(cycles, tally.cycles);
         let bar = "#".repeat((part * WIDTH).round() as usize);
         put(out, format_args!("{name:<20}{cycles:>12}{:>8}  {bar}\n", percent(part)));

@@ -2,6 +2,7 @@
 
 use hw::Machine;
 use isa::Program;
+use isa::program::Origin;
 use isa::table::Unit;
 use sim::memory::Channel;
 use sim::trace::{Span, Trace};
@@ -25,7 +26,7 @@ pub struct Tally {
     pub sequencer: BTreeMap<&'static str, u64>,
     /// The same for each unit, in the order of [`Unit::QUEUED`].
     pub units: [BTreeMap<&'static str, u64>; 4],
-    pub by_operator: BTreeMap<String, Cost>,
+    pub by_operator: BTreeMap<Origin, Cost>,
     /// Cycles in which no unit had an instruction under way.
     pub idle: u64,
     pub read_bytes: u64,
@@ -63,8 +64,8 @@ impl Tally {
         for (sum, unit) in self.units.iter_mut().zip(&other.units) {
             unit.iter().for_each(|(name, n)| *sum.entry(name).or_default() += n);
         }
-        for (name, cost) in &other.by_operator {
-            let sum = self.by_operator.entry(name.clone()).or_default();
+        for (origin, cost) in &other.by_operator {
+            let sum = self.by_operator.entry(origin.clone()).or_default();
             sum.cycles += cost.cycles;
             sum.instructions += cost.instructions;
         }
@@ -107,7 +108,7 @@ impl Tally {
         let mut free = free.iter().copied().peekable();
         let mut reached = 0;
         for span in spans {
-            let cost = self.by_operator.entry(program.origin(span.instr as usize).to_string()).or_default();
+            let cost = self.by_operator.entry(program.origin(span.instr as usize).clone()).or_default();
             cost.instructions += 1;
             let (start, done) = (span.start.max(reached), span.done.max(reached));
             reached = done;
@@ -160,8 +161,8 @@ mod tests {
         };
         let mut tally = Tally::default();
         tally.add(&program, &hw::presets::load("tiny").unwrap(), &trace);
-        assert_eq!(tally.by_operator["product"], Cost { cycles: 10, instructions: 2 });
-        assert_eq!(tally.by_operator["weights"], Cost { cycles: 4 + 6, instructions: 2 });
+        assert_eq!(tally.by_operator[&Origin::step("product")], Cost { cycles: 10, instructions: 2 });
+        assert_eq!(tally.by_operator[&Origin::step("weights")], Cost { cycles: 4 + 6, instructions: 2 });
         assert_eq!(tally.idle, 5);
     }
 }

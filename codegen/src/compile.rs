@@ -175,6 +175,7 @@ mod tests {
             max_positions: 256,
             group: 32,
             numbers: Numbers::default(),
+            nodes: Default::default(),
         }
     }
 

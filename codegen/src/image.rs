@@ -5,6 +5,7 @@
 
 use crate::compile::Target;
 use crate::model::{Linear, Model, Numbers};
+use crate::nodes::Nodes;
 use crate::plan::Map;
 use crate::plan::map::Chunk;
 use hw::Geometry;
@@ -52,6 +53,7 @@ impl Model {
                 score_shift: decoder.score_shift,
                 value_shift: decoder.value_shift,
             },
+            nodes: Nodes::of(decoder),
         };
         model.check()?;
         Ok(model)

@@ -3,6 +3,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`model`] | what the compiler must know of a decoder |
+//! | [`nodes`] | which nodes of the model stand behind an operator |
 //! | [`compile`] | programs for a model on a machine |
 //! | [`plan`] | steps, their places and their order |
 //! | [`program`] | instructions from a plan |
@@ -15,6 +16,7 @@ pub mod compile;
 pub mod generate;
 pub mod image;
 pub mod model;
+pub mod nodes;
 pub mod plan;
 pub mod program;
 pub mod taps;

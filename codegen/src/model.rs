@@ -7,6 +7,7 @@
 //! - inputs of linear layers (`hidden`, `heads * head_dim`, `intermediate`) are whole numbers of groups;
 //! - the constants hold for every layer, because one loop body serves them all.
 
+use crate::nodes::Nodes;
 use ir::diag::Diagnostic;
 
 /// Sizes and constants of a quantised decoder.
@@ -25,6 +26,8 @@ pub struct Model {
     /// Weights along K that share a group scale.
     pub group: u32,
     pub numbers: Numbers,
+    /// Where its operators come from.
+    pub nodes: Nodes,
 }
 
 /// Constants of the arithmetic, as the operators of the integer graph carry them.

@@ -11,7 +11,7 @@ use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
 use isa::Program;
 use isa::instr::{Head, Instr};
-use isa::program::{Arg, ArgValue, Region};
+use isa::program::{Arg, ArgValue, Origin, Region};
 use isa::table::{self, Body};
 
 /// A program and where each step of its plan stands in it.
@@ -54,7 +54,7 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
         instrs: e.instrs,
         args: e.args,
         origin_of: e.origin_of,
-        origins: plan.origins.iter().cloned().chain(["control".to_string()]).collect(),
+        origins: plan.origins.iter().cloned().chain([Origin::step("control")]).collect(),
     };
     Ok(Emitted { program, places: [prologue, body, epilogue] })
 }
@@ -112,7 +112,7 @@ fn check(e: &Emitter, machine: &Machine, body: u32) -> Result<(), Diagnostic> {
     }
     for (i, instr) in e.instrs.iter().enumerate() {
         if let Err(error) = instr.encode() {
-            let origin = e.plan.origins.get(e.origin_of[i] as usize).map_or("control", String::as_str);
+            let origin = e.plan.origins.get(e.origin_of[i] as usize).map_or("control", |o| &o.step);
             let help = "use a machine with larger rows, or a model with smaller layers";
             return refuse("an instruction cannot hold its sizes", origin, error.to_string(), help);
         }

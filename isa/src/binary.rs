@@ -10,7 +10,7 @@
 //! | 32 each | instruction words |
 //! | | arguments: name, kind (0 constant, 1 position, 2 token), four numbers |
 //! | | regions: name, address, bytes, 1 if writable |
-//! | | origins: text |
+//! | | origins: step, number of nodes, nodes |
 //! | 4 each | origin references |
 //! | 4 | FNV-1a checksum of everything before it, folded to 32 bits |
 //!

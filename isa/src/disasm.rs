@@ -4,7 +4,7 @@
 //! its length is printed; the number of each instruction follows as a comment.
 
 use crate::instr::Instr;
-use crate::program::{ArgValue, Program};
+use crate::program::{ArgValue, Origin, Program};
 use crate::table::{Body, Field, ISA_VERSION, Kind, vec_parts};
 use std::fmt::Write;
 
@@ -184,23 +184,30 @@ impl Origins {
             return;
         }
         self.current = Some(origin);
-        let text = program.origins.get(origin as usize).map_or("", String::as_str);
+        let Some(made_for) = program.origins.get(origin as usize) else { return };
         let pad = "    ".repeat(depth);
         if self.mentioned.insert(origin) {
-            put(out, format_args!("{pad}.origin {origin} {}\n", quoted(text)));
+            put(out, format_args!("{pad}.origin {origin} {}\n", origin_text(made_for)));
         } else {
-            put(out, format_args!("{pad}.origin {origin}  ; {}\n", quoted(text)));
+            put(out, format_args!("{pad}.origin {origin}  ; {}\n", quoted(&made_for.step)));
         }
     }
 
     /// Origins of no instruction, after all instructions.
     fn rest(&self, out: &mut String, program: &Program) {
-        for (i, text) in program.origins.iter().enumerate() {
+        for (i, origin) in program.origins.iter().enumerate() {
             if !self.mentioned.contains(&(i as u32)) {
-                put(out, format_args!(".origin {i} {}\n", quoted(text)));
+                put(out, format_args!(".origin {i} {}\n", origin_text(origin)));
             }
         }
     }
+}
+
+/// The step, and the nodes behind it.
+fn origin_text(origin: &Origin) -> String {
+    let nodes: Vec<String> = origin.nodes.iter().map(|node| quoted(node)).collect();
+    let of = if nodes.is_empty() { "" } else { " of " };
+    format!("{}{of}{}", quoted(&origin.step), nodes.join(" "))
 }
 
 /// Writing to a string cannot fail.

@@ -49,7 +49,7 @@ loop stands in braces, or its length is given as `body=`.
 | `.base 0x1000` | the DRAM address of the first instruction, a multiple of 4096 |
 | `.arg NAME = FORMULA` | the next entry of the argument table: a number, or of `position / D * Q + position % D * R + C` or `token[I] * S + C` any part |
 | `.region NAME addr=A bytes=N ro` | a range of DRAM that the program uses; `rw` if it may write there |
-| `.origin \"TEXT\"`, `.origin N \"TEXT\"`, `.origin N` | what the following instructions were made for: a new origin, or one that was mentioned before |
+| `.origin \"STEP\" [of \"NODE\" ...]`, `.origin N \"STEP\" [of ...]`, `.origin N` | what the following instructions were made for: a new origin (plan step, and the nodes of the model behind it), or one that was mentioned before |
 
 `tilewright disasm` prints a program in this form and `tilewright asm` reads it back to the same program.
 ";

@@ -1,6 +1,7 @@
 //! A program: instructions, the arguments the host provides, the memory it expects, and where each instruction came from.
 
 use crate::instr::Instr;
+use std::fmt;
 
 /// Value of an argument-table entry, computed by the host before each run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,31 @@ pub struct Region {
     pub writable: bool,
 }
 
+/// What an instruction was made for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Origin {
+    /// Step of the plan.
+    pub step: String,
+    /// Nodes of the model behind it: of one operator, or of several that are fused. Empty where none is.
+    pub nodes: Vec<String>,
+}
+
+impl Origin {
+    /// A step that no node of the model stands behind.
+    pub fn step(step: impl Into<String>) -> Origin {
+        Origin { step: step.into(), nodes: Vec::new() }
+    }
+}
+
+/// The step alone.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.step)
+    }
+}
+
+static NO_ORIGIN: Origin = Origin { step: String::new(), nodes: Vec::new() };
+
 /// A program for one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -83,8 +109,8 @@ pub struct Program {
     pub regions: Vec<Region>,
     /// For each instruction, an index into `origins`.
     pub origin_of: Vec<u32>,
-    /// What instructions were made for: plan step and model node.
-    pub origins: Vec<String>,
+    /// What instructions were made for: plan step and model nodes.
+    pub origins: Vec<Origin>,
 }
 
 impl Program {
@@ -94,7 +120,7 @@ impl Program {
     }
 
     /// The origin of an instruction, empty if none was recorded.
-    pub fn origin(&self, instr: usize) -> &str {
-        self.origin_of.get(instr).and_then(|o| self.origins.get(*o as usize)).map_or("", String::as_str)
+    pub fn origin(&self, instr: usize) -> &Origin {
+        self.origin_of.get(instr).and_then(|o| self.origins.get(*o as usize)).unwrap_or(&NO_ORIGIN)
     }
 }

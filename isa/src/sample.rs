@@ -1,7 +1,7 @@
 //! Arbitrary instructions and programs for the round-trip laws: any fields that fit, legal for a machine or not.
 
 use crate::instr::{Head, Instr};
-use crate::program::{Arg, ArgValue, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region};
 use crate::table::{Body, Kind, TABLE, Unit};
 
 /// A seeded generator (SplitMix64).
@@ -55,6 +55,10 @@ impl Dice {
         (0..self.below(7)).map(|_| ALPHABET[self.below(12) as usize]).collect()
     }
 
+    fn origin(&mut self) -> Origin {
+        Origin { step: self.text(), nodes: (0..self.below(3)).map(|_| self.text()).collect() }
+    }
+
     fn arg(&mut self) -> Arg {
         let mut n = || self.bits(32) as u32;
         let (a, b, c, d) = (n(), n(), n(), n());
@@ -68,7 +72,7 @@ impl Dice {
 
     pub fn program(&mut self) -> Program {
         let instrs: Vec<Instr> = (0..self.below(40)).map(|_| self.short_loops()).collect();
-        let origins: Vec<String> = (0..self.below(6)).map(|_| self.text()).collect();
+        let origins: Vec<Origin> = (0..self.below(6)).map(|_| self.origin()).collect();
         let count = if origins.is_empty() || self.below(8) == 0 { 0 } else { instrs.len() };
         Program {
             machine_hash: self.next() as u32,

@@ -91,13 +91,14 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 /// One line for each instruction that a unit ran.
 fn table(program: &isa::Program, trace: &Trace) -> String {
-    let mut out = String::from("unit\tsequence\tword\tstart\tdone\toperator\tinstruction\n");
+    let mut out = String::from("unit\tsequence\tword\tstart\tdone\toperator\tnodes\tinstruction\n");
     for (unit, spans) in Unit::QUEUED.iter().zip(&trace.units) {
         for (n, s) in spans.iter().enumerate() {
             let word = s.instr as usize;
             let text = program.instrs.get(word).map(isa::disasm::instruction).unwrap_or_default();
             let (name, origin) = (unit.name(), program.origin(word));
-            let _ = writeln!(out, "{name}\t{n}\t{word}\t{}\t{}\t{origin}\t{text}", s.start, s.done);
+            let nodes = origin.nodes.join(" ");
+            let _ = writeln!(out, "{name}\t{n}\t{word}\t{}\t{}\t{origin}\t{nodes}\t{text}", s.start, s.done);
         }
     }
     out

@@ -141,6 +141,8 @@ fn run_answers_reports_and_writes_everything() {
     assert_eq!(phases.iter().sum::<u64>(), total);
     let operators = json["by_op"].as_array().unwrap();
     assert_eq!(operators.iter().map(|o| o["cycles"].as_u64().unwrap()).sum::<u64>(), total);
+    let gate = operators.iter().find(|o| o["op"] == "gate").unwrap();
+    assert_eq!(gate["nodes"], serde_json::json!(["/m/model/layers.*/mlp/gate_proj/MatMul"]));
     for unit in ["load", "matrix", "vector", "store", "sequencer"] {
         let causes = json["stalls"][unit].as_object().unwrap();
         assert_eq!(causes.values().map(|c| c.as_u64().unwrap()).sum::<u64>(), total, "{unit}");

@@ -5,6 +5,7 @@ mod answers;
 mod compare;
 mod graph_values;
 mod models;
+mod origins;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
 use hw::Machine;

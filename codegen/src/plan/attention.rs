@@ -5,12 +5,15 @@
 //! slots are there twice.
 
 use super::buffers::align;
-use super::build::Builder;
+use super::build::{Builder, Task};
 use super::map::part;
 use super::{Produces, Reg, Value};
+use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
 use isa::table::{Gemm, Load, Vector, fun, mode, out, space, vec_parts};
+
+const CACHED_VALUES: Task = Task("cached values", &[Operator::CacheV]);
 
 /// Keys or values of a head on chip: bytes in the weight buffer, bytes in the channel buffer or a vector address.
 #[derive(Clone, Copy)]
@@ -63,7 +66,7 @@ impl Builder<'_> {
                 o_step: self.buf.s_q + group * heads * self.g.t,
                 ..Default::default()
             };
-            self.vector("rope q", rope, 0);
+            self.vector(Task("rope q", &[Operator::RopeQ]), rope, 0);
             let produces = self.part_of(Item { head: 0, group, side: 0 }, Value::RopeQ);
             self.last().produces = Some(produces);
         }
@@ -115,7 +118,7 @@ impl Builder<'_> {
     }
 
     /// A load of one head's part of the cache. `units`: fixed units of this plan; `most`: units of a full context.
-    fn load_part(&mut self, what: &str, p: usize, head: u32, reg: Reg, space: u32, bank: u32, byte: u32) {
+    fn load_part(&mut self, task: Task, p: usize, head: u32, reg: Reg, space: u32, bank: u32, byte: u32) {
         let part = self.map.parts[p];
         let units = self.tokens.div_ceil(part.div);
         let (fixed, _) = part.load_blocks(units);
@@ -129,7 +132,7 @@ impl Builder<'_> {
             blocks: fixed,
             rblocks: reg as u32,
         };
-        self.push(what, load.into(), part.head_blocks - fixed);
+        self.push(task, load.into(), part.head_blocks - fixed);
         self.cached(at, part.head_blocks, false);
     }
 
@@ -139,22 +142,23 @@ impl Builder<'_> {
         let (code_bytes, scale_bytes) = (bytes(part::K), bytes(part::K_SCALE));
         let codes = self.take(0, code_bytes, align[0])?;
         let scales = self.take(2, scale_bytes, align[2])?;
-        self.load_part("cached keys", part::K, head, Reg::KLoad, space::W, 0, codes);
-        self.load_part("cached keys", part::K_SCALE, head, Reg::KScaleLoad, space::C, 0, scales);
+        let task = Task("cached keys", &[Operator::CacheK]);
+        self.load_part(task, part::K, head, Reg::KLoad, space::W, 0, codes);
+        self.load_part(task, part::K_SCALE, head, Reg::KScaleLoad, space::C, 0, scales);
         Ok(Resident { codes, scales })
     }
 
     fn load_values(&mut self, head: u32) -> Result<u32, Diagnostic> {
         let bytes = self.map.parts[part::V].head_blocks * BLOCK_BYTES;
         let codes = self.take(0, bytes, align(&self.g)[0])?;
-        self.load_part("cached values", part::V, head, Reg::VLoad, space::W, 0, codes);
+        self.load_part(CACHED_VALUES, part::V, head, Reg::VLoad, space::W, 0, codes);
         Ok(codes)
     }
 
     fn load_value_scales(&mut self, head: u32) {
         let (bank, row) = vec_parts(self.buf.v_scales[head as usize % 2]);
         let byte = row * self.g.v_row;
-        self.load_part("cached values", part::V_SCALE, head, Reg::VScaleLoad, space::V, bank, byte);
+        self.load_part(CACHED_VALUES, part::V_SCALE, head, Reg::VScaleLoad, space::V, bank, byte);
     }
 
     /// Positions that the tokens up to the end of a group add to the cache.
@@ -183,7 +187,8 @@ impl Builder<'_> {
             shift: self.model.numbers.score_shift,
             ..Default::default()
         };
-        self.push("scores", gemm.into(), self.map.context.div_ceil(self.g.n) - ntiles);
+        let task = Task("scores", &[Operator::Attention]);
+        self.push(task, gemm.into(), self.map.context.div_ceil(self.g.n) - ntiles);
         let produces = self.part_of(item, Value::Scores);
         self.last().produces = Some(produces);
     }
@@ -210,7 +215,7 @@ impl Builder<'_> {
             o_step: self.buf.s_p[item.side],
             ..Default::default()
         };
-        self.vector("softmax", softmax, most - rows);
+        self.vector(Task("softmax", &[Operator::Attention]), softmax, most - rows);
         let produces = self.part_of(item, Value::Softmax);
         self.last().produces = Some(produces);
     }
@@ -238,7 +243,8 @@ impl Builder<'_> {
             shift: self.model.numbers.value_shift,
             ..Default::default()
         };
-        self.push("weighted values", gemm.into(), self.map.context.div_ceil(self.g.l) - groups);
+        let task = Task("weighted values", &[Operator::Attention]);
+        self.push(task, gemm.into(), self.map.context.div_ceil(self.g.l) - groups);
         let produces = self.part_of(item, Value::Attention);
         self.last().produces = Some(produces);
     }

@@ -9,9 +9,11 @@ use super::map::Map;
 use super::ring::Ring;
 use super::{Access, Carry, Memory, Options, Plan, Produces, Reg, Step, Value};
 use crate::model::{Linear, Model};
+use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Machine};
 use ir::diag::Diagnostic;
+use isa::program::Origin;
 use isa::table::{Body, Load, Unit, Vector, fun, out, space, vec_parts};
 
 /// Most tokens of a program: one vector instruction takes that many.
@@ -26,8 +28,12 @@ pub(super) struct Builder<'a> {
     pub tokens: u32,
     pub rings: [Ring; 3],
     pub steps: Vec<Step>,
-    pub origins: Vec<String>,
+    pub origins: Vec<Origin>,
 }
+
+/// What a step is for: its name, and the operators that it is a part of.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'t>(pub &'t str, pub &'t [Operator]);
 
 /// Steps of `tokens` tokens, unordered and without semaphores.
 ///
@@ -85,14 +91,18 @@ impl<'a> Builder<'a> {
     /// Constants, embeddings, the first norm; the first weights.
     fn prologue(&mut self) -> Vec<Step> {
         let (map, buf) = (self.map, self.buf.clone());
-        self.load_fixed("rope steps", space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
+        let task = Task("rope steps", &[Operator::RopeQ, Operator::RopeK]);
+        self.load_fixed(task, space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
         let (at, blocks) = (map.value_channels.at, map.value_channels.blocks);
-        self.load_fixed("value channels", space::C, buf.value_channels, at, blocks, Reg::Zero);
-        self.load_fixed("input norm", space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
+        let task = Task("value channels", &[Operator::Attention]);
+        self.load_fixed(task, space::C, buf.value_channels, at, blocks, Reg::Zero);
+        let norm = Task("input norm", &[Operator::InputNorm]);
+        self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
         let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
+        let embedding = Task("embedding", &[Operator::Embedding]);
         for t in 0..self.tokens {
             self.load_fixed(
-                "embedding",
+                embedding,
                 space::V,
                 buf.embedding + t * rows,
                 0,
@@ -116,9 +126,9 @@ impl<'a> Builder<'a> {
             shift: self.model.numbers.embedding_shift,
             ..Default::default()
         };
-        self.vector("embedding", copy, 0);
+        self.vector(embedding, copy, 0);
         self.all_tokens(Value::Embedding);
-        self.norm("input norm", Value::InputNorm, 0, buf.gains[0]);
+        self.norm(norm, Value::InputNorm, 0, buf.gains[0]);
         self.load_carried(0);
         std::mem::take(&mut self.steps)
     }
@@ -149,9 +159,12 @@ impl<'a> Builder<'a> {
         }
         self.attention()?;
         let gain = map.gains[1];
-        self.load_fixed("post norm", space::V, buf.gains[1], map.records + gain.at, gain.blocks, Reg::Layer);
+        let post_norm = Task("post norm", &[Operator::PostNorm]);
+        self.load_fixed(post_norm, space::V, buf.gains[1], map.records + gain.at, gain.blocks, Reg::Layer);
         let next = map.records + map.record_blocks;
-        self.load_fixed("next norm", space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
+        // The last round computes the last norm: its gain lies where the next layer's would.
+        let next_norm = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
+        self.load_fixed(next_norm, space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
         self.quantise_attention();
         for (linear, input, dst, value) in [
             (Linear::O, input, buf.x, Value::AttentionResidual),
@@ -160,7 +173,7 @@ impl<'a> Builder<'a> {
             (Linear::Down, (buf.a_product, buf.s_product), buf.x, Value::MlpResidual),
         ] {
             match linear {
-                Linear::Gate => self.norm("post norm", Value::PostNorm, 1, buf.gains[1]),
+                Linear::Gate => self.norm(post_norm, Value::PostNorm, 1, buf.gains[1]),
                 Linear::Down => self.activation(),
                 _ => {}
             }
@@ -174,8 +187,7 @@ impl<'a> Builder<'a> {
                 self.give(&held);
             }
         }
-        // The last round computes the last norm: its gain lies where the next layer's would.
-        self.norm("next norm", Value::InputNorm, 0, buf.gains[0]);
+        self.norm(next_norm, Value::InputNorm, 0, buf.gains[0]);
         self.load_carried(map.record_blocks);
         Ok(std::mem::take(&mut self.steps))
     }
@@ -198,14 +210,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends a step; `extra` as for [`touches`].
-    pub fn push(&mut self, what: &str, body: Body, extra: u32) {
-        let origin = self.origin(what);
+    pub fn push(&mut self, task: Task, body: Body, extra: u32) {
+        let origin = self.origin(task);
         let accesses = touches(&body, &self.g, extra);
         self.steps.push(Step { body, accesses, origin, token: None, produces: None, after: Vec::new() });
     }
 
-    pub fn vector(&mut self, what: &str, body: Vector, extra: u32) {
-        self.push(what, body.into(), extra);
+    pub fn vector(&mut self, task: Task, body: Vector, extra: u32) {
+        self.push(task, body.into(), extra);
     }
 
     /// The step just appended.
@@ -225,23 +237,24 @@ impl<'a> Builder<'a> {
         self.last().accesses.push(Access { memory: Memory::Cache, from: at, to: at + blocks, write });
     }
 
-    fn origin(&mut self, what: &str) -> u32 {
-        let at = self.origins.iter().position(|o| o == what);
+    fn origin(&mut self, task: Task) -> u32 {
+        let origin = Origin { step: task.0.into(), nodes: self.model.nodes.behind(task.1) };
+        let at = self.origins.iter().position(|o| *o == origin);
         at.unwrap_or_else(|| {
-            self.origins.push(what.into());
+            self.origins.push(origin);
             self.origins.len() - 1
         }) as u32
     }
 
     /// A load of fixed size to a vector address or a byte of the channel buffer.
-    fn load_fixed(&mut self, what: &str, space: u32, dst: u32, addr: u32, blocks: u32, reg: Reg) {
+    fn load_fixed(&mut self, task: Task, space: u32, dst: u32, addr: u32, blocks: u32, reg: Reg) {
         let (bank, byte) = match space {
             space::V => (vec_parts(dst).0, vec_parts(dst).1 * self.g.v_row),
             _ => (0, dst),
         };
         let dst = byte / BLOCK_BYTES;
         let load = Load { space, bank, dst, addr, raddr: reg as u32, blocks, rblocks: 0 };
-        self.push(what, load.into(), 0);
+        self.push(task, load.into(), 0);
     }
 
     /// Loads the chunks that a layer starts with; `ahead` is the distance to its record.
@@ -249,12 +262,15 @@ impl<'a> Builder<'a> {
         let map = self.map;
         for (i, chunk) in map.chunks[..map.carried].iter().enumerate() {
             let at = self.buf.carried[i];
-            self.load_chunk("next weights", chunk, at, ahead);
+            // Behind the last layer lies the projection to logits.
+            let operators = [Operator::Linear(chunk.linear), Operator::Linear(Linear::Head)];
+            let operators = if ahead > 0 { &operators[..] } else { &operators[..1] };
+            self.load_chunk(Task("next weights", operators), chunk, at, ahead);
         }
     }
 
     /// RMS norm of the residual stream to codes.
-    fn norm(&mut self, what: &str, value: Value, which: usize, gain: u32) {
+    fn norm(&mut self, task: Task, value: Value, which: usize, gain: u32) {
         let width = self.map.widths.hidden;
         let (bank, row) = vec_parts(gain);
         let norm = Vector {
@@ -271,7 +287,7 @@ impl<'a> Builder<'a> {
             ..Default::default()
         };
         debug_assert_eq!(bank, CONSTANTS);
-        self.permuted(what, norm, width.stride, value);
+        self.permuted(task, norm, width.stride, value);
     }
 
     /// A chunk's place: carried ones are there already, others are loaded.
@@ -285,7 +301,8 @@ impl<'a> Builder<'a> {
         for (i, blocks) in super::buffers::sizes(chunk).into_iter().enumerate() {
             at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
         }
-        self.load_chunk(chunk.linear.name(), chunk, at, 0);
+        let task = Task(chunk.linear.name(), &[Operator::Linear(chunk.linear)]);
+        self.load_chunk(task, chunk, at, 0);
         Ok(Held { at, carried: false })
     }
 

@@ -1,9 +1,10 @@
 //! New keys and values: rotated, quantised into staging rows, and stored into the cache.
 
 use super::buffers::Stage;
-use super::build::Builder;
+use super::build::{Builder, Task};
 use super::map::part;
 use super::{Reg, Value};
+use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
 use isa::table::{StoreSegments, Vector, fun, out, vec_parts};
 
@@ -14,6 +15,9 @@ struct Dim {
     src: u32,
     dst: u32,
 }
+
+const NEW_KEYS: Task = Task("new keys", &[Operator::CacheK]);
+const NEW_VALUES: Task = Task("new values", &[Operator::CacheV]);
 
 /// Most segments of an instruction.
 const MOST_SEGMENTS: u32 = 4095;
@@ -33,11 +37,11 @@ impl Builder<'_> {
             ..Default::default()
         };
         let stage = self.buf.k_stage;
-        self.stage("rope k", rope, stage, Value::RopeK);
+        self.stage(Task("rope k", &[Operator::RopeK, Operator::CacheK]), rope, stage, Value::RopeK);
         let unit = (w.head.rows, self.g.k4_segment, self.g.k4_row);
-        self.store_part("new keys", part::K, Reg::KStore, stage.at, stage.step, unit);
+        self.store_part(NEW_KEYS, part::K, Reg::KStore, stage.at, stage.step, unit);
         self.store_part(
-            "new keys",
+            NEW_KEYS,
             part::K_SCALE,
             Reg::KScaleStore,
             stage.at + stage.code_rows,
@@ -52,11 +56,11 @@ impl Builder<'_> {
         let copy =
             Vector { fun: fun::COPY, out: out::Q4V, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
-        self.stage("pack v", copy, stage, Value::PackedV);
+        self.stage(Task("pack v", &[Operator::CacheV]), copy, stage, Value::PackedV);
         let unit = (head.stride * self.g.l / self.g.n, self.g.v4_segment, self.g.v4_row);
-        self.store_part("new values", part::V, Reg::VStore, stage.at, stage.step, unit);
+        self.store_part(NEW_VALUES, part::V, Reg::VStore, stage.at, stage.step, unit);
         self.store_part(
-            "new values",
+            NEW_VALUES,
             part::V_SCALE,
             Reg::VScaleStore,
             stage.at + stage.code_rows,
@@ -65,7 +69,7 @@ impl Builder<'_> {
         );
     }
 
-    fn stage(&mut self, what: &str, template: Vector, stage: Stage, value: Value) {
+    fn stage(&mut self, task: Task, template: Vector, stage: Stage, value: Value) {
         let stride = self.map.widths.kv.stride;
         let many = self.tokens > 1;
         let body = Vector {
@@ -79,7 +83,7 @@ impl Builder<'_> {
             imm: stage.code_rows,
             ..template
         };
-        self.vector(what, body, 0);
+        self.vector(task, body, 0);
         self.all_tokens(value);
     }
 
@@ -87,7 +91,7 @@ impl Builder<'_> {
     /// cache)`. New positions start at the border of a unit when there is more than one.
     fn store_part(
         &mut self,
-        what: &str,
+        task: Task,
         p: usize,
         reg: Reg,
         stage: u32,
@@ -125,7 +129,7 @@ impl Builder<'_> {
                     raddr: reg as u32,
                     dst_stride: dim.dst,
                 };
-                self.push(what, body.into(), 0);
+                self.push(task, body.into(), 0);
                 self.cached(part.at, part.head_blocks * self.model.kv_heads, true);
             }
         }

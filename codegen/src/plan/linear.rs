@@ -3,9 +3,11 @@
 //! Tokens are grouped in permuted order: group u of G holds tokens u, u + G, u + 2G, ... so that one vector instruction
 //! with G vectors of each token fills the activation rows of every group.
 
-use super::build::{Builder, Held};
+use super::build::{Builder, Held, Task};
 use super::map::Chunk;
 use super::{Produces, Reg, Value};
+use crate::model::Linear;
+use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
 use isa::table::{Gemm, Load, StoreBlocks, Vector, fun, mode, out, space, vec_parts};
 
@@ -16,7 +18,7 @@ impl Builder<'_> {
     }
 
     /// Loads a chunk from the record `ahead` blocks on.
-    pub fn load_chunk(&mut self, what: &str, chunk: &Chunk, at: [u32; 3], ahead: u32) {
+    pub fn load_chunk(&mut self, task: Task, chunk: &Chunk, at: [u32; 3], ahead: u32) {
         let pieces = [(space::W, chunk.weights), (space::G, chunk.groups), (space::C, chunk.channels)];
         for ((space, piece), at) in pieces.into_iter().zip(at) {
             let load = Load {
@@ -28,7 +30,7 @@ impl Builder<'_> {
                 blocks: piece.blocks,
                 rblocks: 0,
             };
-            self.push(what, load.into(), 0);
+            self.push(task, load.into(), 0);
         }
     }
 
@@ -45,10 +47,16 @@ impl Builder<'_> {
     ) {
         let width = *self.map.inputs(chunk.linear);
         let groups = self.model.inputs(chunk.linear) / self.model.group;
-        let spread = if chunk.linear == crate::model::Linear::O { width.rows } else { width.stride };
+        let spread = if chunk.linear == Linear::O { width.rows } else { width.stride };
         // Logits lie chunk by chunk; every other layer has one place for all its outputs.
         let row = chunk.first_tile * (self.g.n / self.g.l);
         let first = if value == Value::Logits { 0 } else { row };
+        let linear = Operator::Linear(chunk.linear);
+        let operators = match value {
+            Value::AttentionResidual => &[linear, Operator::AttentionResidual][..],
+            Value::MlpResidual => &[linear, Operator::MlpResidual],
+            _ => &[linear],
+        };
         for u in 0..self.buf.groups {
             let gemm = Gemm {
                 mode: mode::W2,
@@ -70,7 +78,7 @@ impl Builder<'_> {
                 res: residual.map_or(0, |res| res + first + u * stride),
                 ..Default::default()
             };
-            self.push(chunk.linear.name(), gemm.into(), 0);
+            self.push(Task(chunk.linear.name(), operators), gemm.into(), 0);
             let (count, step) = (self.in_group(u), self.buf.groups);
             self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row });
         }
@@ -83,10 +91,10 @@ impl Builder<'_> {
 
     /// A vector instruction over all tokens in permuted groups. The template gives the places of token 0; its vectors
     /// are `rows` long, `stride` apart in a, and lie close in d.
-    pub fn permuted(&mut self, what: &str, template: Vector, stride: u32, value: Value) {
+    pub fn permuted(&mut self, task: Task, template: Vector, stride: u32, value: Value) {
         let (n, groups, rows) = (self.tokens, self.buf.groups, template.rows);
         if stride != rows {
-            return (0..groups).for_each(|u| self.one_group(what, template, stride, u, value));
+            return (0..groups).for_each(|u| self.one_group(task, template, stride, u, value));
         }
         let (planes, rest) = (n / groups, n % groups);
         for (plane, tokens, subs) in [(0, planes, groups), (planes, 1, rest)] {
@@ -104,14 +112,14 @@ impl Builder<'_> {
                 o_token: plane,
                 ..template
             };
-            self.vector(what, body, 0);
+            self.vector(task, body, 0);
             let (token, count) = (plane * groups, tokens * subs);
             self.last().produces = Some(Produces { value, token, step: 1, count, head: 0, row: 0 });
         }
     }
 
     /// The same for one permuted group, one vector of each token; b moves with a.
-    fn one_group(&mut self, what: &str, template: Vector, stride: u32, u: u32, value: Value) {
+    fn one_group(&mut self, task: Task, template: Vector, stride: u32, u: u32, value: Value) {
         let tokens = self.in_group(u);
         let paired = template.fun == fun::SILU_MUL;
         let body = Vector {
@@ -126,7 +134,7 @@ impl Builder<'_> {
             o_step: template.o_step + u * self.g.t,
             ..template
         };
-        self.vector(what, body, 0);
+        self.vector(task, body, 0);
         let (count, step) = (tokens, self.buf.groups);
         self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row: 0 });
     }
@@ -143,7 +151,8 @@ impl Builder<'_> {
             o_step: self.buf.s_input,
             ..Default::default()
         };
-        self.permuted("attention output", copy, self.buf.attention_stride, Value::AttentionOutput);
+        let task = Task("attention output", &[Operator::Attention]);
+        self.permuted(task, copy, self.buf.attention_stride, Value::AttentionOutput);
     }
 
     /// silu(gate) * up to codes; one group at a time, because `up` has no vectors beside each other.
@@ -160,8 +169,9 @@ impl Builder<'_> {
             o_step: self.buf.s_product,
             ..Default::default()
         };
+        let task = Task("silu", &[Operator::Silu, Operator::Product]);
         for u in 0..self.buf.groups {
-            self.one_group("silu", silu, stride, u, Value::Product);
+            self.one_group(task, silu, stride, u, Value::Product);
         }
     }
 
@@ -170,6 +180,7 @@ impl Builder<'_> {
         let (bank, row) = vec_parts(src);
         let src = row * self.g.v_row / BLOCK_BYTES;
         let store = StoreBlocks { bank, src, addr, raddr: Reg::Zero as u32, blocks };
-        self.push("logits", store.into(), 0);
+        let task = Task("logits", &[Operator::Linear(Linear::Head)]);
+        self.push(task, store.into(), 0);
     }
 }

@@ -27,6 +27,7 @@ mod ring;
 pub use map::Map;
 pub use options::Options;
 
+use isa::program::Origin;
 use isa::table::{Body, Unit};
 
 /// A memory that steps share.
@@ -211,5 +212,5 @@ pub struct Plan {
     /// Prologue, layer body, epilogue.
     pub segments: [Vec<Step>; 3],
     pub carries: Vec<Carry>,
-    pub origins: Vec<String>,
+    pub origins: Vec<Origin>,
 }

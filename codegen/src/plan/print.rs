@@ -15,7 +15,7 @@ pub fn print(plan: &Plan, syncs: &Syncs) -> String {
         let _ = writeln!(text, "\n{}:", SEGMENTS[segment]);
         for (at, step) in steps.iter().enumerate() {
             let sync = syncs.steps[segment].get(at).copied().unwrap_or_default();
-            let origin = plan.origins.get(step.origin as usize).map_or("", String::as_str);
+            let origin = plan.origins.get(step.origin as usize).map_or("", |o| &o.step);
             let _ = write!(text, "{at:4} {:6} {origin:17}", step.unit().name());
             let drain = if sync.drain { " drain" } else { "" };
             let _ = writeln!(

@@ -3,7 +3,7 @@
 use super::field;
 use super::grammar::{At, Directive, Fault, Instruction, Line, Term, Value};
 use crate::instr::Instr;
-use crate::program::{Arg, ArgValue, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region};
 use crate::table::{Body, ISA_VERSION};
 use ir::diag::{Diagnostic, Spot};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub struct Build {
     instrs: Vec<Instr>,
     args: Vec<Arg>,
     regions: Vec<Region>,
-    origins: BTreeMap<u32, String>,
+    origins: BTreeMap<u32, Origin>,
     origin_of: Vec<u32>,
     origin: Option<u32>,
     /// Loops whose brace is open: line and place in `instrs`.
@@ -135,17 +135,17 @@ impl Build {
                 self.regions.push(region);
                 Ok(())
             }
-            Directive::Origin { index, text } => self.set_origin(index, text),
+            Directive::Origin { index, origin } => self.set_origin(index, origin),
         }
     }
 
-    /// `.origin "text"` takes the next free number, `.origin N "text"` defines N, `.origin N` returns to N.
-    fn set_origin(&mut self, index: Option<At<i64>>, text: Option<String>) -> Result<(), Fault> {
+    /// `.origin "step"` takes the next free number, `.origin N "step"` defines N, `.origin N` returns to N.
+    fn set_origin(&mut self, index: Option<At<i64>>, origin: Option<Origin>) -> Result<(), Fault> {
         let next = self.origins.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
         let left = index.as_ref().map_or(0, |i| i.left);
         let number = index.as_ref().map_or(Ok(next), word)?;
-        match (text, self.origins.contains_key(&number)) {
-            (Some(text), false) => drop(self.origins.insert(number, text)),
+        match (origin, self.origins.contains_key(&number)) {
+            (Some(origin), false) => drop(self.origins.insert(number, origin)),
             (None, true) => {}
             (Some(_), true) => return Err(twice(left, &format!("origin {number}"))),
             (None, false) => {

@@ -4,7 +4,7 @@
 //! line        := [ directive | instruction | "}" ] [ ";" comment ]
 //! directive   := ".isa" number | ".machine" (number | name) | ".base" number
 //!              | ".arg" name "=" formula | ".region" name "addr=" number "bytes=" number ("ro" | "rw")
-//!              | ".origin" [ number ] [ string ]
+//!              | ".origin" [ number ] [ string [ "of" string { string } ] ]
 //! formula     := term { "+" term }
 //! term        := number | "position" [ ("/" | "%") number ] [ "*" number ] | "token[" number "]" [ "*" number ]
 //! instruction := mnemonic { item } [ "{" ]
@@ -12,6 +12,7 @@
 //! value       := number | "r" digits | "v" digits ":" digits | name
 //! ```
 
+use crate::program::Origin;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, none_of, one_of, space0};
@@ -87,7 +88,7 @@ pub enum Directive<'a> {
     Base(At<i64>),
     Arg { name: At<String>, formula: Vec<At<Term>> },
     Region { name: At<String>, addr: At<i64>, bytes: At<i64>, writable: bool },
-    Origin { index: Option<At<i64>>, text: Option<String> },
+    Origin { index: Option<At<i64>>, origin: Option<Origin> },
 }
 
 /// A summand of an argument's formula.
@@ -345,7 +346,16 @@ fn region(input: &str) -> Parsed<'_, Directive<'_>> {
 }
 
 fn origin(input: &str) -> Parsed<'_, Directive<'_>> {
+    const EXAMPLE: &str = ".origin \"gate\" of \"/layers.*/gate/MatMul\"";
     let index = opt(preceded(space0, at(number)));
-    let text = opt(preceded(space0, quoted));
-    map((index, text), |(index, text)| Directive::Origin { index, text }).parse(input)
+    let node = must(preceded(space0, quoted), "a name in quotes", EXAMPLE);
+    let more = fold_many0(preceded(space0, quoted), Vec::new, |mut all, node| {
+        all.push(node);
+        all
+    });
+    let nodes =
+        map(preceded((space0, tag("of")), (node, more)), |(first, rest)| [vec![first], rest].concat());
+    let origin = (preceded(space0, quoted), map(opt(nodes), Option::unwrap_or_default));
+    let origin = opt(map(origin, |(step, nodes)| Origin { step, nodes }));
+    map((index, origin), |(index, origin)| Directive::Origin { index, origin }).parse(input)
 }

@@ -76,7 +76,7 @@ fn a_listing_reads_well() {
 .region kv addr=0x8000 bytes=4096 rw
 .origin \"layer 0: load\"
 arg rd=r1 imm=0
-.origin \"layer 0: product\"
+.origin \"product\" of \"/layers.*/MatMul\" \"/layers.*/Add\"
 loop count=3 {
 load space=w raddr=r1 blocks=4 post 0
 gemm mode=w2 tokens=1 ntiles=2 groups=1 steps=4 dst=v1:8 wait 0
@@ -131,6 +131,9 @@ const FAULTS: &[&str] = &[
     ".origin 4",
     ".origin 4 \"a\"",
     ".origin \"a",
+    ".origin \"a\" of",
+    ".origin \"a\" of b",
+    ".origin 0 of \"b\"",
     "load ; a comment, then\n.origin \"late\"\nload",
 ];
 

@@ -2,7 +2,7 @@
 
 use super::{MAGIC, checksum};
 use crate::instr::Instr;
-use crate::program::{Arg, ArgValue, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region};
 use crate::table::ISA_VERSION;
 use ir::diag::{Diagnostic, Spot};
 
@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8]) -> Result<Program, Diagnostic> {
         instrs: cursor.many("instructions", instrs, 32, Cursor::instr)?,
         args: cursor.many("arguments", args, 24, Cursor::arg)?,
         regions: cursor.many("regions", regions, 16, Cursor::region)?,
-        origins: cursor.many("origins", origins, 4, |c| c.text("an origin"))?,
+        origins: cursor.many("origins", origins, 8, Cursor::origin)?,
         origin_of: cursor.many("origin references", references, 4, |c| c.number("an origin reference"))?,
     };
     match cursor.bytes.len() - cursor.at {
@@ -179,5 +179,12 @@ impl<'a> Cursor<'a> {
             w @ (0 | 1) => Ok(Region { name, addr, bytes, writable: w == 1 }),
             _ => Err(corrupt(self.at - 4, format!("region `{name}` is neither writable nor not"))),
         }
+    }
+
+    fn origin(&mut self) -> Result<Origin, Diagnostic> {
+        let step = self.text("the step of an origin")?;
+        let count = self.number("the nodes of an origin")?;
+        let nodes = self.many("nodes of an origin", count, 4, |c| c.text("a node of an origin"))?;
+        Ok(Origin { step, nodes })
     }
 }

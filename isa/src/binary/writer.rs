@@ -1,7 +1,7 @@
 //! Program to bytes.
 
 use super::{MAGIC, checksum};
-use crate::program::{Arg, ArgValue, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region};
 use crate::table::ISA_VERSION;
 use ir::diag::{Diagnostic, Spot};
 
@@ -25,7 +25,7 @@ pub fn write(program: &Program) -> Result<Vec<u8>, Diagnostic> {
     }
     p.args.iter().try_for_each(|a| arg(&mut out, a))?;
     p.regions.iter().try_for_each(|r| region(&mut out, r))?;
-    p.origins.iter().try_for_each(|o| text(&mut out, o))?;
+    p.origins.iter().try_for_each(|o| origin(&mut out, o))?;
     p.origin_of.iter().for_each(|o| put(&mut out, *o));
     let sum = checksum(&out);
     put(&mut out, sum);
@@ -65,4 +65,10 @@ fn region(out: &mut Vec<u8>, region: &Region) -> Result<(), Diagnostic> {
     text(out, &region.name)?;
     [region.addr, region.bytes, u32::from(region.writable)].into_iter().for_each(|n| put(out, n));
     Ok(())
+}
+
+fn origin(out: &mut Vec<u8>, origin: &Origin) -> Result<(), Diagnostic> {
+    text(out, &origin.step)?;
+    put(out, count(origin.nodes.len())?);
+    origin.nodes.iter().try_for_each(|node| text(out, node))
 }

@@ -1,0 +1,136 @@
+//! Model nodes of the operators, so that every instruction, and with it every cycle, can be attributed to the model.
+//!
+//! One loop body serves all layers: where the names of the layers' nodes differ in the layer's number only, `*` stands for it.
+
+use crate::model::Linear;
+use ir::graph::Origin;
+use ir::quant::{QuantDecoder, QuantLayer};
+use std::collections::BTreeMap;
+
+/// An operator of the model that instructions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operator {
+    Embedding,
+    InputNorm,
+    Linear(Linear),
+    RopeQ,
+    RopeK,
+    CacheK,
+    CacheV,
+    /// Scores, softmax and weighting of values.
+    Attention,
+    AttentionResidual,
+    PostNorm,
+    Silu,
+    /// SiLU of the gate times up.
+    Product,
+    MlpResidual,
+    FinalNorm,
+}
+
+/// The names of the model's nodes behind each operator; none where the model does not name them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Nodes(BTreeMap<Operator, Vec<String>>);
+
+impl Nodes {
+    /// The nodes that a decoder was made from.
+    pub fn of(decoder: &QuantDecoder) -> Nodes {
+        let one = |origin: &Origin| together(&[origin]);
+        let mut nodes = BTreeMap::from([
+            (Operator::Embedding, one(&decoder.embedding.origin)),
+            (Operator::FinalNorm, one(&decoder.final_norm.origin)),
+            (Operator::Linear(Linear::Head), one(&decoder.lm_head.origin)),
+        ]);
+        for (operator, origin) in IN_LAYERS {
+            let all: Vec<&Origin> = decoder.layers.iter().map(origin).collect();
+            nodes.insert(*operator, together(&all));
+        }
+        Nodes(nodes)
+    }
+
+    /// The nodes behind some operators, each once.
+    pub fn behind(&self, operators: &[Operator]) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for node in operators.iter().filter_map(|o| self.0.get(o)).flatten() {
+            if !all.contains(node) {
+                all.push(node.clone());
+            }
+        }
+        all
+    }
+}
+
+type OfLayer = fn(&QuantLayer) -> &Origin;
+
+/// The operators of a layer, and where each comes from.
+const IN_LAYERS: &[(Operator, OfLayer)] = &[
+    (Operator::InputNorm, |l| &l.input_norm.origin),
+    (Operator::Linear(Linear::Q), |l| &l.wq.origin),
+    (Operator::Linear(Linear::K), |l| &l.wk.origin),
+    (Operator::Linear(Linear::V), |l| &l.wv.origin),
+    (Operator::Linear(Linear::O), |l| &l.wo.origin),
+    (Operator::Linear(Linear::Gate), |l| &l.gate.origin),
+    (Operator::Linear(Linear::Up), |l| &l.up.origin),
+    (Operator::Linear(Linear::Down), |l| &l.down.origin),
+    (Operator::RopeQ, |l| &l.origins.rope_q),
+    (Operator::RopeK, |l| &l.origins.rope_k),
+    (Operator::CacheK, |l| &l.origins.cache_k),
+    (Operator::CacheV, |l| &l.origins.cache_v),
+    (Operator::Attention, |l| &l.origins.attention),
+    (Operator::AttentionResidual, |l| &l.origins.attention_residual),
+    (Operator::PostNorm, |l| &l.post_norm.origin),
+    (Operator::Silu, |l| &l.origins.activation),
+    (Operator::Product, |l| &l.origins.product),
+    (Operator::MlpResidual, |l| &l.origins.mlp_residual),
+];
+
+/// One name for the same node of several layers; all their names if they do not differ in the layer's number alone.
+fn together(origins: &[&Origin]) -> Vec<String> {
+    let mut general: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for origin in origins.iter().filter(|o| !o.name.is_empty()) {
+        for (list, name) in [(&mut general, generalised(origin)), (&mut names, origin.name.to_string())] {
+            if !list.contains(&name) {
+                list.push(name);
+            }
+        }
+    }
+    if general.len() == 1 { general } else { names }
+}
+
+/// The name with `*` for the number of the layer where it first stands alone, between signs or at an end.
+fn generalised(origin: &Origin) -> String {
+    let Some(block) = origin.block else { return origin.name.to_string() };
+    let (name, number) = (&*origin.name, block.to_string());
+    let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let alone = |&(at, _): &(usize, &str)| {
+        let (before, after) = (&name[..at], &name[at + number.len()..]);
+        !joins(before.chars().next_back()) && !joins(after.chars().next())
+    };
+    match name.match_indices(&number).find(alone) {
+        Some((at, _)) => format!("{}*{}", &name[..at], &name[at + number.len()..]),
+        None => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(names: &[&str]) -> Vec<String> {
+        let origins: Vec<Origin> =
+            (0..).zip(names).map(|(n, name)| Origin::named(*name).in_block(n)).collect();
+        together(&origins.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn layers_share_a_name_where_only_their_number_differs() {
+        assert_eq!(joined(&["/layers.0/mlp/Add", "/layers.1/mlp/Add"]), ["/layers.*/mlp/Add"]);
+        assert_eq!(joined(&["/layers.0/Add_1", "/layers.1/Add_1"]), ["/layers.*/Add_1"]);
+        assert_eq!(joined(&["l_0/Add_0", "l_1/Add_0"]), ["l_*/Add_0"]);
+        assert_eq!(joined(&["h.0.k0", "h.1.k0"]), ["h.*.k0"]);
+        assert_eq!(joined(&["MatMul_7", "MatMul_20"]), ["MatMul_7", "MatMul_20"]);
+        assert_eq!(joined(&["", ""]), [""; 0]);
+        assert_eq!(joined(&["same", "same"]), ["same"]);
+    }
+}
