@@ -1,9 +1,10 @@
 //! A program on both sides: times from the timing simulator, bytes from the functional one, and the hardware's own.
 
-use super::driver::{Hardware, Observed, Run};
+use super::driver::{Hardware, Observed, Run, Session};
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
+use sim::functional::State;
 use sim::trace::{Trace, first_difference};
 
 /// What a comparison found.
@@ -28,8 +29,8 @@ impl Comparison {
     }
 }
 
-/// Runs a legal program in the simulator and on the hardware and compares everything observable. `image` is DRAM from
-/// address 0 on; the program's words are put into it.
+/// Runs a legal program in the simulator and on fresh hardware and compares everything observable. `image` is DRAM from
+/// address 0 on; the program's words are put into it. `seed` is that of the noise in the hardware's registers.
 ///
 /// # Errors
 /// The program is not for this machine, cannot run, or has no instruction to compare.
@@ -41,45 +42,57 @@ pub fn compare(
     image: &[u8],
     seed: u32,
 ) -> Result<Comparison, Diagnostic> {
+    let mut state = State::new(machine, image);
+    compare_in(&mut hardware.session(seed), &mut state, machine, program, args)
+}
+
+/// As [`compare`], on hardware that has run programs before. `state` is what they left; on return it is what this one left.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_in(
+    session: &mut Session,
+    state: &mut State,
+    machine: &Machine,
+    program: &Program,
+    args: &[u32],
+) -> Result<Comparison, Diagnostic> {
     isa::binary::check_machine(program, machine)?;
-    let image = with_program(program, image, machine.memory.size_bytes as usize)?;
+    place(program, &mut state.dram)?;
+    let image = state.dram.clone();
     let illegal = |e: isa::Illegal| Diagnostic::new("illegal-program", e.to_string());
     let times = sim::timing::simulate(program, machine, args).map_err(illegal)?;
-    let state = sim::functional::run(program, machine, args, &image, &mut ()).map_err(illegal)?;
+    sim::functional::run_on(state, program, args, &mut ()).map_err(illegal)?;
     let limit = times.cycles * 2 + 10_000;
-    let run = Run { machine, program, args, image: &image, seed, limit };
-    let observed = hardware.run(&run);
+    let observed = session.run(&Run { machine, program, args, image: &image, limit });
     let comparison = judge(&times, &state.dram, &observed);
     if comparison.instructions == 0 {
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
-            .because("the program dispatches nothing, so agreement would mean nothing")
-            .help("give a program that does something"));
+            .because("the hardware dispatched nothing, so agreement would mean nothing")
+            .help("give a program that does something, and the hardware of its machine"));
     }
     Ok(comparison)
 }
 
-/// DRAM with the program's words in their place.
+/// Puts the program's words into DRAM.
 ///
 /// # Errors
 /// An instruction has no encoding, or the words do not fit.
-pub fn with_program(program: &Program, image: &[u8], size: usize) -> Result<Vec<u8>, Diagnostic> {
-    let mut memory = image.to_vec();
+pub fn place(program: &Program, dram: &mut [u8]) -> Result<(), Diagnostic> {
     let base = program.base as usize;
-    let end = base + 32 * program.instrs.len();
-    if end > size || memory.len() > size {
-        return Err(Diagnostic::new("cosim-image", "program and data do not fit the machine's memory")
+    let (end, size) = (base + 32 * program.instrs.len(), dram.len());
+    let Some(target) = dram.get_mut(base..end) else {
+        return Err(Diagnostic::new("cosim-image", "the program does not fit the machine's memory")
             .because(format!("the program ends at byte {end}, the memory at {size}"))
             .help("use a machine with more memory"));
-    }
-    memory.resize(memory.len().max(end), 0);
-    for (i, instr) in program.instrs.iter().enumerate() {
+    };
+    for (instr, bytes) in program.instrs.iter().zip(target.chunks_exact_mut(32)) {
         let word = instr.encode().map_err(|e| Diagnostic::new("illegal-program", e.to_string()))?;
-        for (j, part) in word.iter().enumerate() {
-            let at = base + 32 * i + 8 * j;
-            memory[at..at + 8].copy_from_slice(&part.to_le_bytes());
+        for (part, eight) in word.iter().zip(bytes.chunks_exact_mut(8)) {
+            eight.copy_from_slice(&part.to_le_bytes());
         }
     }
-    Ok(memory)
+    Ok(())
 }
 
 fn judge(times: &Trace, dram: &[u8], observed: &Observed) -> Comparison {

@@ -38,8 +38,6 @@ pub struct Run<'a> {
     pub args: &'a [u32],
     /// DRAM from address 0 on, program words included.
     pub image: &'a [u8],
-    /// Of the noise in registers before reset.
-    pub seed: u32,
     /// Cycles after which the run is given up.
     pub limit: u64,
 }
@@ -53,18 +51,33 @@ impl Hardware {
         Ok(Hardware { simulator: Simulator::load(library)? })
     }
 
-    /// Resets fresh hardware, runs the program to its end and reads the counters.
-    pub fn run(&self, run: &Run) -> Observed {
-        let mut bench = Bench::new(self.simulator.instance(run.seed), run);
-        let failure = bench.program(run).err();
+    /// Fresh hardware; every register holds noise drawn from `seed` until the first run resets it.
+    pub fn session(&self, seed: u32) -> Session<'_> {
+        Session { instance: self.simulator.instance(seed), reset: false }
+    }
+}
+
+/// One piece of hardware that runs program after program; what its memories hold stays.
+pub struct Session<'a> {
+    instance: Instance<'a>,
+    reset: bool,
+}
+
+impl Session<'_> {
+    /// Runs a program to its end and reads the counters.
+    pub fn run(&mut self, run: &Run) -> Observed {
+        let reset = std::mem::replace(&mut self.reset, true);
+        let mut bench = Bench::new(&mut self.instance, run);
+        let outcome = if reset { Ok(()) } else { bench.reset() };
+        let failure = outcome.and_then(|()| bench.program(run)).err();
         let failure = bench.assertion.take().or(failure);
         Observed { failure, ..bench.observed() }
     }
 }
 
 /// The hardware with everything around it.
-struct Bench<'a> {
-    instance: Instance<'a>,
+struct Bench<'a, 'b> {
+    instance: &'a mut Instance<'b>,
     pins: In,
     memory: AxiMemory,
     /// What the memory drives in this cycle; nothing before the start.
@@ -77,11 +90,11 @@ struct Bench<'a> {
     program: &'a Program,
 }
 
-impl<'a> Bench<'a> {
-    fn new(instance: Instance<'a>, run: &Run<'a>) -> Bench<'a> {
+impl<'a, 'b> Bench<'a, 'b> {
+    fn new(instance: &'a mut Instance<'b>, run: &Run<'a>) -> Bench<'a, 'b> {
         Bench {
             instance,
-            pins: In::default(),
+            pins: In { rst_n: 1, ..In::default() },
             memory: AxiMemory::new(run.machine, run.image),
             inputs: None,
             trace: Trace::default(),
@@ -92,7 +105,6 @@ impl<'a> Bench<'a> {
     }
 
     fn program(&mut self, run: &Run) -> Result<(), String> {
-        self.reset()?;
         self.write(register("EXPECTED_HASH"), run.machine.hash())?;
         self.write(register("PROGRAM_ADDR"), run.program.base)?;
         self.write(register("PROGRAM_WORDS"), run.program.instrs.len() as u32)?;

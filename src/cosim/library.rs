@@ -27,7 +27,7 @@ pub struct In {
     pub ctrl_bready: u8,
     pub ctrl_arvalid: u8,
     pub ctrl_rready: u8,
-    padding: u8,
+    pub padding: u8,
     pub ctrl_awaddr: u16,
     pub ctrl_araddr: u16,
     pub ctrl_wdata: u32,

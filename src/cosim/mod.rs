@@ -15,5 +15,5 @@ pub mod driver;
 mod library;
 
 pub use build::build;
-pub use compare::{Comparison, compare};
-pub use driver::Hardware;
+pub use compare::{Comparison, compare, compare_in};
+pub use driver::{Hardware, Session};

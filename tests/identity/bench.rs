@@ -24,13 +24,26 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     folder
 }
 
-/// Hardware of a preset, built once.
+/// A preset, or `wide`: a memory port of 64 bytes, two words of instructions in each beat.
+pub fn machine(name: &str) -> Machine {
+    if name != "wide" {
+        return hw::presets::load(name).unwrap();
+    }
+    let tiny = hw::presets::load("tiny").unwrap();
+    let memory = hw::machine::Memory { beat_bytes: 64, ..tiny.memory };
+    let sequencer = hw::machine::Sequencer { fetch_words: 4, imem_words: 128, ..tiny.sequencer };
+    let wide = Machine { name: "wide".into(), memory, sequencer, ..tiny };
+    wide.verify().unwrap();
+    wide
+}
+
+/// Hardware of a machine that [`machine`] knows, built once.
 pub fn hardware(name: &str) -> Arc<Hardware> {
     type Built = Mutex<HashMap<String, Arc<OnceLock<Arc<Hardware>>>>>;
     static BUILT: OnceLock<Built> = OnceLock::new();
     let cell = BUILT.get_or_init(Default::default).lock().unwrap().entry(name.into()).or_default().clone();
     let build = || {
-        let folder = emitted(&hw::presets::load(name).unwrap(), name);
+        let folder = emitted(&machine(name), name);
         let library = cosim::build(&folder, &cache()).unwrap_or_else(|e| panic!("{}", e.render()));
         Arc::new(Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render())))
     };
@@ -72,7 +85,7 @@ pub fn check(hardware: &Hardware, machine: &Machine, name: &str, case: &Case, se
 
 /// [`check`] of `seeds` random programs of a machine, each on one of the memory models; gives instructions and cycles.
 pub fn check_random(name: &str, seeds: std::ops::Range<u64>) -> (u64, u64) {
-    let preset = hw::presets::load(name).unwrap();
+    let preset = machine(name);
     let (models, hardware) = (models(&preset), hardware(name));
     let mut sum = (0, 0);
     for seed in seeds {

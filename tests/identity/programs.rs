@@ -1,8 +1,9 @@
 //! Directed and random legal programs on every preset and several memories.
 
-use crate::bench::{check, check_random, hardware, models, with_model};
+use crate::bench::{check, check_random, hardware, machine, models, with_model};
 use std::time::Instant;
-use tilewright::{hw, isa};
+use tilewright::sim::functional::State;
+use tilewright::{cosim, isa};
 
 /// Random programs of each machine in CI.
 const SEEDS: u64 = 15;
@@ -10,7 +11,7 @@ const SEEDS: u64 = 15;
 const LONG: u64 = 100;
 
 fn directed(name: &str) {
-    let preset = hw::presets::load(name).unwrap();
+    let preset = machine(name);
     let hardware = hardware(name);
     for (seed, model) in (1..).zip(models(&preset)) {
         let machine = with_model(&preset, model);
@@ -48,4 +49,18 @@ macro_rules! machines {
     )* };
 }
 
-machines!(tiny unit three odd);
+machines!(tiny unit three odd wide);
+
+#[test]
+fn one_program_after_another_on_the_same_hardware() {
+    let (machine, hardware) = (machine("tiny"), hardware("tiny"));
+    let mut session = hardware.session(5);
+    let mut state = State::new(&machine, &[]);
+    for seed in 200..206 {
+        let case = isa::random::case(&machine, seed).unwrap();
+        state.dram[..case.image.len()].copy_from_slice(&case.image);
+        let found = cosim::compare_in(&mut session, &mut state, &machine, &case.program, &case.args);
+        let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
+        assert!(found.identical(), "seed {seed}: {found:#?}");
+    }
+}

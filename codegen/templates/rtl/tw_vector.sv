@@ -225,31 +225,32 @@ module tw_vector #(
   // ------------------------------------------------------------------ reads
   // First rows of the token and of the vector; the row in the vector jumps between halves in ROPE.
 
-  logic [13:0] a_token_q, a_vector_q, b_token_q, d_token_q, d_vector_q;
-  logic [13:0] a_token_next, d_token_next;
-  logic [13:0] offset_q, half_rows, a_row, b_row;
+  // Rows of int16 are twice as many as rows of a bank: one more bit.
+  logic [14:0] a_token_q, a_vector_q, b_token_q, a_token_next;
+  logic [13:0] d_token_q, d_vector_q, d_token_next;
+  logic [14:0] offset_q, half_rows, a_row, b_row;
   logic        b_half, a_half_1, a_upper_1, b_upper_1;
   logic [31:0] len_q;
 
-  assign half_rows    = rows_q[14:1];
-  assign a_token_next = a_token_q + 14'(a_stride_q);
+  assign half_rows    = rows_q[15:1];
+  assign a_token_next = a_token_q + 15'(a_stride_q);
   assign d_token_next = d_token_q + 14'(d_stride_q);
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      a_token_q  <= a_i[13:0];
-      a_vector_q <= a_i[13:0];
-      b_token_q  <= b_i[13:0];
+      a_token_q  <= 15'(a_i[13:0]);
+      a_vector_q <= 15'(a_i[13:0]);
+      b_token_q  <= 15'(b_i[13:0]);
       d_token_q  <= d_i[13:0];
       d_vector_q <= d_i[13:0];
       len_q      <= len_i;
     end else if (vector_end) begin
-      a_vector_q <= a_vector_q + rows_q[13:0];
+      a_vector_q <= a_vector_q + rows_q[14:0];
       d_vector_q <= d_vector_q + rows_q[13:0];
       if (sub_last) begin
         a_token_q  <= a_token_next;
         a_vector_q <= a_token_next;
-        b_token_q  <= b_token_q + 14'(b_stride_q);
+        b_token_q  <= b_token_q + 15'(b_stride_q);
         d_token_q  <= d_token_next;
         d_vector_q <= d_token_next;
         len_q      <= len_q + 32'(inc_q);
@@ -257,20 +258,20 @@ module tw_vector #(
     end
     if (start_i || pass_end) offset_q <= '0;
     else if (issue_q && is_rope && !row_q[0]) offset_q <= offset_q + half_rows;
-    else if (issue_q && is_rope) offset_q <= offset_q - half_rows + 14'd1;
-    else if (issue_q) offset_q <= offset_q + 14'd1;
+    else if (issue_q && is_rope) offset_q <= offset_q - half_rows + 15'd1;
+    else if (issue_q) offset_q <= offset_q + 15'd1;
   end
 
   assign b_half   = fun_q == FunRmsNorm;
-  assign a_row    = (is_quant ? d_vector_q : a_vector_q) + offset_q;
-  assign b_row    = b_token_q + (is_rope ? row_q[14:1] : row_q[13:0]);
+  assign a_row    = (is_quant ? 15'(d_vector_q) : a_vector_q) + offset_q;
+  assign b_row    = b_token_q + (is_rope ? row_q[15:1] : row_q[14:0]);
   assign a_half_1 = a_half_q && !is_quant;
 
   assign a_en_o   = issue_q;
-  assign a_addr_o = {is_quant ? d_bank_q : a_bank_q, a_half_1 ? {1'b0, a_row[13:1]} : a_row};
+  assign a_addr_o = {is_quant ? d_bank_q : a_bank_q, a_half_1 ? a_row[14:1] : a_row[13:0]};
   assign b_en_o   = issue_q && (pass_q == PassNorm || pass_q == PassRope || pass_q == PassSilu ||
                                 pass_q == PassWeigh);
-  assign b_addr_o = {b_bank_q, b_half ? {1'b0, b_row[13:1]} : b_row};
+  assign b_addr_o = {b_bank_q, b_half ? b_row[14:1] : b_row[13:0]};
 
   always_ff @(posedge clk_i) begin
     a_upper_1 <= a_row[0];
