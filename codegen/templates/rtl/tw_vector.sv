@@ -442,7 +442,7 @@ module tw_vector #(
     end else if (valid_q[18]) begin
       write_odd_q <= !write_odd_q;
       if (!is_rope) write_q <= write_q + 14'd1;
-      else write_q <= write_odd_q ? write_q - half_rows + 14'd1 : write_q + half_rows;
+      else write_q <= write_odd_q ? write_q - half_rows[13:0] + 14'd1 : write_q + half_rows[13:0];
     end
     // Activation rows run on from sub to sub.
     if (start_i) begin
