@@ -1,8 +1,8 @@
 // Moves blocks of DRAM into a buffer. Never pushes back: a beat that comes in cycle r is written in
 // r + 1, because a load starts only when its destination is free.
 //
-// Requests: the first burst is presented in the cycle after start_i, the next in the cycle after the
-// handshake, while fewer than OUTSTANDING bursts are open (from request to last beat).
+// Requests: the first burst is presented in the cycle after start_i, the next in the cycle after
+// the handshake, while fewer than OUTSTANDING bursts are open (from request to last beat).
 // The next instruction may start in the cycle after the last request's handshake.
 module tw_load #(
   parameter int BEAT = 16,

@@ -3,9 +3,9 @@
 // * The word of a read (r_en_i) stands on r_data_o in the next cycle and stays until the next read.
 // * A write takes the STRB-bit parts whose strobe is set.
 // * Reading and writing one word in one cycle returns the old word.
-// * The array has no reset. With TW_ZERO_MEMORIES it starts as zero, as the simulator's memories do:
-//   for co-simulation of programs that read what they never wrote. RAM_STYLE is the technology hook for FPGA tools; an ASIC flow replaces
-//   this module by its macro.
+// * The array has no reset. With TW_ZERO_MEMORIES it starts as zero, as the simulator's memories
+//   do: for co-simulation of programs that read what they never wrote.
+// RAM_STYLE is the technology hook for FPGA tools; an ASIC flow replaces this module by its macro.
 module tw_ram #(
   parameter int WIDTH = 32,
   parameter int DEPTH = 64,
