@@ -19,7 +19,7 @@ pub struct Constant {
 }
 
 impl Constant {
-    /// A constant from packed little-endian bytes (see [`DType::byte_len`]).
+    /// A constant from packed little-endian bytes (see [`crate::types::DType::byte_len`]).
     pub fn new(ty: Type, bytes: impl Into<Arc<[u8]>>) -> Result<Self, Diagnostic> {
         let bytes = bytes.into();
         if ty.byte_len() == Some(bytes.len() as u64) {

@@ -43,7 +43,7 @@ pub struct Run<'a> {
 }
 
 impl Hardware {
-    /// Loads a library that [`super::build`] made.
+    /// Loads a library that [`super::build()`] made.
     ///
     /// # Errors
     /// It cannot be loaded.

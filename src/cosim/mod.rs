@@ -2,9 +2,9 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`build`] | makes a shared library of the `.sv` files that lie in a folder, once for each content |
+//! | [`mod@build`] | makes a shared library of the `.sv` files that lie in a folder, once for each content |
 //! | [`driver`] | clocks it: control port, memory pins, probe |
-//! | [`compare`] | runs a program on both sides and counts what differs; the allowed number is zero |
+//! | [`mod@compare`] | runs a program on both sides and counts what differs; the allowed number is zero |
 //!
 //! Nothing of the simulator reaches the hardware's side but the memory model, which both sides must share.
 

@@ -7,9 +7,12 @@ use crate::table::*;
 use crate::{Body, Head, Instr};
 use hw::{Geometry, Machine};
 
+/// A program's name, and what writes it.
+type Directed = (&'static str, fn(&mut Sheet));
+
 /// The named programs for a machine. All are legal.
 pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
-    let programs: [(&str, fn(&mut Sheet)); 12] = [
+    let programs: [Directed; 12] = [
         ("halt-only", |_| {}),
         ("full-queues", full_queues),
         ("drain", drain),
