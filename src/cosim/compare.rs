@@ -14,7 +14,7 @@ pub struct Comparison {
     pub instructions: u64,
     /// Events (dispatch, start, done, request) and counters that differ.
     pub cycle_mismatches: u64,
-    /// Bytes of DRAM that differ at the end.
+    /// Bytes that differ at the end, of DRAM and of every on-chip memory.
     pub byte_mismatches: u64,
     /// Cycles of the run, as simulated.
     pub cycles: u64,
@@ -65,7 +65,7 @@ pub fn compare_in(
     sim::functional::run_on(state, program, args, &mut ()).map_err(illegal)?;
     let limit = times.cycles * 2 + 10_000;
     let observed = session.run(&Run { machine, program, args, image: &image, limit });
-    let comparison = judge(&times, &state.dram, &observed);
+    let comparison = judge(&times, &memories(state), &observed);
     if comparison.instructions == 0 {
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
             .because("the hardware dispatched nothing, so agreement would mean nothing")
@@ -95,9 +95,31 @@ pub fn place(program: &Program, dram: &mut [u8]) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn judge(times: &Trace, dram: &[u8], observed: &Observed) -> Comparison {
+/// Every memory of the functional simulation, with its name, in the order of [`Observed::memories`].
+fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
+    let scale = |s: &ir::num::Scale| {
+        let [low, high] = (s.mantissa as u16).to_le_bytes();
+        [low, high, s.exponent as u8]
+    };
+    let scales = state.s.iter().flat_map(scale).collect();
+    let named = [
+        ("DRAM", state.dram.clone()),
+        ("the weight buffer", state.w.clone()),
+        ("the group-scale buffer", state.g.clone()),
+        ("the channel buffer", state.c.clone()),
+        ("the activation buffer", state.a.clone()),
+        ("the token scales", scales),
+    ];
+    let named = named.into_iter().map(|(name, bytes)| (name.to_string(), bytes));
+    named.chain(state.v.iter().enumerate().map(|(k, v)| (format!("vector bank {k}"), v.clone()))).collect()
+}
+
+fn judge(times: &Trace, memories: &[(String, Vec<u8>)], observed: &Observed) -> Comparison {
     let trace = &observed.trace;
-    let (byte_mismatches, byte) = bytes(dram, &observed.dram);
+    let pairs = memories.iter().zip(&observed.memories);
+    let found: Vec<(u64, Option<String>)> = pairs.map(|((name, l), r)| bytes(name, l, r)).collect();
+    let byte_mismatches = found.iter().map(|f| f.0).sum();
+    let byte = found.into_iter().find_map(|f| f.1);
     let time = first_difference(times, trace).map(|d| d.to_string());
     let parts = [time, observed.failure.clone(), byte];
     let told: Vec<String> = parts.into_iter().flatten().collect();
@@ -112,14 +134,14 @@ fn judge(times: &Trace, dram: &[u8], observed: &Observed) -> Comparison {
 }
 
 /// Number of bytes that differ, and the first of them as text.
-fn bytes(left: &[u8], right: &[u8]) -> (u64, Option<String>) {
+fn bytes(name: &str, left: &[u8], right: &[u8]) -> (u64, Option<String>) {
     if left == right {
         return (0, None);
     }
     let differs = |(l, r): &(&u8, &u8)| l != r;
     let count = left.iter().zip(right).filter(differs).count() + left.len().abs_diff(right.len());
     let first = left.iter().zip(right).enumerate().find(|(_, (l, r))| l != r);
-    let text = first.map(|(at, (l, r))| format!("byte {at:#x} of DRAM: {l:#04x} against {r:#04x}"));
+    let text = first.map(|(at, (l, r))| format!("byte {at:#x} of {name}: {l:#04x} against {r:#04x}"));
     (count as u64, text)
 }
 

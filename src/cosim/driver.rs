@@ -24,8 +24,8 @@ pub struct Hardware {
 #[derive(Debug, Clone)]
 pub struct Observed {
     pub trace: Trace,
-    /// DRAM at the end.
-    pub dram: Vec<u8>,
+    /// Every memory at the end, DRAM first, then in the order of [`places`].
+    pub memories: Vec<Vec<u8>>,
     /// What went wrong on the way: a failed assertion, a broken protocol, a run without end, an error cause.
     pub failure: Option<String>,
 }
@@ -71,7 +71,8 @@ impl Session<'_> {
         let outcome = if reset { Ok(()) } else { bench.reset() };
         let failure = outcome.and_then(|()| bench.program(run)).err();
         let failure = bench.assertion.take().or(failure);
-        Observed { failure, ..bench.observed() }
+        let observed = bench.observed();
+        Observed { failure: failure.or(observed.failure), ..observed }
     }
 }
 
@@ -85,6 +86,8 @@ struct Bench<'a, 'b> {
     trace: Trace,
     /// The first failed assertion of the hardware.
     assertion: Option<String>,
+    /// On-chip memories: place in the hierarchy, bytes.
+    places: Vec<(String, usize)>,
     /// For each unit the words that wait to start.
     queued: [Vec<u32>; 4],
     program: &'a Program,
@@ -99,6 +102,7 @@ impl<'a, 'b> Bench<'a, 'b> {
             inputs: None,
             trace: Trace::default(),
             assertion: None,
+            places: places(run.machine),
             queued: Default::default(),
             program: run.program,
         }
@@ -118,6 +122,12 @@ impl<'a, 'b> Bench<'a, 'b> {
     }
 
     fn reset(&mut self) -> Result<(), String> {
+        // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
+        // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
+        for rst_n in [1, 0, 1, 0] {
+            self.pins.rst_n = rst_n;
+            self.instance.settle(&self.pins);
+        }
         for rst_n in [0, 0, 0, 1, 1] {
             self.pins.rst_n = rst_n;
             self.cycle()?;
@@ -173,7 +183,7 @@ impl<'a, 'b> Bench<'a, 'b> {
 
     fn until_end(&mut self, limit: u64) -> Result<(), String> {
         for cycle in 0..limit {
-            let out = self.cycle().map_err(|e| format!("cycle {cycle}: {e}"))?;
+            let out = self.cycle()?;
             if out.run == 0 {
                 return Err("the hardware does not start; is it that of another machine?".into());
             }
@@ -267,8 +277,27 @@ impl<'a, 'b> Bench<'a, 'b> {
             .collect();
         requests.sort_by_key(|r| r.channel);
         self.trace.requests = requests;
-        Observed { trace: self.trace, dram: self.memory.bytes().to_vec(), failure: None }
+        let chip = self.places.iter().map(|(place, bytes)| self.instance.memory(place, *bytes));
+        let absent = chip.clone().zip(&self.places).find(|(m, _)| m.is_none());
+        let failure = absent.map(|(_, (place, _))| format!("the hardware has no memory {place}"));
+        let dram = self.memory.bytes().to_vec();
+        let memories = std::iter::once(dram).chain(chip.map(Option::unwrap_or_default)).collect();
+        Observed { trace: self.trace, memories, failure }
     }
+}
+
+/// The on-chip memories of a machine, in the order in which [`Observed`] holds them behind DRAM.
+fn places(machine: &Machine) -> Vec<(String, usize)> {
+    let b = &machine.buffers;
+    let mut list = vec![
+        ("u_weights.u_buffer.u_ram".to_string(), b.weight_bytes),
+        ("u_group_scales.u_buffer.u_ram".to_string(), b.group_scale_bytes),
+        ("u_channels.u_buffer.u_ram".to_string(), b.channel_bytes),
+        ("u_activations".to_string(), b.activation_bytes),
+        ("u_token_scales".to_string(), 3 * b.token_scales),
+    ];
+    list.extend((0..b.vector_banks).map(|k| (format!("u_vbanks.gen_bank[{k}].u_ram"), b.vector_bank_bytes)));
+    list.into_iter().map(|(place, bytes)| (place, bytes as usize)).collect()
 }
 
 /// Stall counters in the order of the register map; the split by semaphore comes from the probe.

@@ -2,11 +2,11 @@
 
 use ir::diag::Diagnostic;
 use libloading::{Library, Symbol};
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 /// Version of the interface; `shim.cpp` states the same.
-const ABI: u32 = 1;
+const ABI: u32 = 2;
 
 /// Pins driven by the harness. Layout shared with `shim.cpp`.
 #[repr(C)]
@@ -88,6 +88,7 @@ pub struct Simulator {
     free: unsafe extern "C" fn(*mut c_void),
     settle: unsafe extern "C" fn(*mut c_void, *const In, *mut Out),
     edge: unsafe extern "C" fn(*mut c_void),
+    memory: unsafe extern "C" fn(*mut c_void, *const c_char, *mut u8, u64) -> u64,
     failure: unsafe extern "C" fn() -> *const c_char,
     /// Keeps the functions above alive.
     _library: Library,
@@ -123,6 +124,7 @@ impl Simulator {
                 free: symbol!(b"tw_free"),
                 settle: symbol!(b"tw_settle"),
                 edge: symbol!(b"tw_edge"),
+                memory: symbol!(b"tw_memory"),
                 failure: symbol!(b"tw_failure"),
                 _library: library,
             })
@@ -155,6 +157,16 @@ impl Instance<'_> {
     pub fn edge(&mut self) {
         // SAFETY: as above.
         unsafe { (self.simulator.edge)(self.handle) }
+    }
+
+    /// The bytes of the memory wrapper at this place in the hierarchy, or `None` if it is not there or does not hold `bytes`.
+    pub fn memory(&self, place: &str, bytes: usize) -> Option<Vec<u8>> {
+        let scope = CString::new(format!("TOP.tw_top.{place}")).ok()?;
+        let mut data = vec![0; bytes];
+        // SAFETY: the library writes no more than the capacity that it is told.
+        let copied =
+            unsafe { (self.simulator.memory)(self.handle, scope.as_ptr(), data.as_mut_ptr(), bytes as u64) };
+        (copied == bytes as u64).then_some(data)
     }
 
     /// What the first failed assertion of the hardware said, if one has failed.

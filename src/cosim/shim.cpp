@@ -1,6 +1,7 @@
 // C interface of a Verilated tw_top: one call settles the pins of a cycle, one makes the clock edge.
 #include "Vtw.h"
 #include "verilated.h"
+#include "verilated_syms.h"
 
 #include <cstdarg>
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <string>
 
 namespace {
-constexpr uint32_t ABI = 1;
+constexpr uint32_t ABI = 2;
 thread_local std::string failure;
 
 struct Instance {
@@ -140,6 +141,20 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   out->missing = t.probe_missing_o;
   out->store_wstrb = t.m_axi_store_wstrb_o;
   if (t.m_axi_store_wvalid_o) memcpy(out->store_wdata, &t.m_axi_store_wdata_o, sizeof t.m_axi_store_wdata_o);
+}
+
+// Copies the memory of the tw_ram in `scope`, its words one behind the other; gives its bytes, 0 if there is none.
+uint64_t tw_memory(void* handle, const char* scope, uint8_t* out, uint64_t capacity) {
+  auto* instance = static_cast<Instance*>(handle);
+  const VerilatedScope* found = instance->context.scopeFind(scope);
+  VerilatedVar* mem = found ? found->varFind("mem") : nullptr;
+  if (!mem) return 0;
+  const uint64_t words = mem->unpacked().elements();
+  const uint64_t bytes = (mem->packed().elements() + 7) / 8;
+  if (words * bytes > capacity) return 0;
+  const auto* from = static_cast<const uint8_t*>(mem->datap());
+  for (uint64_t i = 0; i < words; ++i) memcpy(out + i * bytes, from + i * mem->entSize(), bytes);
+  return words * bytes;
 }
 
 void tw_edge(void* handle) {

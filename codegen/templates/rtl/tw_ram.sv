@@ -28,8 +28,9 @@ module tw_ram #(
   localparam int GROUP = (PARTS < 8) ? PARTS : 8;
   localparam logic unused_style = (RAM_STYLE == "");
 
+  // Readable from outside under Verilator: co-simulation compares the array at the end of a run.
   (* ram_style = RAM_STYLE *)
-  logic [WIDTH-1:0] mem [DEPTH];
+  logic [WIDTH-1:0] mem [DEPTH]  /*verilator public_flat_rd*/;
 
 `ifdef TW_ZERO_MEMORIES
   initial begin
