@@ -1,12 +1,13 @@
 //! Runs a program on built hardware: the host on the control port, [`sim::axi`] on the memory ports, the probe as the witness.
 
 use super::library::{In, Instance, Out, Simulator};
+use super::pins::{drive, outputs};
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::regs;
 use isa::table::Unit;
 use isa::{Program, regs::Register};
-use sim::axi::{AxiMemory, Burst, Inputs, Outputs, WriteBeat};
+use sim::axi::{AxiMemory, Burst, Inputs};
 use sim::trace::{Counters, Dispatch, Request, SequencerCounters, Span, Trace, UnitCounters};
 use std::path::Path;
 
@@ -323,31 +324,4 @@ fn attribution(values: &[u64], probed: &Counters) -> Counters {
 /// Address of a register by name; the map is fixed, so a name that is not in it cannot occur.
 fn register(name: &str) -> u32 {
     regs::table().iter().find(|r| r.name == name).map_or(0, |r| r.offset)
-}
-
-fn drive(pins: &mut In, inputs: &Inputs) {
-    pins.fetch_arready = inputs.fetch_arready.into();
-    pins.load_arready = inputs.load_arready.into();
-    pins.store_awready = inputs.store_awready.into();
-    pins.store_wready = inputs.store_wready.into();
-    pins.store_bvalid = inputs.store_b.into();
-    pins.fetch_rvalid = inputs.fetch_r.is_some().into();
-    pins.load_rvalid = inputs.load_r.is_some().into();
-    if let Some(beat) = &inputs.fetch_r {
-        (pins.fetch_rlast, pins.fetch_rdata) = (beat.last.into(), beat.data);
-    }
-    if let Some(beat) = &inputs.load_r {
-        (pins.load_rlast, pins.load_rdata) = (beat.last.into(), beat.data);
-    }
-}
-
-fn outputs(out: &Out) -> Outputs {
-    let burst = |valid: u8, addr: u32, len: u32| (valid != 0).then_some(Burst { addr, beats: len + 1 });
-    let beat = WriteBeat { data: out.store_wdata, strobe: out.store_wstrb, last: out.store_wlast != 0 };
-    Outputs {
-        fetch_ar: burst(out.fetch_arvalid, out.fetch_araddr, out.fetch_arlen),
-        load_ar: burst(out.load_arvalid, out.load_araddr, out.load_arlen),
-        store_aw: burst(out.store_awvalid, out.store_awaddr, out.store_awlen),
-        store_w: (out.store_wvalid != 0).then_some(beat),
-    }
 }

@@ -13,6 +13,7 @@ pub mod compare;
 pub mod driver;
 
 mod library;
+mod pins;
 
 pub use build::build;
 pub use compare::{Comparison, compare, compare_in};
