@@ -98,7 +98,7 @@ pub fn place(program: &Program, dram: &mut [u8]) -> Result<(), Diagnostic> {
 /// Every memory of the functional simulation, with its name, in the order of [`Observed::memories`].
 fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
     let scale = |s: &ir::num::Scale| {
-        let [low, high] = (s.mantissa as u16).to_le_bytes();
+        let [low, high] = s.mantissa.to_le_bytes();
         [low, high, s.exponent as u8]
     };
     let scales = state.s.iter().flat_map(scale).collect();
