@@ -69,7 +69,6 @@ fn a_small_network_on_odd() {
 }
 
 #[test]
-#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
 fn a_small_network_on_unit() {
     small("unit");
 }
@@ -88,7 +87,6 @@ fn the_trained_network_on_tiny() {
 }
 
 #[test]
-#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
 fn the_prompt_of_the_readme_on_tiny() {
     let decoder = models::trained();
     let prompt = "\nAda has 12 coins and gets 30 more. Now Ada has ";
@@ -99,7 +97,6 @@ fn the_prompt_of_the_readme_on_tiny() {
 }
 
 #[test]
-#[ignore = "long sweep: cargo test --release --test identity -- --ignored --nocapture"]
 fn the_trained_network_on_three_and_odd() {
     let decoder = models::trained();
     let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
