@@ -138,7 +138,6 @@ fn faults_of_time_and_of_arithmetic_are_caught() {
 }
 
 #[test]
-#[ignore = "3 min, a Verilator build for each fault: cargo test --test identity -- --ignored every_fault"]
 fn every_fault_is_caught() {
     caught(&FAULTS[2..]);
 }

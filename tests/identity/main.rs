@@ -1,6 +1,6 @@
 //! Rung 4 of the ladder of trust: the simulator's cycles and bytes are those of the emitted hardware. Allowed difference: 0.
 //!
-//! CI runs a part; the long sweep is `cargo test --release --test identity -- --ignored --nocapture`.
+//! All of it runs in CI; `cargo test --test identity -- --nocapture` shows what was compared.
 
 mod bench;
 mod faults;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use tilewright::sim::functional::State;
 use tilewright::{cosim, isa};
 
-/// Random programs of each machine in CI.
+/// Random programs of each machine in the first test.
 const SEEDS: u64 = 15;
-/// Random programs of each machine in the long sweep.
+/// Random programs of each machine in both tests.
 const LONG: u64 = 100;
 
 fn directed(name: &str) {
@@ -41,7 +41,6 @@ macro_rules! machines {
             }
 
             #[test]
-            #[ignore = "the long sweep, 2 min: cargo test --test identity -- --ignored --nocapture many_random"]
             fn many_random_programs() {
                 super::random(stringify!($name), super::SEEDS..super::LONG);
             }
