@@ -298,7 +298,9 @@ fn places(machine: &Machine) -> Vec<(String, usize)> {
         ("u_token_scales".to_string(), 3 * b.token_scales),
     ];
     list.extend((0..b.vector_banks).map(|k| (format!("u_vbanks.gen_bank[{k}].u_ram"), b.vector_bank_bytes)));
-    list.into_iter().map(|(place, bytes)| (place, bytes as usize)).collect()
+    list.into_iter()
+        .map(|(place, bytes)| (format!("u_datapath.u_memories.{place}"), bytes as usize))
+        .collect()
 }
 
 /// Stall counters in the order of the register map; the split by semaphore comes from the probe.

@@ -54,12 +54,15 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_weights"),
     fixed!("tw_scales"),
     fixed!("tw_vbanks"),
+    fixed!("tw_memories"),
     // control
     ("tw_resolve", Source::Rendered(|_| resolve::View::new().render())),
     fixed!("tw_fetch"),
     fixed!("tw_sequencer"),
+    fixed!("tw_frontend"),
     fixed!("tw_issue"),
     fixed!("tw_semaphores"),
+    fixed!("tw_schedule"),
     fixed!("tw_stall"),
     fixed!("tw_probe"),
     fixed!("tw_ctrl"),
@@ -90,6 +93,8 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_scalar"),
     fixed!("tw_vpack"),
     fixed!("tw_vector"),
+    // all of it
+    fixed!("tw_datapath"),
     fixed!("tw_top"),
 ];
 

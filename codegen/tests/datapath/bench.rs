@@ -31,10 +31,12 @@ impl Bench {
     pub fn build(unit: &str, machine: &hw::Machine, parameters: &[(&str, u32)]) -> Bench {
         let top = format!("tb_{unit}");
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/datapath");
-        let testbench = std::fs::read_to_string(here.join(format!("{top}.sv"))).unwrap();
-        let mut files = vec![(format!("{top}.sv"), testbench)];
+        let source = |name: String| (std::fs::read_to_string(here.join(&name)).unwrap(), name);
+        let benches = ["tb_player.sv".to_string(), format!("{top}.sv")].map(source);
+        let mut files: Vec<_> = benches.into_iter().map(|(text, name)| (name, text)).collect();
+        // Of the design only what stands below the units: compile order puts it first.
         let emitted = codegen::rtl::emit(machine).unwrap().into_iter().map(|f| (f.name, f.text));
-        files.extend(emitted.filter(|(name, _)| name != "tw_top.sv"));
+        files.extend(emitted.take_while(|(name, _)| name != "tw_datapath.sv"));
         let version = tool(Command::new("verilator").arg("--version"));
         let mut hash = DefaultHasher::new();
         (&files, parameters, version).hash(&mut hash);

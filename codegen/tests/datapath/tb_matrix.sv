@@ -1,8 +1,7 @@
 // Plays gemm instructions on tw_matrix with memories of its own.
 //
-// Files in the working directory: instr.hex (packed fields, see below), a.hex, w.hex, g.hex, c.hex, v.hex, s.hex; the
-// number of instructions is the argument +count=. Prints "start CYCLE", "free CYCLE", "done CYCLE" and writes v_out.hex
-// when all are done.
+// Its instructions are played by tb_player. Memories in the working directory: a.hex, w.hex, g.hex, c.hex, v.hex, s.hex;
+// the one that is written goes to v_out.hex.
 module tb_matrix #(
   parameter int T        = 2,
   parameter int unsigned N        = 8,
@@ -18,7 +17,6 @@ module tb_matrix #(
   localparam int unsigned K4Bits = NP * ((LP > 2) ? LP * 4 : 8);
   localparam int unsigned V4Bits = LP * ((NP > 2) ? NP * 4 : 8);
 
-  logic [255:0]        instr [4096];
   logic [7:0]          w_mem [32768];
   logic [TP*LP*8-1:0]  a_mem [512];
   logic [NP*8-1:0]     g_mem [512];
@@ -26,11 +24,8 @@ module tb_matrix #(
   logic [23:0]         s_mem [256];
   logic [31:0]         v_mem [4*V_ROWS*LP];
 
-  logic clk = 1'b0, rst_n = 1'b0;
-  always #1 clk = !clk;
-
-  logic               start = 1'b0, free, done;
-  logic [255:0]       word = '0;
+  logic         clk, rst_n, start, free, done, finished;
+  logic [255:0] word;
   logic               a_en, w_en, g_en, c_en, s_en, r_en, d_en;
   logic [12:0]        a_row;
   logic [TP*LP*8-1:0] a_data;
@@ -48,6 +43,10 @@ module tb_matrix #(
   logic [17:0]        r_addr, d_addr;
   logic [LP*32-1:0]   r_data, d_data;
   logic [LP-1:0]      d_strb;
+
+  tb_player player (
+    .clk_o(clk), .rst_no(rst_n), .start_o(start), .word_o(word), .finished_o(finished), .free_i(free), .done_i(done)
+  );
 
   tw_matrix #(
     .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS)
@@ -94,56 +93,15 @@ module tb_matrix #(
     end
   end
 
-  // Player: instruction i starts word[255:248] cycles after it could. It acts half a cycle before the edge: outputs of
-  // the cycle are stable then, and inputs hold until the edge.
-  int unsigned count = 0, cycle = 0, next = 0, retired = 0, wait_left = 0, idle = 0;
-  logic        busy = 1'b0;
-
   initial begin
-    if (!$value$plusargs("count=%d", count)) count = 0;
-    $readmemh("instr.hex", instr, 0, int'(count) - 1);
     $readmemh("a.hex", a_mem);
     $readmemh("w.hex", w_mem);
     $readmemh("g.hex", g_mem);
     $readmemh("c.hex", c_mem);
     $readmemh("s.hex", s_mem);
     $readmemh("v.hex", v_mem);
-    wait_left = 32'(instr[0][255:248]);
-  end
-
-  always @(negedge clk) begin
-    start = 1'b0;
-    if (cycle == 4) rst_n = 1'b1;
-    if (cycle > 5) begin
-      if (free && busy) $display("free %0d", cycle);
-      busy = !free;
-      if (done) begin
-        $display("done %0d", cycle);
-        retired++;
-      end
-      if (free && next < count) begin
-        if (wait_left == 0) begin
-          word  = instr[next];
-          start = 1'b1;
-          busy  = 1'b1;
-          next++;
-          wait_left = 32'(instr[next][255:248]);
-          $display("start %0d", cycle);
-        end else begin
-          wait_left--;
-        end
-      end
-    end
-    cycle++;
-    // The cycle of the last retirement is the last one that writes.
-    idle = (retired >= count) ? idle + 1 : 0;
-    if (idle == 2) begin
-      $writememh("v_out.hex", v_mem);
-      $finish;
-    end
-    if (cycle > 20000000) begin
-      $display("timeout");
-      $finish;
-    end
+    @(posedge finished);
+    $writememh("v_out.hex", v_mem);
+    $finish;
   end
 endmodule

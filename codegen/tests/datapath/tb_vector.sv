@@ -1,8 +1,7 @@
 // Plays vec instructions on tw_vector with memories of its own.
 //
-// Files in the working directory: instr.hex (packed fields), v.hex, a.hex, s.hex; the number of
-// instructions is the argument +count=. Prints "start CYCLE", "free CYCLE", "done CYCLE" and writes v_out.hex, a_out.hex and
-// s_out.hex when all are done.
+// Its instructions are played by tb_player. Memories in the working directory: v.hex, a.hex, s.hex; afterwards v_out.hex,
+// a_out.hex and s_out.hex.
 module tb_vector #(
   parameter int T      = 2,
   parameter int N      = 8,
@@ -12,16 +11,12 @@ module tb_vector #(
   parameter int TP     = 2,
   parameter int V_ROWS = 1024  // rows of each of four banks
 );
-  logic [255:0] instr [4096];
   logic [31:0]  v_mem [4*V_ROWS*LP];
   logic [7:0]   a_mem [512*TP*LP];
   logic [23:0]  s_mem [256];
 
-  logic clk = 1'b0, rst_n = 1'b0;
-  always #1 clk = !clk;
-
-  logic             start = 1'b0, free, done;
-  logic [255:0]     word = '0;
+  logic         clk, rst_n, start, free, done, finished;
+  logic [255:0] word;
   logic             a_en, b_en, d_en, act_en, s_en;
   logic [17:0]      a_addr, b_addr, d_addr;
   logic [LP*32-1:0] a_data, b_data, d_data;
@@ -31,6 +26,10 @@ module tb_vector #(
   logic [LP*8-1:0]  act_data;
   logic [7:0]       s_slot;
   logic [23:0]      s_data;
+
+  tb_player player (
+    .clk_o(clk), .rst_no(rst_n), .start_o(start), .word_o(word), .finished_o(finished), .free_i(free), .done_i(done)
+  );
 
   tw_vector #(
     .T(T), .N(N), .L(L), .NP(NP), .LP(LP)
@@ -69,55 +68,14 @@ module tb_vector #(
     if (rst_n && s_en) s_mem[s_slot] = s_data;
   end
 
-  // Player: instruction i starts word[255:248] cycles after it could. It acts half a cycle before the edge: outputs of
-  // the cycle are stable then, and inputs hold until the edge.
-  int unsigned count = 0, cycle = 0, next = 0, retired = 0, wait_left = 0, idle = 0;
-  logic        busy = 1'b0;
-
   initial begin
-    if (!$value$plusargs("count=%d", count)) count = 0;
-    $readmemh("instr.hex", instr, 0, int'(count) - 1);
     $readmemh("v.hex", v_mem);
     $readmemh("a.hex", a_mem);
     $readmemh("s.hex", s_mem);
-    wait_left = 32'(instr[0][255:248]);
-  end
-
-  always @(negedge clk) begin
-    start = 1'b0;
-    if (cycle == 4) rst_n = 1'b1;
-    if (cycle > 5) begin
-      if (free && busy) $display("free %0d", cycle);
-      busy = !free;
-      if (done) begin
-        $display("done %0d", cycle);
-        retired++;
-      end
-      if (free && next < count) begin
-        if (wait_left == 0) begin
-          word  = instr[next];
-          start = 1'b1;
-          busy  = 1'b1;
-          next++;
-          wait_left = 32'(instr[next][255:248]);
-          $display("start %0d", cycle);
-        end else begin
-          wait_left--;
-        end
-      end
-    end
-    cycle++;
-    // The cycle of the last retirement is the last one that writes.
-    idle = (retired >= count) ? idle + 1 : 0;
-    if (idle == 2) begin
-      $writememh("v_out.hex", v_mem);
-      $writememh("a_out.hex", a_mem);
-      $writememh("s_out.hex", s_mem);
-      $finish;
-    end
-    if (cycle > 20000000) begin
-      $display("timeout");
-      $finish;
-    end
+    @(posedge finished);
+    $writememh("v_out.hex", v_mem);
+    $writememh("a_out.hex", a_mem);
+    $writememh("s_out.hex", s_mem);
+    $finish;
   end
 endmodule
