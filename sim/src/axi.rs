@@ -20,20 +20,13 @@
 //!   bits 8i+7..8i of the data pins and belongs to byte `address + i`.
 //! * A valid that meets no ready must stay, with the same payload. The wrapper checks this and reports it as a [`PinError`].
 
+pub use crate::memory::Burst;
 use crate::memory::{Channel, Memory, Port};
 use hw::Machine;
 use std::collections::VecDeque;
 
 /// Widest beat in bytes.
 pub const MAX_BEAT: usize = 64;
-
-/// A burst on an address channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Burst {
-    /// Byte address, aligned to the beat.
-    pub addr: u32,
-    pub beats: u32,
-}
 
 /// A beat of write data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +105,7 @@ impl AxiMemory {
         let n = image.len().min(bytes.len());
         bytes[..n].copy_from_slice(&image[..n]);
         AxiMemory {
-            core: Memory::new(&machine.memory.model),
+            core: Memory::new(machine),
             bytes,
             beat: machine.memory.beat_bytes,
             cycle: 0,
@@ -201,7 +194,7 @@ impl AxiMemory {
     ) -> Result<(), PinError> {
         let Some(burst) = self.accept(channel, pins)? else { return Ok(()) };
         let mut at = Vec::with_capacity(burst.beats as usize);
-        self.core.read(port, burst.beats, self.cycle, &mut at);
+        self.core.read(port, burst, self.cycle, &mut at);
         let beat = self.beat;
         self.reads[port as usize].extend((0u32..).zip(at).map(|(i, cycle)| Due {
             cycle,
@@ -212,8 +205,10 @@ impl AxiMemory {
     }
 
     fn write_address(&mut self, pins: &mut Option<Burst>) -> Result<(), PinError> {
-        let burst = self.accept(Channel::Store, pins)?;
-        self.writes.extend(burst);
+        if let Some(burst) = self.accept(Channel::Store, pins)? {
+            self.core.write_address();
+            self.writes.push_back(burst);
+        }
         Ok(())
     }
 
@@ -254,7 +249,7 @@ impl AxiMemory {
         if beat.last {
             self.writes.pop_front();
             self.written = 0;
-            let response = self.core.write_done(self.cycle);
+            let response = self.core.write_done(burst, self.cycle);
             self.responses.push_back(response);
         }
         Ok(())

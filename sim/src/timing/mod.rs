@@ -75,7 +75,7 @@ impl<'a> Simulation<'a> {
             program,
             geometry: Geometry::of(machine),
             rules: Rules::new(machine, fault),
-            memory: Memory::new(&machine.memory.model),
+            memory: Memory::new(machine),
             walk: Walk::new(program, args),
             step: None,
             dispatcher: Dispatcher::default(),
@@ -160,16 +160,23 @@ impl<'a> Simulation<'a> {
             },
             Body::Load(i) if i.blocks > 0 => self.load.start(i.addr, i.blocks, start, &self.rules),
             Body::StoreBlocks(i) if i.blocks > 0 => {
-                let free = self.store.blocks(i, start, &self.memory, &self.rules);
-                self.units[unit].set_free(free);
+                self.store.blocks(i, start);
+                self.advance_store();
             }
             Body::StoreSegments(i) if i.count > 0 => {
-                let free = self.store.segments(i, start, &self.memory, &self.rules);
-                self.units[unit].set_free(free);
+                self.store.segments(i, start);
+                self.advance_store();
             }
             _ => return empty(self),
         }
         Ok(())
+    }
+
+    /// Puts the store's next bursts on the bus, as far as the memory is known to have room.
+    fn advance_store(&mut self) {
+        if let Some(free) = self.store.advance(&mut self.memory, &self.rules) {
+            self.units[STORE].set_free(free);
+        }
     }
 
     /// Of a unit whose time follows from the instruction alone.
@@ -223,6 +230,7 @@ impl<'a> Simulation<'a> {
                 if let Some(done) = self.store.commit(&mut self.memory, &self.rules) {
                     self.units[STORE].retire(done, &mut self.semaphores);
                 }
+                self.advance_store();
             }
         }
         true

@@ -4,7 +4,7 @@
 //! that is not fetched or at a queue whose next start is not known yet, and is asked again later.
 
 use super::rules::Rules;
-use crate::memory::{Channel, Memory, Port};
+use crate::memory::{Burst, Channel, Memory, Port};
 use crate::trace::{Request, SequencerCounters};
 use hw::timing::FETCH_START;
 use std::collections::VecDeque;
@@ -78,7 +78,7 @@ impl Fetch {
         let addr = self.base_addr.wrapping_add(self.chunks * self.chunk_words * WORD_BYTES);
         self.requests.push(Request { channel: Channel::Fetch, addr, beats, cycle });
         self.beats.clear();
-        memory.read(Port::Fetch, beats, cycle, &mut self.beats);
+        memory.read(Port::Fetch, Burst { addr, beats }, cycle, &mut self.beats);
         let last_byte = |word: u32| (word + 1) * WORD_BYTES - 1;
         let at = (0..words).map(|word| self.beats[(last_byte(word) / self.beat) as usize]);
         self.arrived.extend(at);

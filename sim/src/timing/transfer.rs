@@ -1,10 +1,10 @@
 //! Load and store: bursts on the bus.
 //!
-//! A load's bursts need the memory's answers one by one. A store's handshakes follow from readiness alone, so they are
-//! computed at its start; only the responses wait for the memory's turn.
+//! A load's bursts need the memory's answers one by one. A store's handshakes follow from readiness, and from a response as
+//! soon as the memory's write buffer is full: they are computed as far ahead as responses are known.
 
 use super::rules::{Cut, Rules};
-use crate::memory::{Channel, Memory, Port};
+use crate::memory::{Burst, Channel, Memory, Port};
 use crate::trace::Request;
 use isa::table::{StoreBlocks, StoreSegments};
 use std::collections::VecDeque;
@@ -36,8 +36,12 @@ impl Run {
     }
 
     fn request(&self, channel: Channel, beat_bytes: u32, cycle: u64) -> Request {
-        let addr = (self.beat * u64::from(beat_bytes)) as u32;
-        Request { channel, addr, beats: self.beats as u32, cycle }
+        let Burst { addr, beats } = self.on_bus(beat_bytes);
+        Request { channel, addr, beats, cycle }
+    }
+
+    fn on_bus(&self, beat_bytes: u32) -> Burst {
+        Burst { addr: (self.beat * u64::from(beat_bytes)) as u32, beats: self.beats as u32 }
     }
 }
 
@@ -76,7 +80,7 @@ impl LoadBus {
     /// Performs it; gives (free, done) with the last burst of the instruction.
     pub fn commit(&mut self, cycle: u64, memory: &mut Memory, rules: &Rules) -> Option<(u64, u64)> {
         let burst = self.burst.take()?;
-        let last = memory.read_last(Port::Load, burst.beats as u32, cycle);
+        let last = memory.read_last(Port::Load, burst.on_bus(self.beat), cycle);
         self.requests.push(burst.request(Channel::Load, self.beat, cycle));
         self.open.push_back(last);
         if self.open.len() > rules.load_outstanding {
@@ -88,16 +92,54 @@ impl LoadBus {
     }
 }
 
+/// What a store instruction has not put on the bus yet.
+#[derive(Debug)]
+enum Pending {
+    Nothing,
+    Blocks(Run),
+    /// From this segment on.
+    Segments(StoreSegments, u32),
+}
+
+impl Pending {
+    /// Takes the next burst off; with it, whether it is the last one.
+    fn next(&mut self, beat: u32, cut: Cut) -> Option<(Run, bool)> {
+        let (burst, ends) = match self {
+            Pending::Nothing => return None,
+            Pending::Blocks(run) => (run.cut(cut)?, run.beats == 0),
+            Pending::Segments(i, segment) => {
+                let addr = i.addr.wrapping_add(segment.wrapping_mul(i.dst_stride));
+                *segment += 1;
+                (Run { beat: u64::from(addr / beat), beats: 1 }, *segment == i.count)
+            }
+        };
+        if ends {
+            *self = Pending::Nothing;
+        }
+        Some((burst, ends))
+    }
+}
+
+/// A write burst whose response is not known.
+#[derive(Debug)]
+struct Written {
+    burst: Run,
+    /// Handshake of its last data beat.
+    last: u64,
+    /// It is the last one of its instruction.
+    ends: bool,
+}
+
 /// The store unit's side of the bus.
 #[derive(Debug)]
 pub(super) struct StoreBus {
     beat: u32,
+    pending: Pending,
     address: u64,
     read: u64,
     /// Handshakes of the newest write beats, oldest first, at most as many as fit between buffer and bus.
     data: VecDeque<u64>,
-    /// Last data beats of bursts whose response is not known, and whether the burst ends its instruction.
-    responses: VecDeque<(u64, bool)>,
+    written: VecDeque<Written>,
     pub requests: Vec<Request>,
 }
 
@@ -105,51 +147,49 @@ impl StoreBus {
     pub fn new(beat: u32) -> StoreBus {
         StoreBus {
             beat,
+            pending: Pending::Nothing,
             address: 0,
             read: 0,
             data: VecDeque::new(),
-            responses: VecDeque::new(),
+            written: VecDeque::new(),
             requests: Vec::new(),
         }
     }
 
-    /// Moves whole blocks; gives `free`.
-    pub fn blocks(&mut self, i: &StoreBlocks, start: u64, memory: &Memory, rules: &Rules) -> u64 {
-        let mut run = Run::blocks(i.addr, i.blocks, self.beat);
+    /// Begins to move whole blocks.
+    pub fn blocks(&mut self, i: &StoreBlocks, start: u64) {
+        self.pending = Pending::Blocks(Run::blocks(i.addr, i.blocks, self.beat));
         self.address = start;
-        while let Some(burst) = run.cut(rules.store_cut) {
-            self.burst(burst, run.beats == 0, memory, rules);
-        }
-        self.free(start)
     }
 
-    /// Moves segments, a burst of one beat each; gives `free`.
-    pub fn segments(&mut self, i: &StoreSegments, start: u64, memory: &Memory, rules: &Rules) -> u64 {
+    /// Begins to move segments, a burst of one beat each.
+    pub fn segments(&mut self, i: &StoreSegments, start: u64) {
+        self.pending = Pending::Segments(*i, 0);
         self.address = start;
-        for segment in 0..i.count {
-            let addr = i.addr.wrapping_add(segment.wrapping_mul(i.dst_stride));
-            let burst = Run { beat: u64::from(addr / self.beat), beats: 1 };
-            self.burst(burst, segment + 1 == i.count, memory, rules);
-        }
-        self.free(start)
     }
 
-    fn free(&self, start: u64) -> u64 {
-        self.data.back().map_or(start, |last| last + 1)
-    }
-
-    fn burst(&mut self, burst: Run, ends: bool, memory: &Memory, rules: &Rules) {
-        self.address = memory.ready_at(Channel::Store, self.address + 1);
-        self.requests.push(burst.request(Channel::Store, self.beat, self.address));
-        let mut last = 0;
-        for _ in 0..burst.beats {
-            last = self.beat(memory, rules);
+    /// Puts bursts on the bus until one waits for room that depends on an unknown response; gives `free` with the last
+    /// one of the instruction.
+    pub fn advance(&mut self, memory: &mut Memory, rules: &Rules) -> Option<u64> {
+        loop {
+            let room = memory.write_room()?;
+            let (burst, ends) = self.pending.next(self.beat, rules.store_cut)?;
+            self.address = memory.ready_at(Channel::Store, room.max(self.address + 1));
+            memory.write_address();
+            self.requests.push(burst.request(Channel::Store, self.beat, self.address));
+            let mut last = 0;
+            for _ in 0..burst.beats {
+                last = self.data_beat(memory, rules);
+            }
+            self.written.push_back(Written { burst, last, ends });
+            if ends {
+                return Some(last + 1);
+            }
         }
-        self.responses.push_back((last, ends));
     }
 
     /// Reads a beat and puts it on the bus; gives its handshake.
-    fn beat(&mut self, memory: &Memory, rules: &Rules) -> u64 {
+    fn data_beat(&mut self, memory: &Memory, rules: &Rules) -> u64 {
         let room = self.data.len().checked_sub(rules.store_fifo).map_or(0, |i| self.data[i] + 1);
         self.read = (self.read + 1).max(self.address + 1).max(room);
         let before = self.data.back().map_or(0, |last| last + 1);
@@ -164,13 +204,13 @@ impl StoreBus {
 
     /// The last data beat of the oldest burst without response.
     pub fn request(&self) -> Option<u64> {
-        self.responses.front().map(|r| r.0)
+        self.written.front().map(|w| w.last)
     }
 
     /// The memory's response to it; gives `done` if it ends an instruction.
     pub fn commit(&mut self, memory: &mut Memory, rules: &Rules) -> Option<u64> {
-        let (last, ends) = self.responses.pop_front()?;
-        let response = memory.write_done(last);
+        let Written { burst, last, ends } = self.written.pop_front()?;
+        let response = memory.write_done(burst.on_bus(self.beat), last);
         ends.then_some(response + rules.store_retire)
     }
 }
