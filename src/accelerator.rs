@@ -31,18 +31,13 @@ pub struct Pass {
 }
 
 impl Accelerator {
-    /// A machine whose memory begins with `image`, at position 0.
-    pub fn new(target: Target, image: &[u8]) -> Accelerator {
+    /// A machine whose memory begins with `image`, with `position` cached tokens of zeros.
+    pub fn new(target: Target, image: &[u8], position: u32) -> Accelerator {
         let state = State::new(&target.machine, image);
-        Accelerator { target, state, position: 0, programs: BTreeMap::new() }
+        Accelerator { target, state, position, programs: BTreeMap::new() }
     }
 
-    /// What the machine was compiled for.
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
-    /// Tokens read so far.
+    /// Tokens cached so far.
     pub fn position(&self) -> u32 {
         self.position
     }

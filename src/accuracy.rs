@@ -5,6 +5,7 @@
 //! figures are the machine's.
 
 use crate::compiler::Product;
+use crate::rung::Rung;
 use ir::accuracy::{Figures, Texts, measure};
 use ir::diag::Diagnostic;
 use ir::session::Predictor;
@@ -16,10 +17,6 @@ const ROWS: &[u8] = include_bytes!("../examples/data/llama_eval.npz");
 const QUESTIONS: &str = include_str!("../examples/data/llama_questions.json");
 /// The figures do not depend on it.
 const THREADS: usize = 2;
-
-/// What a figure stands on.
-const FLOAT: (u32, &str) = (1, "float evaluator");
-const QUANTISED: (u32, &str) = (2, "integer evaluator, whose bits are the machine's");
 
 /// Figures of a model, as floats and quantised.
 pub struct Accuracy {
@@ -64,19 +61,19 @@ impl Accuracy {
 
     /// The object of the report.
     pub fn json(&self) -> Value {
-        let figures = |f: &Figures, (rung, source): (u32, &str)| {
+        let figures = |f: &Figures, rung: Rung| {
             json!({
                 "bits_per_byte": f.prediction.bits_per_byte,
                 "next_byte": f.prediction.next_byte,
                 "sums_right": f.sums_right,
-                "rung": rung,
-                "source": source,
+                "rung": rung.number(),
+                "source": rung.name(),
             })
         };
         json!({
             "texts": { "rows": self.rows, "bytes": self.float.prediction.bytes, "sums": self.float.sums },
-            "float": figures(&self.float, FLOAT),
-            "quantised": figures(&self.quantised, QUANTISED),
+            "float": figures(&self.float, Rung::Float),
+            "quantised": figures(&self.quantised, Rung::Quantised),
         })
     }
 
@@ -86,13 +83,13 @@ impl Accuracy {
             "\n{:<12}{:>14}{:>11}{:>12}   rung of trust\n",
             "accuracy", "bits per byte", "next byte", "sums right"
         );
-        for (name, f, (rung, source)) in
-            [("float", &self.float, FLOAT), (self.scheme, &self.quantised, QUANTISED)]
+        for (name, f, rung) in
+            [("float", &self.float, Rung::Float), (self.scheme, &self.quantised, Rung::Quantised)]
         {
             let (bits, next) = (f.prediction.bits_per_byte, percent(f.prediction.next_byte));
             let sums = percent(f.sums_right);
             // Writing to a string cannot fail.
-            let _ = writeln!(out, "{name:<12}{bits:>14.4}{next:>11}{sums:>12}   {rung}: {source}");
+            let _ = writeln!(out, "{name:<12}{bits:>14.4}{next:>11}{sums:>12}   {}: {}", rung.number(), rung.name());
         }
         let (bytes, sums) = (self.float.prediction.bytes, self.float.sums);
         let _ = writeln!(out, "measured on {bytes} bytes of text in {} rows, and on {sums} sums", self.rows);

@@ -3,6 +3,7 @@
 use crate::cli::SCHEMA_VERSION;
 use crate::output::{Folder, MANIFEST};
 use crate::place::MachineFile;
+use crate::workload::Workload;
 use crate::{model, place};
 use codegen::model::Model;
 use codegen::plan::Options;
@@ -10,7 +11,7 @@ use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
 use ir::decoder::{Decoder, recognise};
 use ir::diag::Diagnostic;
-use ir::quant::{QuantDecoder, Scheme};
+use ir::quant::{QuantDecoder, QuantLinear, Scheme};
 use serde_json::json;
 
 /// What `run` and `compile` take to make a program.
@@ -25,9 +26,14 @@ pub struct Request {
     /// How the model is quantised
     #[arg(long, short, default_value = "w2a8kv4")]
     pub scheme: String,
-    /// Positions that the cache holds; if not given 256, or as many as fit
+    /// Positions that the cache holds; if not given 256, or as many as fit, or as many as the run needs
     #[arg(long, value_name = "N")]
     pub cache: Option<u32>,
+    #[command(flatten)]
+    pub workload: Workload,
+    /// Draw the times of a memory of the kind `random` from this seed instead of the machine file's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u32>,
     /// Number of a named dimension
     #[arg(long, value_name = "NAME=VALUE", value_parser = model::binding)]
     pub bind: Vec<(String, u64)>,
@@ -41,30 +47,74 @@ pub struct Product {
     pub quantised: QuantDecoder,
     pub target: Target,
     pub image: Vec<u8>,
+    pub macs: Macs,
+    /// Positions cached before the first token that is written, as far as the request tells.
+    position: u32,
+}
+
+/// Multiplications of the network itself; padding does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Macs {
+    /// Of linear layers, for each token.
+    pub linear: u64,
+    /// Of scores and weighted values, for each token and position that it sees.
+    pub attention: u64,
+}
+
+impl Macs {
+    fn new(quantised: &QuantDecoder) -> Macs {
+        let c = &quantised.config;
+        let elements = |l: &QuantLinear| l.codes.ty().shape.elements().unwrap_or(0);
+        let attention = 2 * (c.q_width() * quantised.layers.len()) as u64;
+        Macs { linear: quantised.linears().map(elements).sum(), attention }
+    }
+
+    /// Of `tokens` tokens from `position` on; a token sees those before it and itself.
+    pub fn of(&self, position: u32, tokens: u32) -> u64 {
+        let (first, count) = (u64::from(position), u64::from(tokens));
+        let seen = (count * first).saturating_add(count * (count + 1) / 2);
+        let attention = self.attention.saturating_mul(seen);
+        self.linear.saturating_mul(count).saturating_add(attention)
+    }
 }
 
 /// Imports, quantises and places.
 ///
 /// # Errors
-/// Whatever is wrong with model, scheme or machine.
-pub fn produce(request: &Request) -> Result<Product, Diagnostic> {
-    let machine = place::machine(&request.machine)?;
+/// Whatever is wrong with model, scheme, machine or workload; `prompt` is the number of tokens to read.
+pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> {
+    let mut machine = place::machine(&request.machine)?;
+    if let Some(seed) = request.seed {
+        machine.seed(seed)?;
+    }
     let scheme = Scheme::named(&request.scheme)?;
     let graph = model::load(&request.model, &request.bind.iter().cloned().collect())?;
     let decoder = recognise(&graph).map_err(|e| e.in_file(request.model.clone()))?.decoder;
     let quantised = QuantDecoder::new(&decoder, scheme)?;
-    let target = placed(&Model::of(&quantised)?, &machine.machine, request.cache)?;
-    let image = image::image(&target, &quantised)?;
-    Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image })
+    let model = Model::of(&quantised)?;
+    let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
+    let image = image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?;
+    let macs = Macs::new(&quantised);
+    let position = request.workload.context + request.workload.prefill.unwrap_or(0);
+    Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image, macs, position })
 }
 
 /// Positions of the cache where nobody says how many: a longer cache leaves less room for the tokens of a prefill step.
 const USUAL_POSITIONS: u32 = 256;
 
-fn placed(model: &Model, machine: &Machine, cache: Option<u32>) -> Result<Target, Diagnostic> {
+/// `needed`: positions that the cache must hold.
+fn placed(model: &Model, machine: &Machine, cache: Option<u32>, needed: u64) -> Result<Target, Diagnostic> {
     let at = |context| Target::new(model, machine, &Options { context, ..Options::default() });
+    let enough = u32::try_from(needed).unwrap_or(u32::MAX);
     match cache {
+        Some(positions) if positions < enough => {
+            Err(Diagnostic::new("context-full", format!("a cache of {positions} positions is too small"))
+                .at_item("--cache")
+                .because(format!("cached tokens, prompt and tokens to write are {needed}"))
+                .help("leave `--cache` out, or ask for less"))
+        }
         Some(_) => at(cache),
+        None if enough > USUAL_POSITIONS => at(Some(enough)),
         None => {
             at(Some(USUAL_POSITIONS.min(model.max_positions))).or_else(|first| at(None).map_err(|_| first))
         }
@@ -126,16 +176,10 @@ impl Product {
             "scheme": self.quantised.scheme.name,
             "machine": { "name": machine.name, "hash": format!("{:#010x}", machine.hash()) },
             "context": self.target.map.context,
+            "position": self.position,
+            "macs": { "linear_per_token": self.macs.linear, "attention_per_position": self.macs.attention },
             "programs": entries,
         });
         folder.add(MANIFEST, format!("{manifest:#}\n"))
-    }
-
-    /// Multiplications and additions of the network itself for a token at a position; padding does not count.
-    pub fn macs(&self, position: u32) -> u64 {
-        let linear: u64 = self.quantised.linears().map(|l| l.codes.ty().shape.elements().unwrap_or(0)).sum();
-        let c = &self.decoder.config;
-        let attention = 2 * c.q_width() as u64 * (u64::from(position) + 1) * self.decoder.layers.len() as u64;
-        linear + attention
     }
 }

@@ -1,5 +1,6 @@
 //! A compiled folder: a program, the machine that it was made for, and what its memory holds.
 
+use crate::compiler::Macs;
 use crate::output::MANIFEST;
 use crate::place;
 use hw::Machine;
@@ -17,7 +18,11 @@ pub struct Compiled {
     pub image: Vec<u8>,
     /// Positions of its cache, and tokens that the program reads, where the manifest tells.
     context: Option<u32>,
-    tokens: Option<u32>,
+    pub tokens: Option<u32>,
+    /// Tokens cached before a run where none are named.
+    pub position: u32,
+    /// Products of the network, where the manifest tells.
+    pub macs: Option<Macs>,
 }
 
 impl Compiled {
@@ -76,9 +81,15 @@ pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compile
     let entry =
         manifest["programs"].as_array().and_then(|all| all.iter().find(|p| p["file"] == file.as_str()));
     let tokens = entry.and_then(|p| p["tokens"].as_u64()).and_then(|n| u32::try_from(n).ok());
+    let macs = |key: &str| manifest["macs"][key].as_u64();
+    let macs = macs("linear_per_token").zip(macs("attention_per_position"));
+    // A program of several tokens reads from the start of a text.
+    let position = manifest["position"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     Ok(Compiled {
         context,
         tokens,
+        position: if tokens == Some(1) { position } else { 0 },
+        macs: macs.map(|(linear, attention)| Macs { linear, attention }),
         model: text("model").unwrap_or_default(),
         scheme: text("scheme"),
         image: place::read_bytes(&path.join("image.bin"))?,

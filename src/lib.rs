@@ -10,8 +10,9 @@
 //! | `verbs` | one file per verb |
 //! | `compiler` | from a model and a machine to programs and their files |
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
+//! | `workload`, `talk` | how much is read and written, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
-//! | `tally`, `report` | what runs cost, in sums, text and JSON |
+//! | `tally`, `report`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
 //! | `tools` | Verilator and the other programs that are called |
@@ -27,7 +28,10 @@ mod accelerator;
 mod accuracy;
 mod compiler;
 mod report;
+mod rung;
+mod talk;
 mod tally;
+mod workload;
 
 mod folder;
 mod model;

@@ -1,5 +1,6 @@
 //! Where the things come from that a user names: machines, programs, files.
 
+use hw::machine::MemoryModel;
 use hw::{Machine, MachineError};
 use ir::diag::Diagnostic;
 use isa::Program;
@@ -12,6 +13,20 @@ const MOST_TEXT_BYTES: u64 = 1 << 30;
 pub struct MachineFile {
     pub machine: Machine,
     pub text: String,
+}
+
+impl MachineFile {
+    /// Draws the times of memory from another seed, if any are drawn.
+    ///
+    /// # Errors
+    /// Never for a machine that was parsed.
+    pub fn seed(&mut self, seed: u32) -> Result<(), Diagnostic> {
+        if let MemoryModel::Random { seed: drawn, .. } = &mut self.machine.memory.model {
+            *drawn = seed.into();
+            self.text = self.machine.to_toml().map_err(machine_error)?;
+        }
+        Ok(())
+    }
 }
 
 /// The machine of a built-in name or of a file.

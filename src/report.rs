@@ -1,5 +1,7 @@
-//! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator.
+//! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator and says on
+//! which rung of trust it stands.
 
+use crate::rung;
 use crate::tally::{Cost, Tally, ratio};
 use hw::Machine;
 use isa::program::Origin;
@@ -10,12 +12,19 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Runs of one kind: reading the prompt, or writing one token after the other.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Phase {
     pub tokens: u64,
-    /// Multiplications and additions of the network.
-    pub macs: u64,
+    /// Multiplications of the network itself, where they are known.
+    pub macs: Option<u64>,
     pub tally: Tally,
+}
+
+impl Phase {
+    /// No run yet.
+    pub fn empty() -> Phase {
+        Phase { tokens: 0, macs: Some(0), tally: Tally::default() }
+    }
 }
 
 /// All that a report says.
@@ -27,6 +36,10 @@ pub struct Summary<'a> {
     pub programs: Vec<(String, u64, u64)>,
     /// Name and runs.
     pub phases: Vec<(&'static str, Phase)>,
+    /// Text that the machine wrote is shown, too.
+    pub speaks: bool,
+    /// What a reader must know of the run.
+    pub notes: Vec<String>,
 }
 
 impl Summary<'_> {
@@ -39,13 +52,13 @@ impl Summary<'_> {
         u64::from(m.tokens) * u64::from(m.outputs) * u64::from(m.lanes)
     }
 
-    fn utilisation(&self, phase: &Phase) -> f64 {
-        ratio(phase.macs, phase.tally.cycles * self.multipliers())
+    fn utilisation(&self, phase: &Phase) -> Option<f64> {
+        let possible = phase.tally.cycles * self.multipliers();
+        phase.macs.filter(|_| possible > 0).map(|macs| ratio(macs, possible))
     }
 
-    fn tokens_per_second(&self, phase: &Phase) -> f64 {
-        let seconds = self.seconds(phase.tally.cycles);
-        if seconds == 0.0 { 0.0 } else { phase.tokens as f64 / seconds }
+    fn tokens_per_second(&self, phase: &Phase) -> Option<f64> {
+        (phase.tokens > 0).then(|| phase.tokens as f64 / self.seconds(phase.tally.cycles))
     }
 
     /// Part of the cycles in which the busier direction of the memory port moved a beat.
@@ -55,10 +68,10 @@ impl Summary<'_> {
     }
 
     fn total(&self) -> Phase {
-        let mut all = Phase::default();
+        let mut all = Phase::empty();
+        all.macs = self.phases.iter().map(|(_, phase)| phase.macs).sum();
         for (_, phase) in &self.phases {
             all.tokens += phase.tokens;
-            all.macs += phase.macs;
             all.tally.merge(&phase.tally);
         }
         all
@@ -68,7 +81,7 @@ impl Summary<'_> {
     pub fn json(&self) -> Value {
         let all = self.total();
         let t = &all.tally;
-        let main = self.phases.iter().rfind(|(_, p)| p.tokens > 0).map(|(_, p)| self.tokens_per_second(p));
+        let main = self.phases.iter().rev().find_map(|(_, p)| self.tokens_per_second(p));
         let mut json = json!({
             "model": self.model,
             "machine": self.machine.name,
@@ -91,15 +104,21 @@ impl Summary<'_> {
                 { "lut": null, "ff": null, "dsp": null, "bram36": null, "uram": null, "area_um2": null },
             "stalls": self.stalls(t),
             "by_op": by_operator(t),
+            "prefill": null,
+            "decode": null,
+            "notes": self.notes,
         });
-        for (name, phase) in &self.phases {
+        for (name, phase) in self.phases.iter().filter(|(_, p)| p.tokens > 0) {
             json[*name] = json!({
                 "tokens": phase.tokens,
                 "cycles": phase.tally.cycles,
                 "seconds": self.seconds(phase.tally.cycles),
                 "tokens_per_second": self.tokens_per_second(phase),
+                "macs": phase.macs,
+                "mac_utilization": self.utilisation(phase),
             });
         }
+        json["rungs"] = rung::of(&json);
         json
     }
 
@@ -127,7 +146,7 @@ impl Summary<'_> {
                 "", "tokens", "cycles", "ms", "tokens/s", "MAC use"
             ),
         );
-        for (name, phase) in &self.phases {
+        for (name, phase) in self.phases.iter().filter(|(_, p)| p.tally.cycles > 0) {
             self.phase(&mut out, name, phase);
         }
         let all = self.total();
@@ -147,14 +166,19 @@ impl Summary<'_> {
             put(&mut out, format_args!("{name:<11} {instructions} instructions, {}\n", size(*bytes)));
         }
         put(&mut out, format_args!("dispatched  {} instructions\n", t.dispatched));
+        out.push_str(&rung::legend(self.speaks, all.macs.is_some()));
+        for note in &self.notes {
+            put(&mut out, format_args!("note        {note}\n"));
+        }
         out
     }
 
     fn phase(&self, out: &mut String, name: &str, phase: &Phase) {
-        let (cycles, rate) = (phase.tally.cycles, self.tokens_per_second(phase));
-        let (ms, used) = (self.seconds(cycles) * 1e3, percent(self.utilisation(phase)));
-        let tokens = phase.tokens;
-        put(out, format_args!("{name:<12}{tokens:>8}{cycles:>12}{ms:>12.3}{rate:>12.0}{used:>10}\n"));
+        let (tokens, cycles) = (phase.tokens, phase.tally.cycles);
+        let ms = self.seconds(cycles) * 1e3;
+        let rate = self.tokens_per_second(phase).map_or("-".into(), |rate| format!("{rate:.0}"));
+        let used = self.utilisation(phase).map_or("-".into(), percent);
+        put(out, format_args!("{name:<12}{tokens:>8}{cycles:>12}{ms:>12.3}{rate:>12}{used:>10}\n"));
     }
 
     fn units(&self, out: &mut String, tally: &Tally) {

@@ -106,10 +106,10 @@ fn tensor(vector: &QuantVector) -> Result<Tensor, Diagnostic> {
 
 fn present(constant: &Constant, name: &str) -> Result<Tensor, Diagnostic> {
     constant.tensor().ok_or_else(|| {
-        Diagnostic::new("weights-absent", "the model has no weights")
+        Diagnostic::new("weights-absent", "the model lacks weights")
             .at_item(name)
-            .because("this built-in model knows its shapes only")
-            .help("timing needs no weights; to compute, import a model file that holds them")
+            .because("the shape of this tensor is known; its elements are neither in the model nor in a file that lies beside it")
+            .help("put the file of weights that the model names into the model's folder, or export the model with its weights")
     })
 }
 

@@ -17,8 +17,10 @@ pub enum Operator {
     RopeK,
     CacheK,
     CacheV,
-    /// Scores, softmax and weighting of values.
-    Attention,
+    Scores,
+    Softmax,
+    /// Sum of values, weighted by the softmax.
+    Values,
     AttentionResidual,
     PostNorm,
     Silu,
@@ -76,7 +78,9 @@ const IN_LAYERS: &[(Operator, OfLayer)] = &[
     (Operator::RopeK, |l| &l.origins.rope_k),
     (Operator::CacheK, |l| &l.origins.cache_k),
     (Operator::CacheV, |l| &l.origins.cache_v),
-    (Operator::Attention, |l| &l.origins.attention),
+    (Operator::Scores, |l| &l.origins.scores),
+    (Operator::Softmax, |l| &l.origins.softmax),
+    (Operator::Values, |l| &l.origins.values),
     (Operator::AttentionResidual, |l| &l.origins.attention_residual),
     (Operator::PostNorm, |l| &l.post_norm.origin),
     (Operator::Silu, |l| &l.origins.activation),

@@ -188,6 +188,18 @@ impl Machine {
         Ok(machine)
     }
 
+    /// The machine as the text of a machine file, which parses to an equal machine.
+    ///
+    /// # Errors
+    /// A number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, MachineError> {
+        toml::to_string(self).map_err(|e| MachineError {
+            at: self.name.clone(),
+            why: e.to_string(),
+            help: "use numbers below 2^63".into(),
+        })
+    }
+
     /// Identifies everything that the RTL and the legality of programs depend on: FNV-1a over the debug text of all
     /// fields but the name and the memory model (which lies outside the chip), folded to 32 bits, never 0.
     pub fn hash(&self) -> u32 {

@@ -24,7 +24,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let folder = Folder::begin(&args.out)?;
     let working = Progress::begin("compiling", 0);
-    let product = produce(&args.request)?;
+    args.request.workload.check()?;
+    let prompt = args.request.workload.prefill.unwrap_or(0);
+    let product = produce(&args.request, prompt as usize)?;
     let programs = product.programs()?;
     product.write(&folder, &programs)?;
     folder.finish()?;

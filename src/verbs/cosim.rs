@@ -18,9 +18,9 @@ pub struct Args {
     /// Which of its programs: `program` reads one token, `prefill` a piece of a prompt
     #[arg(long, default_value = "program")]
     program: String,
-    /// Tokens that are cached already
-    #[arg(long, default_value_t = 0)]
-    position: u32,
+    /// Tokens that are cached already; if not given, what the folder was compiled for
+    #[arg(long)]
+    position: Option<u32>,
     /// Tokens that the run reads; zeros if not given
     #[arg(long, value_delimiter = ',', value_name = "T,T,..")]
     tokens: Vec<u32>,
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
     tools::require(&["verilator", "g++", "make"])?;
-    let values = c.args(args.position, &args.tokens)?;
+    let values = c.args(args.position.unwrap_or(c.position), &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let working = Progress::begin("building and running the RTL", 0);
     let cache = args.cache.clone().unwrap_or_else(|| std::env::temp_dir().join("tilewright-cosim"));

@@ -4,7 +4,7 @@ use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
 use crate::report::{Phase, Summary};
 use crate::tally::Tally;
-use crate::{folder, output};
+use crate::{folder, output, rung};
 use ir::diag::Diagnostic;
 use isa::table::Unit;
 use serde_json::json;
@@ -20,9 +20,9 @@ pub struct Args {
     /// Which of its programs: `program` reads one token, `prefill` a piece of a prompt
     #[arg(long, default_value = "program")]
     program: String,
-    /// Tokens that are cached already
-    #[arg(long, default_value_t = 0)]
-    position: u32,
+    /// Tokens that are cached already; if not given, what the folder was compiled for
+    #[arg(long)]
+    position: Option<u32>,
     /// Tokens that the run reads; zeros if not given
     #[arg(long, value_delimiter = ',', value_name = "T,T,..")]
     tokens: Vec<u32>,
@@ -51,24 +51,27 @@ pub fn run(args: &Args) -> Outcome {
             .help("leave the option out; `tilewright cosim` compares with the RTL"));
     }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
-    let values = c.args(args.position, &args.tokens)?;
+    let position = args.position.unwrap_or(c.position);
+    let values = c.args(position, &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let trace = sim::timing::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let mut tally = Tally::default();
     tally.add(&c.program, &c.machine, &trace);
     let words = c.program.instrs.len() as u64;
+    let tokens = c.tokens.unwrap_or(0);
+    let name = if tokens > 1 { "prefill" } else { "decode" };
+    let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
     let summary = Summary {
         model: &c.model,
         scheme: c.scheme.as_deref(),
         machine: &c.machine,
         programs: vec![(args.program.clone(), words, words * 32)],
-        phases: vec![("run", Phase { tokens: 0, macs: 0, tally })],
+        phases: vec![(name, Phase { tokens: tokens.into(), macs, tally })],
+        speaks: false,
+        notes: Vec::new(),
     };
     let mut json = summary.json();
-    // A program alone does not say how many tokens and products of the network it stands for.
-    for key in ["throughput", "macs", "mac_utilization"] {
-        json[key] = serde_json::Value::Null;
-    }
+    json["position"] = position.into();
     let mut text = summary.text();
     if args.functional {
         let state = sim::functional::run(&c.program, &c.machine, &values, &c.image, &mut ())
@@ -77,6 +80,7 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("memory      checksum {sum}\n"));
         json["memory_checksum"] = json!(sum);
     }
+    json["rungs"] = rung::of(&json);
     if let Some(path) = &args.trace {
         output::file(path, table(&c.program, &trace).as_bytes())?;
         text.push_str(&format!("trace       {}\n", path.display()));

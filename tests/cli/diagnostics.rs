@@ -88,6 +88,7 @@ fn broken_models() {
     s.write("truncated.onnx", &model[..2000]);
     s.write("noise.onnx", [0x55; 100]);
     s.write("empty.onnx", "");
+    s.write("shapes.onnx", include_bytes!("../corpus/trained_llama/prefill/model.onnx"));
     s.write("broken.tw", "graph \"g\" {\n  input %0 \"x\": f32[2\n}\n");
     insta::assert_snapshot!(told(
         &s,
@@ -97,6 +98,7 @@ fn broken_models() {
             &["import", "empty.onnx"],
             &["import", "broken.tw"],
             &["import", "missing.onnx"],
+            &["run", "shapes.onnx"],
         ]
     ));
 }

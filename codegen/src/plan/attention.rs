@@ -187,7 +187,7 @@ impl Builder<'_> {
             shift: self.model.numbers.score_shift,
             ..Default::default()
         };
-        let task = Task("scores", &[Operator::Attention]);
+        let task = Task("scores", &[Operator::Scores]);
         self.push(task, gemm.into(), self.map.context.div_ceil(self.g.n) - ntiles);
         let produces = self.part_of(item, Value::Scores);
         self.last().produces = Some(produces);
@@ -215,7 +215,7 @@ impl Builder<'_> {
             o_step: self.buf.s_p[item.side],
             ..Default::default()
         };
-        self.vector(Task("softmax", &[Operator::Attention]), softmax, most - rows);
+        self.vector(Task("softmax", &[Operator::Softmax]), softmax, most - rows);
         let produces = self.part_of(item, Value::Softmax);
         self.last().produces = Some(produces);
     }
@@ -243,7 +243,7 @@ impl Builder<'_> {
             shift: self.model.numbers.value_shift,
             ..Default::default()
         };
-        let task = Task("weighted values", &[Operator::Attention]);
+        let task = Task("weighted values", &[Operator::Values]);
         self.push(task, gemm.into(), self.map.context.div_ceil(self.g.l) - groups);
         let produces = self.part_of(item, Value::Attention);
         self.last().produces = Some(produces);

@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
         let task = Task("rope steps", &[Operator::RopeQ, Operator::RopeK]);
         self.load_fixed(task, space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
         let (at, blocks) = (map.value_channels.at, map.value_channels.blocks);
-        let task = Task("value channels", &[Operator::Attention]);
+        let task = Task("value channels", &[Operator::Values]);
         self.load_fixed(task, space::C, buf.value_channels, at, blocks, Reg::Zero);
         let norm = Task("input norm", &[Operator::InputNorm]);
         self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);

@@ -151,7 +151,7 @@ impl Builder<'_> {
             o_step: self.buf.s_input,
             ..Default::default()
         };
-        let task = Task("attention output", &[Operator::Attention]);
+        let task = Task("attention output", &[Operator::Values]);
         self.permuted(task, copy, self.buf.attention_stride, Value::AttentionOutput);
     }
 

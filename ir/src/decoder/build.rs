@@ -101,7 +101,7 @@ impl Rebuild<'_> {
             ),
         };
         let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale() };
-        let mixed = self.op(attention, &[q, k, v], &origins.attention)?;
+        let mixed = self.op(attention, &[q, k, v], &origins.values)?;
         Ok((self.linear(mixed, &layer.wo)?, [k, v]))
     }
 

@@ -105,8 +105,12 @@ pub struct LayerOrigins {
     pub cache_k: Origin,
     /// Joining cached and new values.
     pub cache_v: Origin,
-    /// Scores, softmax and weighting of values.
-    pub attention: Origin,
+    /// Products of q and keys.
+    pub scores: Origin,
+    /// Softmax of the scores.
+    pub softmax: Origin,
+    /// Sum of values, weighted by the softmax.
+    pub values: Origin,
     /// Addition of attention to the residual stream.
     pub attention_residual: Origin,
     /// SiLU of the gate.

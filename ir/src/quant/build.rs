@@ -128,7 +128,7 @@ impl<'d> Build<'d> {
         let h = self.norm(&layer.input_norm)?;
         let present = self.cache(h, layer, cache)?;
         let mixed = self.attention(h, layer, present)?;
-        let mixed = self.activation(mixed, &layer.origins.attention)?;
+        let mixed = self.activation(mixed, &layer.origins.values)?;
         let attended = self.linear(mixed, &layer.wo)?;
         self.x = self.op(AddSaturate {}, &[self.x, attended], &layer.origins.attention_residual)?;
         let projected = self.mlp(layer)?;
@@ -168,11 +168,11 @@ impl<'d> Build<'d> {
         let q = self.rope(q, &origins.rope_q)?;
         let [q, q_scales] = self.quantise(q, d.scheme.attention, heads, &origins.rope_q)?;
         let scores = CachedScores { heads, kv_heads, shift: d.score_shift };
-        let scores = self.op(scores, &[q, q_scales, k, k_scales], &origins.attention)?;
+        let scores = self.op(scores, &[q, q_scales, k, k_scales], &origins.scores)?;
         let weights =
-            self.b.node(FoldedSoftmax { kv_heads }, &[scores, v_scales], origins.attention.clone())?;
+            self.b.node(FoldedSoftmax { kv_heads }, &[scores, v_scales], origins.softmax.clone())?;
         let values = CachedValues { kv_heads, shift: d.value_shift };
-        self.op(values, &[&weights[..], &[v, self.channel]].concat(), &origins.attention)
+        self.op(values, &[&weights[..], &[v, self.channel]].concat(), &origins.values)
     }
 
     fn mlp(&mut self, layer: &QuantLayer) -> Result<ValueId, Diagnostic> {

@@ -30,7 +30,9 @@ pub(super) struct Origins {
     pub(super) rope_k: Origin,
     pub(super) cache_k: Origin,
     pub(super) cache_v: Origin,
-    pub(super) attention: Origin,
+    pub(super) scores: Origin,
+    pub(super) softmax: Origin,
+    pub(super) values: Origin,
 }
 
 impl Starts for Attended {
@@ -79,7 +81,9 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
         rope_k: m.origin(k),
         cache_k: m.origin(keys),
         cache_v: m.origin(values),
-        attention: m.origin(weights),
+        scores: m.origin(product),
+        softmax: m.origin(weights),
+        values: m.origin(mixed),
     };
     Ok(Attended {
         norm: m.rms_norm(q_heads.h)?,

@@ -86,7 +86,9 @@ fn layer(m: &Matcher<'_>, end: ValueId) -> Result<Found, Diagnostic> {
         rope_k: attended.origins.rope_k.clone(),
         cache_k: attended.origins.cache_k.clone(),
         cache_v: attended.origins.cache_v.clone(),
-        attention: attended.origins.attention.clone(),
+        scores: attended.origins.scores.clone(),
+        softmax: attended.origins.softmax.clone(),
+        values: attended.origins.values.clone(),
         attention_residual: attention_residual.1,
         activation: mlp.activation,
         product: mlp.product,
@@ -107,8 +109,8 @@ impl Found {
         for weight in [input_norm, wq, wk, wv, wo, post_norm, gate, up, down] {
             weight.origin.block = Some(n);
         }
-        let LayerOrigins { rope_q, rope_k, cache_k, cache_v, attention, .. } = origins;
-        for origin in [rope_q, rope_k, cache_k, cache_v, attention] {
+        let LayerOrigins { rope_q, rope_k, cache_k, cache_v, scores, softmax, values, .. } = origins;
+        for origin in [rope_q, rope_k, cache_k, cache_v, scores, softmax, values] {
             origin.block = Some(n);
         }
         let LayerOrigins { attention_residual, activation, product, mlp_residual, .. } = origins;
