@@ -89,7 +89,12 @@ impl Accuracy {
             let (bits, next) = (f.prediction.bits_per_byte, percent(f.prediction.next_byte));
             let sums = percent(f.sums_right);
             // Writing to a string cannot fail.
-            let _ = writeln!(out, "{name:<12}{bits:>14.4}{next:>11}{sums:>12}   {}: {}", rung.number(), rung.name());
+            let _ = writeln!(
+                out,
+                "{name:<12}{bits:>14.4}{next:>11}{sums:>12}   {}: {}",
+                rung.number(),
+                rung.name()
+            );
         }
         let (bytes, sums) = (self.float.prediction.bytes, self.float.sums);
         let _ = writeln!(out, "measured on {bytes} bytes of text in {} rows, and on {sums} sums", self.rows);

@@ -11,6 +11,8 @@ mod diagnostics;
 mod examples;
 #[path = "cli/verbs.rs"]
 mod verbs;
+#[path = "cli/workload.rs"]
+mod workload;
 
 /// An empty folder in which a test runs the program; removed at the end.
 struct Scratch(PathBuf);

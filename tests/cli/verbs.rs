@@ -125,6 +125,20 @@ fn at<'v>(json: &'v serde_json::Value, path: &str) -> &'v serde_json::Value {
     json.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or_else(|| panic!("no key {path}"))
 }
 
+/// Of the keys of a report, those that are no figures.
+const NO_FIGURES: [&str; 9] =
+    ["schema_version", "model", "machine", "scheme", "clock_hz", "prompt", "notes", "position", "rungs"];
+
+fn every_figure_names_its_rung(json: &serde_json::Value) {
+    let nothing =
+        |v: &serde_json::Value| v.is_null() || v.as_object().is_some_and(|o| o.values().all(|v| v.is_null()));
+    let figures =
+        json.as_object().unwrap().iter().filter(|(k, v)| !NO_FIGURES.contains(&k.as_str()) && !nothing(v));
+    let figures: Vec<&str> = figures.map(|(k, _)| k.as_str()).filter(|k| *k != "accuracy").collect();
+    assert_eq!(keys(&json["rungs"]), figures);
+    assert!(json["rungs"].as_object().unwrap().values().all(|r| !r.as_array().unwrap().is_empty()));
+}
+
 #[test]
 fn run_answers_reports_and_writes_everything() {
     let s = Scratch::new("run");
@@ -136,11 +150,16 @@ fn run_answers_reports_and_writes_everything() {
     for path in NULL {
         assert!(at(&json, path).is_null(), "{path}");
     }
+    every_figure_names_its_rung(&json);
     let total = json["cycles"].as_u64().unwrap();
     let phases = ["prefill", "decode"].map(|p| json[p]["cycles"].as_u64().unwrap());
     assert_eq!(phases.iter().sum::<u64>(), total);
     let operators = json["by_op"].as_array().unwrap();
     assert_eq!(operators.iter().map(|o| o["cycles"].as_u64().unwrap()).sum::<u64>(), total);
+    for (op, node) in [("scores", "MatMul"), ("softmax", "Softmax"), ("weighted values", "MatMul_1")] {
+        let row = operators.iter().find(|o| o["op"] == op).unwrap();
+        assert_eq!(row["nodes"], serde_json::json!([format!("/m/model/layers.*/self_attn/{node}")]));
+    }
     let gate = operators.iter().find(|o| o["op"] == "gate").unwrap();
     assert_eq!(gate["nodes"], serde_json::json!(["/m/model/layers.*/mlp/gate_proj/MatMul"]));
     for unit in ["load", "matrix", "vector", "store", "sequencer"] {
@@ -165,6 +184,7 @@ fn run_speaks_and_the_same_run_gives_the_same_bytes() {
     let text = s.good(&["run", "--prompt", "Ada has 12 coins and gets 30 more. Now Ada has ", "--out", "a"]);
     assert!(text.starts_with("Ada has 12 coins and gets 30 more. Now Ada has 42 coins.\n"), "{text}");
     assert!(text.contains("time by operator") && text.contains("tokens/s"), "{text}");
+    assert!(text.contains("rung of trust\n1  ") && text.contains("\n4           all else: timing"), "{text}");
     s.good(&["run", "--out", "b"]);
     for name in ["report.json", "program.bin", "plan.txt", "image.bin", "graph.tw", "manifest.json"] {
         assert_eq!(s.read(&format!("a/{name}")), s.read(&format!("b/{name}")), "{name}");
@@ -182,6 +202,9 @@ fn a_compiled_folder_is_simulated_on_its_machine_only() {
     for path in ["cycles", "stalls.load.busy", "dram.read_bytes", "memory_checksum"] {
         assert!(!at(&json, path).is_null(), "{path}");
     }
+    every_figure_names_its_rung(&json);
+    assert_eq!(json["decode"]["tokens"], 1);
+    assert!(json["macs"].as_u64() > Some(500_000) && json["prefill"].is_null());
     let trace = String::from_utf8(s.read("t.tsv")).unwrap();
     assert!(trace.lines().count() as u64 > 100 && trace.starts_with("unit\tsequence\tword\tstart\tdone"));
     assert_eq!(s.json(&["sim", "out", "--machine", "tiny"])["machine"], "tiny");

@@ -4,7 +4,9 @@
 mod answers;
 mod compare;
 mod graph_values;
+mod grouped;
 mod models;
+mod onnx_writer;
 mod origins;
 
 use codegen::{Model, Slot, Target, generate, image, plan};

@@ -59,6 +59,7 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
     let (product, scale) = scaled(m, scores)?;
     let [q, keys] = m.operands(product, "the product of queries and keys", is!(Op::MatMul(_)))?;
     let keys = swapped(m, keys, &[0, 1, 3, 2], "transposed keys")?;
+    let ((keys, of_k), (values, of_v)) = (repeated(m, keys)?, repeated(m, values)?);
     let ((k, past), (v, past_v)) = (cached(m, keys)?, cached(m, values)?);
     let ((plain_q, turn_q), (plain_k, turn_k)) = (rotated(m, q)?, rotated(m, k)?);
     let (q_heads, k_heads, v_heads) = (heads(m, plain_q)?, heads(m, plain_k)?, heads(m, v)?);
@@ -70,6 +71,9 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
         node,
         "heads of one size",
     )?;
+    // One head of k and v is broadcast to all of q without being repeated.
+    let shared = |repeats: usize| [1, q_heads.heads].contains(&(k_heads.heads * repeats));
+    m.expect(of_k == of_v && shared(of_k), node, "heads of q that share those of k and v evenly")?;
     m.expect(past == past_v, node, "as many cached keys as values")?;
     m.expect(
         (f64::from(scale) * (dim as f64).sqrt() - 1.0).abs() < 1e-5,
@@ -127,6 +131,28 @@ fn scaled(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, f32), Diagnostic>
         (Op::Mul(_), _, Some(scale)) => Ok((a, scale)),
         (Op::Mul(_), Some(scale), _) => Ok((b, scale)),
         _ => Err(m.mismatch(Some(id), "a constant scale", "a computed one")),
+    }
+}
+
+/// Matches what may repeat each head for the heads of q that share it; returns what is repeated, and how often.
+fn repeated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, usize), Diagnostic> {
+    let reshaped = |value| m.find(value, is!(Op::Reshape(_))).map(|(_, node)| node.inputs[0]);
+    let Some(wide) = reshaped(value) else { return Ok((value, 1)) };
+    let Some((id, expand)) = m.find(wide, is!(Op::Expand(_))) else {
+        // Repeated once: there and back.
+        let same = reshaped(wide).filter(|&from| m.graph.ty(from) == m.graph.ty(value));
+        return Ok((same.unwrap_or(value), 1));
+    };
+    let expected = "heads of k or v, each repeated in place";
+    let [heads] = m.operands(expand.inputs[0], expected, is!(Op::Reshape(_)))?;
+    let [from, to, all] = [heads, expand.outputs[0], value].map(|v| m.dims(v));
+    match (&from?[..], &m.dims(expand.inputs[0])?[..], &to?[..], &all?[..]) {
+        (&[1, h, t, d], unit, &[1, same, repeats, _, _], joined)
+            if same == h && unit == [1, h, 1, t, d] && joined == [1, h * repeats, t, d] =>
+        {
+            Ok((heads, repeats))
+        }
+        _ => Err(m.mismatch(Some(id), expected, "something else")),
     }
 }
 

@@ -1,0 +1,107 @@
+//! How much is read and written: prompt, tokens to write, cached tokens, batch, seed, named dimensions.
+
+use crate::Scratch;
+use serde_json::Value;
+
+#[path = "../network/onnx_writer.rs"]
+mod onnx_writer;
+
+fn tokens(json: &Value, phase: &str) -> Option<u64> {
+    json[phase]["tokens"].as_u64()
+}
+
+fn notes(json: &Value) -> String {
+    json["notes"].to_string()
+}
+
+#[test]
+fn prompts_have_the_length_that_is_asked_for() {
+    let s = Scratch::new("prefill");
+    let long = s.json(&["run", "--prompt", "one two", "--prefill", "20", "--decode", "0"]);
+    assert_eq!((tokens(&long, "prefill"), long["decode"].is_null()), (Some(20), true));
+    assert_eq!(long["prompt"], "one two\none two\none");
+    assert!(notes(&long).contains("the prompt's 8 tokens are repeated to 20"), "{long}");
+    let short = s.json(&["run", "--prompt", "one two", "--prefill", "4", "--decode", "0"]);
+    assert_eq!((tokens(&short, "prefill"), short["prompt"].as_str()), (Some(4), Some("one")));
+    assert!(notes(&short).contains("cut to 4"));
+    let whole = s.json(&["run", "--prompt", "one two", "--decode", "0"]);
+    assert_eq!((tokens(&whole, "prefill"), notes(&whole)), (Some(8), "[]".into()));
+    // What was read is the text that is named: a prompt that is the repeated text gives the same run.
+    let same = s.json(&["run", "--prompt", "one two\none two\none", "--decode", "0"]);
+    assert_eq!((&same["cycles"], &same["by_op"]), (&long["cycles"], &long["by_op"]));
+}
+
+#[test]
+fn as_many_tokens_are_written_as_asked_for() {
+    let s = Scratch::new("decode");
+    let until_line = s.json(&["run"]);
+    assert_eq!((tokens(&until_line, "decode"), until_line["answer"].as_str()), (Some(9), Some("42 coins.")));
+    let more = s.json(&["run", "--decode", "12"]);
+    assert_eq!(tokens(&more, "decode"), Some(12));
+    assert!(more["answer"].as_str().unwrap().starts_with("42 coins.\n"));
+    // The cache grows with what is asked for.
+    assert_eq!(tokens(&s.json(&["run", "--prefill", "250", "--decode", "10"]), "decode"), Some(10));
+}
+
+#[test]
+fn cached_tokens_move_the_start_and_are_said_to_be_zeros() {
+    let s = Scratch::new("context");
+    let json = s.json(&["run", "--context", "200", "--decode", "2", "--out", "run"]);
+    assert!(json["prefill"].is_null() && tokens(&json, "decode") == Some(2));
+    assert!(notes(&json).contains("the 200 cached tokens are zeros"), "{json}");
+    // The same steps as those of the folder's program at these positions.
+    let step = |position: &str| s.json(&["sim", "run", "--position", position]);
+    let (first, second) = (step("200"), step("201"));
+    let sum = |key: &str| first[key].as_u64().unwrap() + second[key].as_u64().unwrap();
+    assert_eq!(
+        (sum("cycles"), sum("macs")),
+        (json["cycles"].as_u64().unwrap(), json["macs"].as_u64().unwrap())
+    );
+    assert_eq!(s.json(&["sim", "run"])["cycles"], first["cycles"]);
+    let prompt = s.json(&["run", "--context", "8", "--prefill", "16", "--decode", "1"]);
+    assert_eq!((tokens(&prompt, "prefill"), tokens(&prompt, "decode")), (Some(16), Some(1)));
+    s.json(&["compile", "--context", "300", "--prefill", "16", "--decode", "5", "--out", "out"]);
+    assert_eq!(s.json(&["sim", "out"])["position"], 316);
+    assert_eq!(s.json(&["sim", "out", "--program", "prefill"])["position"], 0);
+}
+
+#[test]
+fn a_seed_draws_other_times_and_never_other_bytes() {
+    let s = Scratch::new("seed");
+    let run = |machine: &str, seed: &str| {
+        s.json(&["run", "-m", machine, "--seed", seed, "--prefill", "5", "--decode", "2", "--out", seed])
+    };
+    let (a, b, again) = (run("three", "1"), run("three", "2"), run("three", "1"));
+    assert_ne!(a["cycles"], b["cycles"]);
+    assert_eq!((&a, &a["answer"]), (&again, &b["answer"]));
+    // The folder's machine file has the seed: its steps are those of the run.
+    let steps: u64 =
+        ["5", "6"].map(|p| s.json(&["sim", "2", "--position", p])["cycles"].as_u64().unwrap()).iter().sum();
+    assert_eq!(b["decode"]["cycles"].as_u64(), Some(steps));
+    assert!(notes(&run("tiny", "1")).contains("the seed changes nothing"));
+}
+
+#[test]
+fn named_dimensions_are_bound() {
+    let s = Scratch::new("bind");
+    let sizes = onnx_writer::Sizes {
+        tokens: 9,
+        vocab: 256,
+        hidden: 64,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        intermediate: 96,
+        layers: 2,
+    };
+    s.write("named.onnx", onnx_writer::write(&sizes, 3));
+    let run = ["run", "named.onnx", "--prefill", "12", "--decode", "2", "--bind"];
+    let json = s.json(&[&run[..], &["tokens=9"]].concat());
+    assert_eq!((tokens(&json, "prefill"), tokens(&json, "decode")), (Some(12), Some(2)));
+    insta::assert_snapshot!(
+        [&run[..6], &[&run[..], &["tokens=8"]].concat()]
+            .map(|args| format!("$ tilewright {}\n{}", args.join(" "), s.bad(args)))
+            .join("\n")
+    );
+    assert_eq!(s.run(&[&run[..], &["tokens"]].concat()).status.code(), Some(2));
+}
