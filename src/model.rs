@@ -1,12 +1,12 @@
 //! Models: built-in names, ONNX files and text-IR files, to a graph in normal form.
 
-use crate::place::{read_bytes, read_text};
+use crate::place::{map, read_text};
+use bytes::Bytes;
 use ir::diag::Diagnostic;
 use ir::front::onnx;
 use ir::graph::Graph;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Built-in models: name and ONNX file. The decoder is rebuilt for any number of tokens, so one of its files is enough.
 pub const BUILT_IN: &[(&str, &[u8])] =
@@ -31,31 +31,31 @@ pub fn binding(text: &str) -> Result<(String, u64), String> {
 pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
     let path = Path::new(model);
     let graph = match BUILT_IN.iter().find(|(name, _)| *name == model) {
-        Some((_, bytes)) => import(bytes, None, bindings),
+        Some((_, bytes)) => import(Bytes::from_static(bytes), None, bindings),
         None if !path.exists() => Err(unknown(model)),
         None if path.extension().is_some_and(|e| e == "tw") => ir::text::parse(&read_text(path)?),
-        None => import(&read_bytes(path)?, path.parent(), bindings),
+        None => import(map(path)?, path.parent(), bindings),
     };
     let graph = graph.map_err(|e| if e.code == "model-unknown" { e } else { e.in_file(model) })?;
     ir::pass::run(&ir::pass::normalise(), graph, |_, _| {})
 }
 
-fn import(bytes: &[u8], folder: Option<&Path>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
+fn import(bytes: Bytes, folder: Option<&Path>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
     let external = match folder {
-        Some(folder) => external(bytes, folder)?,
+        Some(folder) => external(&bytes, folder)?,
         None => BTreeMap::new(),
     };
-    onnx::import(bytes, &onnx::Options { bindings: bindings.clone(), external })
+    onnx::import_shared(bytes, &onnx::Options { bindings: bindings.clone(), external })
 }
 
 /// Files of weights beside the model. A name that leads out of its folder is not followed; those constants stay absent.
-fn external(bytes: &[u8], folder: &Path) -> Result<BTreeMap<String, Arc<[u8]>>, Diagnostic> {
+fn external(bytes: &Bytes, folder: &Path) -> Result<BTreeMap<String, Bytes>, Diagnostic> {
     let mut files = BTreeMap::new();
     for name in onnx::external_files(bytes)? {
         let inside = Path::new(&name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         let path = folder.join(&name);
         if inside && path.is_file() {
-            files.insert(name, read_bytes(&path)?.into());
+            files.insert(name, map(&path)?);
         }
     }
     Ok(files)

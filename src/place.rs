@@ -1,5 +1,6 @@
 //! Where the things come from that a user names: machines, programs, files.
 
+use bytes::Bytes;
 use hw::machine::MemoryModel;
 use hw::{Machine, MachineError};
 use ir::diag::Diagnostic;
@@ -72,6 +73,18 @@ pub fn program(path: &Path) -> Result<Program, Diagnostic> {
 /// It cannot be read.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     std::fs::read(path).map_err(|e| unreadable(path, &e))
+}
+
+/// A file's bytes, read from the disk when they are used.
+///
+/// # Errors
+/// It cannot be read.
+pub fn map(path: &Path) -> Result<Bytes, Diagnostic> {
+    let file = std::fs::File::open(path).map_err(|e| unreadable(path, &e))?;
+    // SAFETY: the map is private and read-only. Whoever shortens the file while it is read ends this process, as with
+    // every program that maps its input.
+    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| unreadable(path, &e))?;
+    Ok(Bytes::from_owner(map))
 }
 
 /// A file's text.

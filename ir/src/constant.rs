@@ -2,25 +2,25 @@
 //!
 //! Invariants:
 //! - the bytes have exactly the length that the type states, and the type of present bytes is static;
-//! - bytes are never copied when a graph is rewritten.
+//! - bytes are never copied when a graph is imported or rewritten: they may be a part of a mapped file.
 
 use crate::diag::Diagnostic;
 use crate::pack;
 use crate::tensor::Tensor;
 use crate::types::{Shape, Type};
+use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
 
 /// The value of a constant of a graph: packed bytes, shared between graphs, or only its type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Constant {
     ty: Type,
-    bytes: Option<Arc<[u8]>>,
+    bytes: Option<Bytes>,
 }
 
 impl Constant {
     /// A constant from packed little-endian bytes (see [`crate::types::DType::byte_len`]).
-    pub fn new(ty: Type, bytes: impl Into<Arc<[u8]>>) -> Result<Self, Diagnostic> {
+    pub fn new(ty: Type, bytes: impl Into<Bytes>) -> Result<Self, Diagnostic> {
         let bytes = bytes.into();
         if ty.byte_len() == Some(bytes.len() as u64) {
             return Ok(Constant { ty, bytes: Some(bytes) });
@@ -32,7 +32,7 @@ impl Constant {
     }
 
     /// A constant from bytes that are known to have the right length.
-    pub(crate) fn packed(ty: Type, bytes: Arc<[u8]>) -> Self {
+    pub(crate) fn packed(ty: Type, bytes: Bytes) -> Self {
         Constant { ty, bytes: Some(bytes) }
     }
 

@@ -47,6 +47,8 @@ pub mod types;
 pub mod diag;
 
 #[cfg(test)]
+extern crate self as ir;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod mutation;

@@ -1,13 +1,16 @@
 //! Whole networks: functional simulation of the compiled programs equals the integer evaluator, on every element of every
-//! operator's output; programs are legal; plans change time only.
+//! operator's output; programs are legal; plans change time only. Exported models reproduce their vectors.
 
 mod answers;
 mod compare;
+#[path = "../../ir/src/corpus.rs"]
+mod corpus;
 mod graph_values;
 mod grouped;
 mod models;
 mod onnx_writer;
 mod origins;
+mod vectors;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
 use hw::Machine;

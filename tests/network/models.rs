@@ -1,6 +1,6 @@
 //! Decoders to test with.
 
-use ir::decoder::{Config, Decoder, Layer, LayerOrigins, Weight, recognise};
+use ir::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Weight, recognise};
 use ir::graph::Origin;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::Tensor;
@@ -42,14 +42,10 @@ pub fn random(seed: u64, config: &Config) -> QuantDecoder {
         down: draw.matrix(h, i),
         origins: LayerOrigins::default(),
     };
-    let decoder = Decoder {
-        name: "random".into(),
-        config: config.clone(),
-        embedding: draw.matrix(config.vocab, h),
-        layers: (0..2).map(|_| layer(&mut draw)).collect(),
-        final_norm: draw.gain(h),
-        lm_head: draw.matrix(config.vocab, h),
-    };
+    let embedding = draw.matrix(config.vocab, h);
+    let layers = (0..2).map(|_| layer(&mut draw)).collect();
+    let ends = Ends { embedding, final_norm: draw.gain(h), lm_head: draw.matrix(config.vocab, h) };
+    let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
     QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap()
 }
 

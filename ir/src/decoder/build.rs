@@ -11,7 +11,8 @@ impl Decoder {
     ///
     /// Inputs: `tokens` i64 `[tokens]`, then per layer `past.N.key` and `past.N.value`, f32 `[past, kv_heads * head_dim]`,
     /// which are left out when `past` is zero. Outputs: `logits` `[tokens, vocab]`, then per layer `present.N.key` (after
-    /// the rotary embedding) and `present.N.value`, `[past + tokens, kv_heads * head_dim]`.
+    /// the rotary embedding) and `present.N.value`, `[past + tokens, kv_heads * head_dim]`. Layers without ends read and
+    /// give `hidden`, f32 `[tokens, hidden]`, instead of tokens and logits.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.check()?;
         if tokens == 0 {
@@ -21,17 +22,28 @@ impl Decoder {
         }
         let mut rebuild =
             Rebuild { b: Builder::new(self.name.clone()), config: &self.config, past, x: ValueId(0) };
-        let ids = rebuild.b.input("tokens", Type::of(DType::I64, [tokens]));
+        let (name, ty) = match self.ends {
+            Some(_) => ("tokens", Type::of(DType::I64, [tokens])),
+            None => ("hidden", Type::of(DType::F32, [tokens, self.config.hidden])),
+        };
+        rebuild.x = rebuild.b.input(name, ty);
         let caches: Vec<_> = (0..self.layers.len()).map(|n| rebuild.cache_inputs(n)).collect();
-        let table = rebuild.weight(&self.embedding);
-        rebuild.x = rebuild.op(Gather { axis: 0 }, &[table, ids], &self.embedding.origin)?;
+        if let Some(ends) = &self.ends {
+            let table = rebuild.weight(&ends.embedding);
+            rebuild.x = rebuild.op(Gather { axis: 0 }, &[table, rebuild.x], &ends.embedding.origin)?;
+        }
         let mut presents = Vec::new();
         for (layer, cache) in self.layers.iter().zip(caches) {
             presents.push(rebuild.layer(layer, cache)?);
         }
-        let normed = rebuild.norm(rebuild.x, &self.final_norm)?;
-        let logits = rebuild.linear(normed, &self.lm_head)?;
-        rebuild.b.output("logits", logits);
+        match &self.ends {
+            Some(ends) => {
+                let normed = rebuild.norm(rebuild.x, &ends.final_norm)?;
+                let logits = rebuild.linear(normed, &ends.lm_head)?;
+                rebuild.b.output("logits", logits);
+            }
+            None => rebuild.b.output("hidden", rebuild.x),
+        }
         for (n, [k, v]) in presents.into_iter().enumerate() {
             rebuild.b.output(format!("present.{n}.key"), k);
             rebuild.b.output(format!("present.{n}.value"), v);

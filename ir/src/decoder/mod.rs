@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Sizes and constants of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Number of token ids.
+    /// Number of token ids; zero for layers without ends.
     pub vocab: usize,
     /// Elements of the residual stream.
     pub hidden: usize,
@@ -128,14 +128,33 @@ pub struct Decoder {
     pub name: Arc<str>,
     /// Sizes and constants.
     pub config: Config,
-    /// Token embedding, `[vocab, hidden]`.
-    pub embedding: Weight,
     /// Layers in order.
     pub layers: Vec<Layer>,
+    /// What stands before and behind the layers. Without it, the residual stream comes in and goes out.
+    pub ends: Option<Ends>,
+}
+
+/// From tokens to the residual stream, and from there to logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ends {
+    /// Token embedding, `[vocab, hidden]`.
+    pub embedding: Weight,
     /// Gain of the last norm, `[hidden]`.
     pub final_norm: Weight,
     /// Projection to logits, `[vocab, hidden]`.
     pub lm_head: Weight,
+}
+
+impl Ends {
+    /// All weights with the shape that the configuration asks for.
+    pub fn weights(&self, config: &Config) -> [(&'static str, &Weight, Vec<usize>); 3] {
+        let (vocab, hidden) = (config.vocab, config.hidden);
+        [
+            ("embedding", &self.embedding, vec![vocab, hidden]),
+            ("final_norm", &self.final_norm, vec![hidden]),
+            ("lm_head", &self.lm_head, vec![vocab, hidden]),
+        ]
+    }
 }
 
 impl Layer {
@@ -160,13 +179,9 @@ impl Decoder {
     /// Checks the invariants of the module head.
     pub fn check(&self) -> Result<(), Diagnostic> {
         let c = &self.config;
-        let outer = [
-            ("embedding", &self.embedding, vec![c.vocab, c.hidden]),
-            ("final_norm", &self.final_norm, vec![c.hidden]),
-            ("lm_head", &self.lm_head, vec![c.vocab, c.hidden]),
-        ];
+        let outer = self.ends.iter().flat_map(|ends| ends.weights(c));
         let inner = self.layers.iter().flat_map(|layer| layer.weights(c));
-        for (role, weight, shape) in outer.into_iter().chain(inner) {
+        for (role, weight, shape) in outer.chain(inner) {
             let expected = Type::of(DType::F32, shape);
             if *weight.constant.ty() != expected {
                 return Err(Diagnostic::new(

@@ -87,10 +87,18 @@ impl QuantDecoder {
     pub fn new(decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
         decoder.check()?;
         let config = &decoder.config;
+        let ends = decoder.ends.as_ref().ok_or_else(|| {
+            Diagnostic::new(
+                "quant-ends",
+                "the model has layers, but no embedding and no projection to logits",
+            )
+            .because("quantisation starts from tokens and ends with logits")
+            .help("use the whole model")
+        })?;
         let factors = Factors::new(config, scheme)?;
         let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, scheme);
         let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
-        let norms: Vec<&Weight> = norms.chain([&decoder.final_norm]).collect();
+        let norms: Vec<&Weight> = norms.chain([&ends.final_norm]).collect();
         let gains = QuantVector::gains(&norms)?;
         let layer = |(layer, gains): (&Layer, &[QuantVector])| {
             Ok(QuantLayer {
@@ -110,7 +118,7 @@ impl QuantDecoder {
             name: decoder.name.clone(),
             config: config.clone(),
             scheme: scheme.clone(),
-            embedding: QuantVector::table(&decoder.embedding)?,
+            embedding: QuantVector::table(&ends.embedding)?,
             layers: decoder
                 .layers
                 .iter()
@@ -118,7 +126,7 @@ impl QuantDecoder {
                 .map(layer)
                 .collect::<Result<_, Diagnostic>>()?,
             final_norm: gains[gains.len() - 1].clone(),
-            lm_head: linear(&decoder.lm_head)?,
+            lm_head: linear(&ends.lm_head)?,
             phase_steps: factors.phase_steps,
             eps: factors.eps,
             score_shift: factors.score_shift,

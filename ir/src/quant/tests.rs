@@ -1,7 +1,7 @@
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::recognise;
+use crate::decoder::{Ends, recognise};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;
@@ -56,9 +56,11 @@ fn shared_heads() -> Decoder {
         name: "shared".into(),
         config,
         layers: (0..2).map(&mut layer).collect(),
-        embedding: weight("embed", &[20, 32], -1.0, 1.0),
-        final_norm: weight("norm", &[32], 0.5, 1.5),
-        lm_head: weight("head", &[20, 32], -0.3, 0.3),
+        ends: Some(Ends {
+            embedding: weight("embed", &[20, 32], -1.0, 1.0),
+            final_norm: weight("norm", &[32], 0.5, 1.5),
+            lm_head: weight("head", &[20, 32], -0.3, 0.3),
+        }),
     }
 }
 
@@ -106,9 +108,9 @@ fn trained_grids_come_back_bit_for_bit() {
     let quantised = w2a8kv4(&float);
     assert!(quantised.on_grid());
     let config = &float.config;
-    let layers =
-        float.layers.iter().flat_map(|l| l.weights(config)).map(|(_, w, _)| w).chain([&float.lm_head]);
-    for weight in layers.filter(|w| w.constant.ty().shape.rank() == 2) {
+    let layers = float.layers.iter().flat_map(|l| l.weights(config));
+    let weights = layers.map(|(_, w, _)| w).chain(float.ends.iter().map(|ends| &ends.lm_head));
+    for weight in weights.filter(|w| w.constant.ty().shape.rank() == 2) {
         let tensor = weight.constant.tensor().unwrap();
         for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
             let found = grid::recover(row, 32).unwrap();
@@ -136,7 +138,8 @@ fn graphs_round_trip_and_know_their_origin() {
 #[test]
 fn absent_weights_stay_absent() {
     let mut float = shared_heads();
-    float.lm_head.constant = Constant::absent(float.lm_head.constant.ty().clone());
+    let head = &mut float.ends.as_mut().unwrap().lm_head.constant;
+    *head = Constant::absent(head.ty().clone());
     let graph = w2a8kv4(&float).graph(2, 3).unwrap();
     let absent = graph.values().filter(|(_, v)| matches!(&v.def, Def::Constant(_, c) if c.is_absent()));
     assert_eq!(absent.count(), 3);
@@ -159,9 +162,10 @@ fn refusals_are_explained() {
         Scheme::named("w3a3").unwrap_err().render(),
         refused(|d| d.config.eps = 0.5),
         refused(|d| d.config.theta = 0.5),
+        refused(|d| d.ends = None),
         refused(|d| {
             let weights = Tensor::f32([20, 32], vec![f32::INFINITY; 640]).unwrap();
-            d.lm_head.constant = weights.to_constant();
+            d.ends.as_mut().unwrap().lm_head.constant = weights.to_constant();
         }),
         w2a8kv4(&shared_heads()).graph(0, 0).unwrap_err().render(),
         w2a8kv4(&shared_heads()).graph(2, 65535).unwrap_err().render(),

@@ -18,12 +18,13 @@ mod matcher;
 mod probe;
 mod projection;
 
-use super::{Config, Decoder, Layer, LayerOrigins, Weight};
+use super::{Config, Decoder, Ends, Layer, LayerOrigins, Weight};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, ValueId};
 use crate::op::Op;
 use attention::Attended;
 use matcher::Matcher;
+use projection::Norm;
 
 /// A decoder with the sizes that its model file was frozen at.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,33 +37,63 @@ pub struct Recognised {
     pub past: usize,
 }
 
-/// Finds the decoder in a graph in normal form. The logits are its first output.
+/// Finds the decoder in a graph in normal form. The logits, or the residual stream of layers without ends, are its first
+/// output.
 pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
     let m = Matcher::new(graph);
-    let logits = graph.outputs().first().ok_or_else(|| m.mismatch(None, "a graph with outputs", "none"))?;
-    let (normed, lm_head) = m.projection(logits.value)?;
-    let last = m.rms_norm(normed)?;
-    let (mut x, mut found) = (last.x, Vec::new());
-    while m.gather(x).is_none() {
+    let result = graph.outputs().first().ok_or_else(|| m.mismatch(None, "a graph with outputs", "none"))?;
+    let head = match m.find(result.value, is!(Op::Add(_))) {
+        Some(_) => None,
+        None => Some(Head::of(&m, result.value)?),
+    };
+    let (mut x, mut found) = (head.as_ref().map_or(result.value, |h| h.norm.x), Vec::new());
+    while m.gather(x).is_none() && graph.input_name(x).is_none() {
         let layer = layer(&m, x)?;
         x = layer.x;
         found.push(layer);
     }
     found.reverse();
-    let (embedding, tokens) = m.embedding(x)?;
     let first = found.first().ok_or_else(|| m.mismatch(None, "at least one layer", "none"))?;
-    let past = first.attended.past;
+    let (past, eps) = (first.attended.past, first.eps);
+    let (ends, tokens, hidden) = match head {
+        None => {
+            let (tokens, hidden) = m.stream(x)?;
+            (None, tokens, hidden)
+        }
+        Some(Head { norm, lm_head }) => {
+            let (embedding, tokens) = m.embedding(x)?;
+            let hidden = m.matrix(&embedding)?[1];
+            m.expect(norm.eps == eps, first.node, "norms of one epsilon")?;
+            (Some(Ends { embedding, final_norm: norm.gain, lm_head }), tokens, hidden)
+        }
+    };
     let theta = probe::theta(graph, &m, &first.attended)?;
     for layer in &found {
-        probe::check(graph, &m, &layer.attended, tokens, past, theta)?;
-        m.expect(layer.attended.past == past && layer.eps == last.eps, layer.node, "layers of one kind")?;
+        probe::check(graph, &m, &layer.attended, [tokens, past], theta)?;
+        m.expect(layer.attended.past == past && layer.eps == eps, layer.node, "layers of one kind")?;
     }
-    let config = config(&m, &embedding, first, &lm_head, theta, last.eps)?;
+    let Attended { heads, kv_heads, head_dim, .. } = first.attended;
+    let vocab = ends.as_ref().map_or(Ok(0), |e| m.matrix(&e.embedding).map(|[rows, _]| rows))?;
+    let intermediate = m.matrix(&first.layer.gate)?[0];
+    let config =
+        Config { vocab, hidden, heads, kv_heads, head_dim, intermediate, theta, eps, max_positions: None };
     let layers = (0..).zip(found).map(|(n, f)| f.into_layer(n)).collect();
-    let decoder =
-        Decoder { name: graph.name().into(), config, embedding, layers, final_norm: last.gain, lm_head };
+    let decoder = Decoder { name: graph.name().into(), config, layers, ends };
     decoder.check()?;
     Ok(Recognised { decoder, tokens, past })
+}
+
+/// What stands behind the layers.
+struct Head {
+    norm: Norm,
+    lm_head: Weight,
+}
+
+impl Head {
+    fn of(m: &Matcher<'_>, logits: ValueId) -> Result<Head, Diagnostic> {
+        let (normed, lm_head) = m.projection(logits)?;
+        Ok(Head { norm: m.rms_norm(normed)?, lm_head })
+    }
 }
 
 /// A layer as it was found.
@@ -119,24 +150,6 @@ impl Found {
         }
         layer
     }
-}
-
-fn config(
-    m: &Matcher<'_>,
-    embedding: &Weight,
-    first: &Found,
-    lm_head: &Weight,
-    theta: f64,
-    eps: f64,
-) -> Result<Config, Diagnostic> {
-    let dims = |w: &Weight| w.constant.ty().shape.fixed().unwrap_or_default();
-    let (table, gate, head) = (dims(embedding), dims(&first.layer.gate), dims(lm_head));
-    let ([vocab, hidden], [intermediate, _], [_, _]) = (&table[..], &gate[..], &head[..]) else {
-        return Err(m.mismatch(first.node, "weights of two axes", "another number"));
-    };
-    let (vocab, hidden, intermediate) = (*vocab, *hidden, *intermediate);
-    let Attended { heads, kv_heads, head_dim, .. } = first.attended;
-    Ok(Config { vocab, hidden, heads, kv_heads, head_dim, intermediate, theta, eps, max_positions: None })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Checks what depends on no weight by evaluating it: the causal mask and the angles of the rotary embedding.
 //!
-//! Inputs of the model whose name contains `mask` are set to ones (nothing is padded), those whose name contains
-//! `position` to positions. A part of the graph that depends on any other input is a mismatch.
+//! Inputs of the model whose name contains `mask` are set to ones (nothing is padded), or, where they are floats, to the
+//! causal mask; those whose name contains `position` to positions. A part of the graph that depends on any other input is a mismatch.
 
 use super::attention::Attended;
 use super::matcher::Matcher;
@@ -20,8 +20,7 @@ const HIDDEN: f32 = -1e4;
 /// The base of the frequencies, read off the angles at position 1.
 pub(super) fn theta(graph: &Graph, m: &Matcher<'_>, found: &Attended) -> Result<f64, Diagnostic> {
     let [[cos, sin], _] = found.turns;
-    let one = |_: usize| 1;
-    let (cos, sin) = (probe(graph, m, cos, one)?, probe(graph, m, sin, one)?);
+    let (cos, sin) = (probe(graph, m, cos, [1, 0])?, probe(graph, m, sin, [1, 0])?);
     let (half, dim) = (found.head_dim / 2, found.head_dim as f64);
     let angle = |i: usize| Some(f64::from(*sin.floats().get(i)?).atan2(f64::from(*cos.floats().get(i)?)));
     let raw = half.checked_sub(1).and_then(angle).map(|f| f.powf(-dim / (dim - 2.0)));
@@ -45,14 +44,12 @@ pub(super) fn check(
     graph: &Graph,
     m: &Matcher<'_>,
     found: &Attended,
-    tokens: usize,
-    past: usize,
+    [tokens, past]: [usize; 2],
     theta: f64,
 ) -> Result<(), Diagnostic> {
-    let position = |i: usize| past as i64 + i as i64;
-    let mask = probe(graph, m, found.mask, position)?;
     let node = graph.producer(found.mask).map(|p| p.0);
     let total = past + tokens;
+    let mask = probe(graph, m, found.mask, [past, 1])?;
     m.expect(mask.floats().len() == tokens * total, node, "a mask of tokens x all tokens")?;
     let causal = mask.floats().iter().enumerate().all(|(i, &x)| {
         let visible = i % total <= past + i / total;
@@ -61,8 +58,8 @@ pub(super) fn check(
     m.expect(causal, node, "a causal mask")?;
     for [cos, sin] in found.turns {
         for (table, f) in [(cos, f64::cos as fn(f64) -> f64), (sin, f64::sin)] {
-            let turns = probe(graph, m, table, position)?;
             let node = graph.producer(table).map(|p| p.0);
+            let turns = probe(graph, m, table, [past, 1])?;
             let good = is_table(turns.floats(), f, found.head_dim, tokens, past, theta);
             m.expect(good, node, "the angles of a rotary embedding")?;
         }
@@ -79,12 +76,12 @@ fn is_table(turns: &[f32], f: fn(f64) -> f64, dim: usize, tokens: usize, past: u
         && turns.iter().enumerate().all(|(i, &x)| (f64::from(x) - expected(i)).abs() < TURN_TOLERANCE)
 }
 
-/// Evaluates a value for given positions.
+/// Evaluates a value for the positions `first, first + step, ..`.
 fn probe(
     graph: &Graph,
     m: &Matcher<'_>,
     value: ValueId,
-    position: impl Fn(usize) -> i64,
+    [first, step]: [usize; 2],
 ) -> Result<Tensor, Diagnostic> {
     let cone = cone(graph, value)?;
     let mut inputs = Vec::new();
@@ -92,21 +89,28 @@ fn probe(
         let name = cone.input_name(id).unwrap_or_default().to_ascii_lowercase();
         let (dims, dtype) = (m.dims_of(&cone, id)?, cone.ty(id).dtype);
         let count: usize = dims.iter().product();
-        let data = match dtype {
-            DType::I64 if name.contains("mask") => vec![1; count],
-            DType::I64 if name.contains("position") => (0..count).map(&position).collect(),
-            _ => {
-                return Err(m.mismatch(
-                    None,
-                    "a mask or angles of masks and positions",
-                    &format!("the input `{name}`"),
-                ));
+        let tensor = match dtype {
+            DType::I64 if name.contains("mask") => Tensor::i64(dims, vec![1; count]),
+            DType::F32 if name.contains("mask") => causal(dims, first),
+            DType::I64 if name.contains("position") => {
+                Tensor::i64(dims, (0..count).map(|i| (first + i * step) as i64).collect())
             }
+            _ => None,
         };
-        inputs.extend(Tensor::i64(dims, data));
+        inputs.push(tensor.ok_or_else(|| {
+            m.mismatch(None, "a mask or angles of masks and positions", &format!("the input `{name}`"))
+        })?);
     }
     let result = evaluate(&cone, &inputs)?.into_iter().next();
     result.ok_or_else(|| m.mismatch(None, "a value", "none"))
+}
+
+/// What a caller gives as a mask that is added to the scores: row `i` sees the columns up to `past + i`.
+fn causal(dims: Vec<usize>, past: usize) -> Option<Tensor> {
+    let total = *dims.last()?;
+    let count = dims.iter().product();
+    let hides = |i: usize| i % total > past + i / total;
+    Tensor::f32(dims, (0..count).map(|i| if hides(i) { f32::MIN } else { 0.0 }).collect())
 }
 
 /// The part of a graph that a value depends on, as a graph of its own.

@@ -185,6 +185,22 @@ impl Matcher<'_> {
     }
 }
 
+impl Matcher<'_> {
+    /// Rows and columns of a weight.
+    pub(super) fn matrix(&self, weight: &Weight) -> Result<[usize; 2], Diagnostic> {
+        let dims = weight.constant.ty().shape.fixed().and_then(|d| d.try_into().ok());
+        dims.ok_or_else(|| self.mismatch(None, "a weight of two axes", &weight.constant.ty().to_string()))
+    }
+
+    /// Tokens and width of a residual stream that is a graph input `[1, tokens, hidden]`.
+    pub(super) fn stream(&self, value: ValueId) -> Result<(usize, usize), Diagnostic> {
+        match self.dims(value)?[..] {
+            [1, tokens, hidden] => Ok((tokens, hidden)),
+            _ => Err(self.mismatch(None, "a residual stream of shape [1, tokens, hidden]", "another shape")),
+        }
+    }
+}
+
 /// A matrix with its axes exchanged; an absent one stays absent.
 fn transposed(constant: &Constant) -> Option<Constant> {
     let turn = Transpose { perm: vec![1, 0] };

@@ -5,8 +5,7 @@ use crate::pass;
 use crate::tensor::Tensor;
 
 fn recognised(case: &Case) -> Recognised {
-    let graph = pass::run(&pass::normalise(), case.import(), |_, _| ()).unwrap();
-    recognise(&graph).unwrap_or_else(|d| panic!("{}: {d}", case.name))
+    recognise(&case.normal()).unwrap_or_else(|d| panic!("{}: {d}", case.name))
 }
 
 /// `[1, heads, tokens, dim]` of a model file as our rows `[tokens, heads * dim]`.
@@ -47,6 +46,36 @@ fn rebuilt_decoders_reproduce_the_shipped_vectors() {
 }
 
 #[test]
+fn decoders_are_recognised_without_their_weights() {
+    let layer = Config {
+        vocab: 0,
+        hidden: 4096,
+        heads: 32,
+        kv_heads: 32,
+        head_dim: 128,
+        intermediate: 11008,
+        theta: 1e4,
+        eps: 1e-5,
+        max_positions: None,
+    };
+    let whole = Config { vocab: 32000, ..layer.clone() };
+    let cases = [
+        ("llama2_7b_layer_decode1024", &layer, [1, 1, 1024]),
+        ("llama2_7b_layer_prefill128", &layer, [1, 128, 0]),
+        ("llama2_7b_decode1024", &whole, [32, 1, 1024]),
+        ("llama2_7b_prefill128", &whole, [32, 128, 0]),
+    ];
+    for (name, config, [layers, tokens, past]) in cases {
+        let found = recognised(&crate::corpus::model(name));
+        assert_eq!(found.decoder.config, *config, "{name}");
+        assert_eq!([found.decoder.layers.len(), found.tokens, found.past], [layers, tokens, past], "{name}");
+        let graph = found.decoder.graph(tokens, past).unwrap();
+        let constants: Vec<_> = graph.values().filter_map(|(id, _)| graph.constant(id)).collect();
+        assert!(constants.len() >= 9 * layers && constants.iter().all(|c| c.is_absent()), "{name}");
+    }
+}
+
+#[test]
 fn prefill_and_decode_hold_the_same_decoder() {
     for [prefill, decode] in llamas() {
         let (a, b) = (recognised(&prefill), recognised(&decode));
@@ -55,7 +84,8 @@ fn prefill_and_decode_hold_the_same_decoder() {
             let config = r.decoder.config.clone();
             let inner =
                 r.decoder.layers.iter().flat_map(|l| l.weights(&config).map(|(_, w, _)| w.constant.clone()));
-            inner.chain([&r.decoder.embedding, &r.decoder.lm_head].map(|w| w.constant.clone())).collect()
+            let ends = r.decoder.ends.as_ref().unwrap();
+            inner.chain([&ends.embedding, &ends.lm_head].map(|w| w.constant.clone())).collect()
         };
         assert_eq!(a.decoder.config, b.decoder.config);
         assert!(weights(&a) == weights(&b));

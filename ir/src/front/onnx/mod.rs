@@ -22,9 +22,9 @@ pub use tensor::read_tensor;
 
 use crate::diag::{Diagnostic, Spot};
 use crate::graph::Graph;
+use bytes::Bytes;
 use proto::{ModelProto, NodeProto};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// What the caller adds to a model file.
 #[derive(Debug, Clone, Default)]
@@ -33,12 +33,12 @@ pub struct Options {
     pub bindings: BTreeMap<String, u64>,
     /// Contents of the files of external data, by the name that the model gives them. Those missing make absent
     /// constants.
-    pub external: BTreeMap<String, Arc<[u8]>>,
+    pub external: BTreeMap<String, Bytes>,
 }
 
 /// Names of the files of external data that a model refers to, for the caller to read.
-pub fn external_files(bytes: &[u8]) -> Result<Vec<String>, Diagnostic> {
-    let model = decode(bytes)?;
+pub fn external_files(bytes: &Bytes) -> Result<Vec<String>, Diagnostic> {
+    let model = decode(bytes.clone())?;
     let initializers = model.graph.iter().flat_map(|g| &g.initializer);
     let locations = initializers.flat_map(|t| &t.external_data).filter(|e| e.key == "location");
     let names: BTreeSet<String> = locations.map(|e| e.value.clone()).collect();
@@ -47,6 +47,11 @@ pub fn external_files(bytes: &[u8]) -> Result<Vec<String>, Diagnostic> {
 
 /// Reads a model.
 pub fn import(bytes: &[u8], options: &Options) -> Result<Graph, Diagnostic> {
+    import_shared(Bytes::copy_from_slice(bytes), options)
+}
+
+/// Reads a model whose bytes are shared, such as a mapped file: its tensors stay parts of them.
+pub fn import_shared(bytes: Bytes, options: &Options) -> Result<Graph, Diagnostic> {
     let model = decode(bytes)?;
     check_opset(&model)?;
     let graph = model.graph.as_ref().ok_or_else(|| {
@@ -63,9 +68,9 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Graph, Diagnostic> {
     import::import(graph, options)
 }
 
-fn decode(bytes: &[u8]) -> Result<ModelProto, Diagnostic> {
+fn decode(bytes: Bytes) -> Result<ModelProto, Diagnostic> {
     use prost::Message;
-    ModelProto::decode(bytes).map_err(|e| undecodable("model", bytes, &e))
+    ModelProto::decode(bytes.clone()).map_err(|e| undecodable("model", &bytes, &e))
 }
 
 fn undecodable(kind: &str, bytes: &[u8], error: &prost::DecodeError) -> Diagnostic {

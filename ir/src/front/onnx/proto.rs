@@ -4,6 +4,7 @@
 //! inference (documentation, training, device placement) are left out; prost skips what it does not know. Fields are
 //! proto2 optional there; here they have defaults, as none of the meanings that we use tells the two apart.
 
+use bytes::Bytes;
 use prost::Message;
 
 /// A model: a graph and the operator sets that it is written in.
@@ -194,8 +195,8 @@ pub struct TensorProto {
     #[prost(string, tag = "8")]
     pub name: String,
     /// Packed little-endian elements of any type.
-    #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "9")]
+    pub raw_data: Bytes,
     /// Elements of DOUBLE.
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,

@@ -12,6 +12,7 @@ use crate::graph::verify;
 use crate::pack;
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Dim, Shape, Type};
+use bytes::Bytes;
 use prost::Message;
 
 /// `TensorProto.DataType.DOUBLE`.
@@ -91,7 +92,7 @@ pub(super) fn constant(proto: &TensorProto, options: &Options) -> Result<Constan
         return external(proto, ty, options);
     }
     if !proto.raw_data.is_empty() {
-        return packed(proto, ty, &proto.raw_data);
+        return packed(proto, ty, proto.raw_data.clone());
     }
     let shape = ty.shape.fixed().unwrap_or_default();
     let tensor = Tensor::new(ty.dtype, shape, fields(proto, ty.dtype));
@@ -137,7 +138,7 @@ fn fields(proto: &TensorProto, dtype: DType) -> Data {
     }
 }
 
-fn packed(proto: &TensorProto, ty: Type, bytes: &[u8]) -> Result<Constant, Diagnostic> {
+fn packed(proto: &TensorProto, ty: Type, bytes: Bytes) -> Result<Constant, Diagnostic> {
     if proto.data_type != DOUBLE {
         return Constant::new(ty, bytes).map_err(|d| d.at_item(&*proto.name));
     }
@@ -161,10 +162,11 @@ fn external(proto: &TensorProto, ty: Type, options: &Options) -> Result<Constant
     let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
     let Some(file) = options.external.get(location) else { return Ok(Constant::absent(ty)) };
     let end = length.map_or(Some(file.len()), |n| offset.checked_add(n));
-    let bytes = end.and_then(|end| file.get(offset..end)).ok_or_else(|| {
+    let range = end.map(|end| offset..end).filter(|r| file.get(r.clone()).is_some());
+    let range = range.ok_or_else(|| {
         damaged(proto, &format!("it lies outside of the {} bytes of {location}", file.len()))
     })?;
-    packed(proto, ty, bytes)
+    packed(proto, ty, file.slice(range))
 }
 
 fn damaged(proto: &TensorProto, why: &str) -> Diagnostic {

@@ -1,0 +1,49 @@
+//! Models as they are exported: the evaluator reproduces the vectors that come with them.
+
+use crate::corpus::{Case, model, relative_error};
+use ir::decoder::recognise;
+use ir::eval::evaluate;
+use ir::tensor::Tensor;
+
+const TOLERANCE: f32 = 1e-4;
+
+/// Models with vectors. Those that omit their weights are completed.
+const MODELS: &[&str] = &["llama2_7b_layer_prefill128"];
+
+fn assert_vectors(case: &Case) {
+    let graph = case.normal();
+    let outputs = evaluate(&graph, &case.inputs).unwrap_or_else(|d| panic!("{}: {d}", case.name));
+    let error = case.error(&outputs);
+    println!("{}: {error:e}, {} nodes", case.name, graph.node_count());
+    assert!(error <= TOLERANCE, "{}: {error:e}", case.name);
+}
+
+#[test]
+fn models_reproduce_their_vectors() {
+    MODELS.iter().for_each(|name| assert_vectors(&model(name).complete()));
+}
+
+#[test]
+fn layers_without_ends_reproduce_their_vector() {
+    let case = model("llama2_7b_layer_decode1024").complete();
+    let graph = case.normal();
+    let outputs = evaluate(&graph, &case.inputs).unwrap();
+    assert!(case.error(&outputs) <= TOLERANCE);
+    let found = recognise(&graph).unwrap();
+    let rebuilt = found.decoder.graph(found.tokens, found.past).unwrap();
+    let hidden = Tensor::f32([1, 4096], case.inputs[0].floats().to_vec()).unwrap();
+    let outputs = evaluate(&rebuilt, &[hidden, rows(&case.inputs[3]), rows(&case.inputs[4])]).unwrap();
+    let error = relative_error(outputs[0].floats(), case.outputs[0].floats());
+    println!("{}, rebuilt: {error:e}", case.name);
+    assert!(error <= TOLERANCE, "{error:e}");
+}
+
+/// `[1, heads, tokens, dim]` of a model file as our rows `[tokens, heads * dim]`.
+fn rows(cache: &Tensor) -> Tensor {
+    let [1, heads, tokens, dim] = cache.shape()[..] else { panic!("{:?}", cache.shape()) };
+    let at = |i: usize| {
+        let (t, h, d) = (i / (heads * dim), i / dim % heads, i % dim);
+        cache.floats()[(h * tokens + t) * dim + d]
+    };
+    Tensor::f32([tokens, heads * dim], (0..heads * tokens * dim).map(at).collect()).unwrap()
+}
