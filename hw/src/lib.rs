@@ -3,12 +3,14 @@
 //! | module | answers |
 //! |---|---|
 //! | [`machine`] | what is there: the machine file, its limits and its hash |
+//! | [`dram`] | how banked DRAM is built, timed and driven |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
 //! | [`timing`] | how long an instruction keeps its unit and when its results stand |
 
 #![warn(missing_docs)]
 
+pub mod dram;
 pub mod geometry;
 pub mod machine;
 pub mod presets;

@@ -6,6 +6,7 @@
 //! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
 //! * every buffer holds a whole number of its rows and at least one 64-byte block.
 
+use crate::dram::Dram;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a DRAM block, the unit of load addresses.
@@ -77,6 +78,8 @@ pub enum MemoryModel {
         /// Beats that follow the one before at once.
         beat_percent: u32,
     },
+    /// Banked DRAM: rows, turnarounds and refresh; the device by name (`preset`) or in full.
+    Dram(Box<Dram>),
 }
 
 /// Sequencer and instruction fetch.
@@ -225,7 +228,7 @@ impl Machine {
         one_of("memory.beat_bytes", self.memory.beat_bytes, &[8, 16, 32, 64])?;
         range("memory.size_bytes", self.memory.size_bytes, 4096, 1 << 31)?;
         multiple("memory.size_bytes", self.memory.size_bytes, 4096)?;
-        self.memory.model.verify()?;
+        self.memory.model.verify(self.clock_hz, self.memory.size_bytes)?;
         power("sequencer.imem_words", s.imem_words, 16, 4096)?;
         power("sequencer.fetch_words", s.fetch_words, 1, u64::from(s.imem_words / 4))?;
         rule(
@@ -292,8 +295,9 @@ impl Machine {
 }
 
 impl MemoryModel {
-    fn verify(&self) -> Result<(), MachineError> {
+    fn verify(&self, clock_hz: u64, size_bytes: u32) -> Result<(), MachineError> {
         match *self {
+            MemoryModel::Dram(ref dram) => dram.verify(clock_hz, size_bytes),
             MemoryModel::Fixed { read_latency, write_latency } => {
                 range("memory.model.read_latency", read_latency, 2, 100_000)?;
                 range("memory.model.write_latency", write_latency, 2, 100_000)
@@ -315,11 +319,11 @@ fn place(text: &str, origin: &str, span: Option<std::ops::Range<usize>>) -> Stri
     format!("{origin}:{}:{column}", before.matches('\n').count() + 1)
 }
 
-fn rule(at: &str, holds: bool, why: &str, help: &str) -> Result<(), MachineError> {
+pub(crate) fn rule(at: &str, holds: bool, why: &str, help: &str) -> Result<(), MachineError> {
     if holds { Ok(()) } else { Err(MachineError { at: at.into(), why: why.into(), help: help.into() }) }
 }
 
-fn range(at: &str, value: impl Into<u64>, low: u64, high: u64) -> Result<(), MachineError> {
+pub(crate) fn range(at: &str, value: impl Into<u64>, low: u64, high: u64) -> Result<(), MachineError> {
     let value = value.into();
     rule(
         at,
@@ -329,7 +333,7 @@ fn range(at: &str, value: impl Into<u64>, low: u64, high: u64) -> Result<(), Mac
     )
 }
 
-fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), MachineError> {
+pub(crate) fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), MachineError> {
     range(at, value, low, high)?;
     rule(at, value.is_power_of_two(), &format!("{value} is not a power of two"), "round it to a power of two")
 }

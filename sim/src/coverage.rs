@@ -38,6 +38,7 @@ impl Coverage {
         let model = match machine.memory.model {
             MemoryModel::Fixed { .. } => "fixed",
             MemoryModel::Random { .. } => "random",
+            MemoryModel::Dram(_) => "dram",
         };
         let mut run = Run { cells: &mut self.cells, machine, model };
         run.possible();

@@ -1,6 +1,7 @@
 //! Built hardware of the presets, shared by the tests of this binary, and the check that everything comes down to.
 
 use hw::Machine;
+use hw::dram::{Dram, Field};
 use hw::machine::MemoryModel;
 use isa::random::{Case, case};
 use std::collections::HashMap;
@@ -24,15 +25,16 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     folder
 }
 
-/// A preset, or `wide`: a memory port of 64 bytes, two words of instructions in each beat.
+/// A preset, or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock.
 pub fn machine(name: &str) -> Machine {
     if name != "wide" {
         return hw::presets::load(name).unwrap();
     }
     let tiny = hw::presets::load("tiny").unwrap();
-    let memory = hw::machine::Memory { beat_bytes: 64, ..tiny.memory };
+    let model = MemoryModel::Dram(Box::new(Dram::preset("hbm2").unwrap()));
+    let memory = hw::machine::Memory { beat_bytes: 64, model, ..tiny.memory };
     let sequencer = hw::machine::Sequencer { fetch_words: 4, imem_words: 128, ..tiny.sequencer };
-    let wide = Machine { name: "wide".into(), memory, sequencer, ..tiny };
+    let wide = Machine { name: "wide".into(), clock_hz: 225_000_000, memory, sequencer, ..tiny };
     wide.verify().unwrap();
     wide
 }
@@ -50,7 +52,19 @@ pub fn hardware(name: &str) -> Arc<Hardware> {
     cell.get_or_init(build).clone()
 }
 
-/// The memory models that every program meets: the preset's own, a fast and a slow fixed one, and random ones.
+/// DRAM in which everything happens soon: a refresh every 700 clocks, room for one write burst, rows of 512 bytes.
+fn busy_dram() -> MemoryModel {
+    let mut dram = Dram::preset("lpddr4").unwrap();
+    let device = &mut dram.device;
+    device.organisation.columns = 16;
+    device.controller.map = vec![(Field::Column, 4), (Field::Bank, 3), (Field::Row, 16)];
+    device.controller.write_bursts = 1;
+    (device.timing.refi, device.timing.rfc) = (700, 160);
+    dram.verify(100_000_000, 1 << 22).unwrap();
+    MemoryModel::Dram(Box::new(dram))
+}
+
+/// The memory models that every program meets: the preset's own, a fast and a slow fixed one, random ones, and DRAM.
 pub fn models(preset: &Machine) -> Vec<MemoryModel> {
     let random = |seed, min_latency, max_latency, ready_percent, beat_percent| MemoryModel::Random {
         seed,
@@ -65,6 +79,8 @@ pub fn models(preset: &Machine) -> Vec<MemoryModel> {
         MemoryModel::Fixed { read_latency: 90, write_latency: 170 },
         random(11, 2, 9, 35, 50),
         random(12, 20, 200, 90, 95),
+        MemoryModel::Dram(Box::new(Dram::preset("ddr4").unwrap())),
+        busy_dram(),
     ]
 }
 

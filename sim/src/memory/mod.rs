@@ -9,10 +9,13 @@
 //! * One read data bus: the beats of a burst, of whichever port, follow all beats of the bursts accepted before it.
 //! * Write responses come in order, at most one a cycle.
 
+mod dram;
 mod fixed;
 mod random;
 mod writes;
 
+pub use dram::Counts;
+use dram::Dram;
 use fixed::Fixed;
 use hw::Machine;
 use hw::machine::MemoryModel;
@@ -70,6 +73,7 @@ trait Model {
 enum Kind {
     Fixed(Fixed),
     Random(Random),
+    Dram(Box<Dram>),
 }
 
 /// State of the memory as far as time is concerned; it holds no data.
@@ -87,6 +91,10 @@ impl Memory {
     /// The machine's memory before cycle 0.
     pub fn new(machine: &Machine) -> Memory {
         let (kind, room) = match machine.memory.model {
+            MemoryModel::Dram(ref dram) => {
+                let room = dram.device.controller.write_bursts as usize;
+                (Kind::Dram(Box::new(Dram::new(dram, machine))), Some(room))
+            }
             MemoryModel::Fixed { read_latency, write_latency } => {
                 (Kind::Fixed(Fixed { read_latency, write_latency }), None)
             }
@@ -102,6 +110,7 @@ impl Memory {
         match &self.kind {
             Kind::Fixed(m) => m,
             Kind::Random(m) => m,
+            Kind::Dram(m) => &**m,
         }
     }
 
@@ -109,7 +118,13 @@ impl Memory {
         match &mut self.kind {
             Kind::Fixed(m) => m,
             Kind::Random(m) => m,
+            Kind::Dram(m) => &mut **m,
         }
+    }
+
+    /// What a channel of banked DRAM has done so far; `None` of other models.
+    pub fn counts(&self) -> Option<Counts> {
+        if let Kind::Dram(dram) = &self.kind { Some(dram.counts()) } else { None }
     }
 
     /// Whether the memory accepts on `channel` in `cycle`.

@@ -130,6 +130,28 @@ fn a_store_streams_a_beat_a_cycle() {
     sums_to_cycles(&trace);
 }
 
+/// With room for one write burst, an address waits for the response to the burst before; in DRAM that takes a while.
+#[test]
+fn a_store_waits_for_room_in_the_write_buffer() {
+    let starts = |write_bursts| {
+        let mut dram = hw::dram::Dram::preset("hbm2").unwrap();
+        dram.device.controller.write_bursts = write_bursts;
+        let model = hw::machine::MemoryModel::Dram(Box::new(dram));
+        let memory = hw::machine::Memory { model, ..tiny().memory };
+        let machine = Machine { memory, ..tiny() };
+        let body = StoreBlocks { blocks: 12, ..Default::default() };
+        let trace = simulate(&program(vec![body.into(), Halt {}.into()]), &machine, &[]).unwrap();
+        sums_to_cycles(&trace);
+        let cycles: Vec<_> = trace.requests_of(crate::memory::Channel::Store).map(|r| r.cycle).collect();
+        (cycles[1] - cycles[0], cycles[2] - cycles[0])
+    };
+    assert_eq!(starts(3), (1, 2));
+    let (first, second) = starts(2);
+    assert!(first == 1 && second > 40, "{second}");
+    let (first, second) = starts(1);
+    assert!(first > 40 && second > 80, "{first}, {second}");
+}
+
 #[test]
 fn fetch_runs_ahead_only_as_far_as_instruction_memory() {
     let machine = hw::presets::load("unit").unwrap();

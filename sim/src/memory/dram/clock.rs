@@ -1,0 +1,50 @@
+//! The crossing between core and memory clock: an integer ratio and constant latencies.
+
+use hw::dram::Dram;
+
+/// `memory` clocks of the DRAM take as long as `core` cycles; both count from the same edge.
+#[derive(Debug, Clone)]
+pub(super) struct Crossing {
+    memory: u64,
+    core: u64,
+    request: u64,
+    response: u64,
+}
+
+impl Crossing {
+    pub fn new(dram: &Dram, core_hz: u64) -> Crossing {
+        let (memory, core) = dram.clock_ratio(core_hz);
+        let controller = &dram.device.controller;
+        let (request, response) = (controller.request_clocks.into(), controller.response_clocks.into());
+        Crossing { memory, core, request, response }
+    }
+
+    /// Earliest clock of a command for a request whose handshake is in `cycle`: known at the edge that ends it.
+    pub fn arrival(&self, cycle: u64) -> u64 {
+        ((cycle + 1) * self.memory).div_ceil(self.core) + self.request
+    }
+
+    /// The first cycle that can show at the port what is complete at the begin of `clock`.
+    pub fn back(&self, clock: u64) -> u64 {
+        ((clock + self.response) * self.core).div_ceil(self.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In ticks of which a core cycle takes 18 and a memory clock 5.
+    #[test]
+    fn nothing_is_seen_before_its_edge_and_all_at_the_next_one() {
+        let hbm2 = Dram::preset("hbm2").unwrap();
+        let crossing = Crossing::new(&hbm2, 250_000_000);
+        let controller = &hbm2.device.controller;
+        for i in 0..100 {
+            let arrival = crossing.arrival(i) - u64::from(controller.request_clocks);
+            assert!(arrival * 5 >= (i + 1) * 18 && (arrival - 1) * 5 < (i + 1) * 18);
+            let (back, done) = (crossing.back(i), i + u64::from(controller.response_clocks));
+            assert!(back * 18 >= done * 5 && (back - 1) * 18 < done * 5);
+        }
+    }
+}
