@@ -4,7 +4,7 @@
 //! * every size is at least 1 and small enough that all addresses fit their instruction fields;
 //! * `outputs` is a multiple of `lanes`; if it is larger, `lanes` is even; `drain_lanes` divides `lanes`;
 //! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
-//! * every buffer holds a whole number of its rows and at least one 64-byte block.
+//! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
 
 use crate::dram::Dram;
 use serde::{Deserialize, Serialize};
@@ -203,17 +203,65 @@ impl Machine {
         })
     }
 
-    /// Identifies everything that the RTL and the legality of programs depend on: FNV-1a over the debug text of all
-    /// fields but the name and the memory model (which lies outside the chip), folded to 32 bits, never 0.
+    /// Identifies everything that the RTL and the legality of programs depend on: FNV-1a over [`Machine::canonical`],
+    /// folded to 32 bits, never 0.
     pub fn hash(&self) -> u32 {
-        let model = MemoryModel::Fixed { read_latency: 2, write_latency: 2 };
-        let memory = Memory { model, ..self.memory.clone() };
-        let anonymous = Machine { name: String::new(), memory, ..self.clone() };
-        let text = format!("{anonymous:?}");
-        let wide = text
+        let wide = self
+            .canonical()
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
         ((wide >> 32) as u32 ^ wide as u32).max(1)
+    }
+
+    /// A line `key=value` for each number of the file, in the order of the file format; without the name and the memory
+    /// model, which lie outside the chip. The text is part of the contract: it changes when the machine changes, and only then.
+    pub fn canonical(&self) -> String {
+        // Without `..`: a new key must be put here or named as one that the chip does not depend on.
+        let Machine { name: _, clock_hz, memory, sequencer, load, store, matrix, buffers } = self;
+        let Memory { beat_bytes, size_bytes, model: _ } = memory;
+        let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
+        let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
+            queue_depth;
+        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits } = matrix;
+        let Load { burst_beats: load_burst, outstanding } = load;
+        let Store { burst_beats: store_burst } = store;
+        let Buffers {
+            weight_bytes,
+            group_scale_bytes,
+            channel_bytes,
+            activation_bytes,
+            token_scales,
+            vector_banks,
+            vector_bank_bytes,
+        } = buffers;
+        let numbers = [
+            ("memory.beat_bytes", beat_bytes),
+            ("memory.size_bytes", size_bytes),
+            ("sequencer.imem_words", imem_words),
+            ("sequencer.fetch_words", fetch_words),
+            ("sequencer.args", args),
+            ("sequencer.queue_depth.load", load_depth),
+            ("sequencer.queue_depth.matrix", matrix_depth),
+            ("sequencer.queue_depth.vector", vector_depth),
+            ("sequencer.queue_depth.store", store_depth),
+            ("load.burst_beats", load_burst),
+            ("load.outstanding", outstanding),
+            ("store.burst_beats", store_burst),
+            ("matrix.tokens", tokens),
+            ("matrix.outputs", outputs),
+            ("matrix.lanes", lanes),
+            ("matrix.drain_lanes", drain_lanes),
+            ("matrix.accumulator_bits", accumulator_bits),
+            ("buffers.weight_bytes", weight_bytes),
+            ("buffers.group_scale_bytes", group_scale_bytes),
+            ("buffers.channel_bytes", channel_bytes),
+            ("buffers.activation_bytes", activation_bytes),
+            ("buffers.token_scales", token_scales),
+            ("buffers.vector_banks", vector_banks),
+            ("buffers.vector_bank_bytes", vector_bank_bytes),
+        ];
+        let lines = numbers.iter().map(|(key, value)| format!("{key}={value}\n"));
+        std::iter::once(format!("clock_hz={clock_hz}\n")).chain(lines).collect()
     }
 
     /// Checks the invariants of this module's head.
@@ -290,6 +338,13 @@ impl Machine {
         for (at, rows, bits) in g.row_counts() {
             range(&format!("buffers: {at} rows"), rows, 1, 1 << bits)?;
         }
+        let widest = g.w2_row.max(g.k4_row).max(g.v4_row);
+        rule(
+            "buffers.weight_bytes",
+            b.weight_bytes >= widest,
+            &format!("{} bytes, and a row of cached codes has {widest}", b.weight_bytes),
+            &format!("choose at least {widest}"),
+        )?;
         Ok(())
     }
 }
@@ -354,4 +409,58 @@ fn one_of(at: &str, value: u32, allowed: &[u32]) -> Result<(), MachineError> {
         &format!("{value} is not one of {allowed:?}"),
         &format!("choose one of {allowed:?}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weight_buffer_holds_a_row_of_every_mode() {
+        let mut machine = crate::presets::load("tiny").unwrap();
+        machine.matrix = Matrix { tokens: 1, outputs: 64, lanes: 64, drain_lanes: 64, ..machine.matrix };
+        machine.buffers.weight_bytes = 1024;
+        let refused = machine.verify().unwrap_err();
+        assert_eq!(
+            (refused.at.as_str(), refused.help.as_str()),
+            ("buffers.weight_bytes", "choose at least 2048")
+        );
+        machine.buffers.weight_bytes = 2048;
+        machine.verify().unwrap();
+    }
+
+    /// Every number of a file is in the canonical text under its key, but for what lies outside the chip.
+    #[test]
+    fn the_canonical_text_is_the_file() {
+        for (name, text) in crate::presets::PRESETS {
+            let machine = crate::presets::load(name).unwrap();
+            let mut file = Vec::new();
+            flatten("", &toml::from_str(text).unwrap(), &mut file);
+            file.retain(|line| !line.starts_with("name=") && !line.starts_with("memory.model"));
+            let canonical = machine.canonical();
+            let mut lines: Vec<&str> = canonical.lines().collect();
+            lines.sort_unstable();
+            file.sort_unstable();
+            assert_eq!(lines, file, "{name}");
+        }
+    }
+
+    fn flatten(prefix: &str, table: &toml::Table, lines: &mut Vec<String>) {
+        for (key, value) in table {
+            match value {
+                toml::Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, lines),
+                _ => lines.push(format!("{prefix}{key}={value}")),
+            }
+        }
+    }
+
+    /// Programs and hardware that were made before carry these: a change of one makes them strangers to each other.
+    #[test]
+    fn hashes_of_the_presets_stay() {
+        let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
+        assert_eq!(
+            ["tiny", "unit", "three", "odd"].map(hash),
+            ["96d2ae02", "ad7cd1ef", "c14e5697", "4e939653"]
+        );
+    }
 }
