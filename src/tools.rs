@@ -32,7 +32,13 @@ pub const TOOLS: &[Tool] = &[
         command: "make",
         version: "--version",
         package: "make",
-        needed_for: "cosim: building that library",
+        needed_for: "building tilewright itself: its exact numbers are GMP",
+    },
+    Tool {
+        command: "m4",
+        version: "--version",
+        package: "m4",
+        needed_for: "building tilewright itself: as make",
     },
     Tool {
         command: "iverilog",

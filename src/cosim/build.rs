@@ -3,6 +3,7 @@
 //! What is built is what lies in the folder, in the order of its `files.f`; so an edited file is what runs. Libraries are
 //! kept in a cache folder under the hash of sources, flags, interface and tool versions; Verilator's runtime is compiled once.
 
+use super::cache::unusable;
 use crate::tools;
 use ir::diag::Diagnostic;
 use std::fs;
@@ -213,13 +214,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::new("cosim-folder", "the hardware cannot be read")
         .because(error.to_string())
         .help("give a folder that `tilewright rtl` wrote")
-        .in_file(path.display().to_string())
-}
-
-fn unusable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::new("cosim-cache", "the cache of built hardware cannot be written")
-        .because(error.to_string())
-        .help("free space, or set XDG_CACHE_HOME to a folder that you may write")
         .in_file(path.display().to_string())
 }
 

@@ -3,6 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`mod@build`] | makes a shared library of the `.sv` files that lie in a folder, once for each content |
+//! | [`mod@cache`] | where they are kept |
 //! | [`driver`] | clocks it: control port, memory pins, probe |
 //! | [`mod@compare`] | runs a program on both sides and counts what differs; the allowed number is zero |
 //!
@@ -12,9 +13,11 @@ pub mod build;
 pub mod compare;
 pub mod driver;
 
+mod cache;
 mod library;
 mod pins;
 
 pub use build::build;
+pub use cache::cache;
 pub use compare::{Comparison, compare, compare_in};
 pub use driver::{Hardware, Session};

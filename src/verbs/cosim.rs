@@ -30,7 +30,7 @@ pub struct Args {
     /// Refuse to run unless the folder was made for this machine
     #[arg(long, short)]
     machine: Option<String>,
-    /// Where built libraries are kept; in the system's folder for temporary files if not given
+    /// Where built libraries are kept; $XDG_CACHE_HOME/tilewright or ~/.cache/tilewright if not given. Only you should be able to write there: what lies in it is run
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Write the waveform (not built yet)
@@ -49,11 +49,11 @@ pub fn run(args: &Args) -> Outcome {
             .help("leave the option out; the first divergence is reported in any case"));
     }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
-    tools::require(&["verilator", "g++", "make"])?;
+    tools::require(&["verilator", "g++"])?;
     let values = c.args(args.position.unwrap_or(c.position), &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let working = Progress::begin("building and running the RTL", 0);
-    let cache = args.cache.clone().unwrap_or_else(|| std::env::temp_dir().join("tilewright-cosim"));
+    let cache = cosim::cache(args.cache.as_deref())?;
     let library = cosim::build(&sources(&args.folder, &c, &cache)?, &cache)?;
     let hardware = Hardware::load(&library)?;
     let found = cosim::compare(&hardware, &c.machine, &c.program, &values, &c.image, args.seed)?;

@@ -48,11 +48,11 @@ fn doctor_names_every_tool_and_what_is_missing() {
     assert_eq!(keys(&json), ["missing", "schema_version", "tools"]);
     let tools: Vec<&str> =
         json["tools"].as_array().unwrap().iter().map(|t| t["tool"].as_str().unwrap()).collect();
-    assert_eq!(tools, ["verilator", "g++", "make", "iverilog", "yosys"]);
+    assert_eq!(tools, ["verilator", "g++", "make", "m4", "iverilog", "yosys"]);
     assert_eq!(json["missing"].as_array().unwrap().len(), tools.len());
     let text = s.command(&["doctor"]).env("PATH", "").output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("apt-get install verilator g++ make iverilog yosys"), "{text}");
+    assert!(text.contains("apt-get install verilator g++ make m4 iverilog yosys"), "{text}");
 }
 
 #[test]
