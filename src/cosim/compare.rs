@@ -67,8 +67,9 @@ pub fn compare_in(
     let observed = session.run(&Run { machine, program, args, image: &image, limit });
     let comparison = judge(&times, &memories(state), &observed);
     if comparison.instructions == 0 {
+        let said = observed.failure.map(|f| format!("; {f}")).unwrap_or_default();
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
-            .because("the hardware dispatched nothing, so agreement would mean nothing")
+            .because(format!("the hardware dispatched nothing, so agreement would mean nothing{said}"))
             .help("give a program that does something, and the hardware of its machine"));
     }
     Ok(comparison)

@@ -98,13 +98,19 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// The first divergence that programs show on faulty hardware.
-fn divergence(fault: &Fault) -> String {
+/// Hardware with a fault.
+fn faulty(fault: &Fault) -> Hardware {
     let preset = hw::presets::load(fault.machine).unwrap();
     let folder = emitted(&preset, &format!("fault-{}", fault.what.replace(' ', "-")));
     inject(&folder, fault);
     let library = cosim::build(&folder, &cache()).unwrap_or_else(|e| panic!("{}", e.render()));
-    let hardware = Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render()));
+    Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render()))
+}
+
+/// The first divergence that programs show on faulty hardware.
+fn divergence(fault: &Fault) -> String {
+    let preset = hw::presets::load(fault.machine).unwrap();
+    let hardware = faulty(fault);
     for model in models(&preset) {
         let machine = with_model(&preset, model);
         let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
@@ -142,13 +148,22 @@ fn every_fault_is_caught() {
     caught(&FAULTS[2..]);
 }
 
+/// Hardware that never dispatches anything: the reason is its own words.
 #[test]
 fn nothing_to_compare_is_refused() {
-    let machine = hw::presets::load("unit").unwrap();
-    let mut program = isa::random::directed(&machine).swap_remove(0).1.program;
-    program.instrs.clear();
-    let refused = cosim::compare(&crate::bench::hardware("unit"), &machine, &program, &[], &[], 1);
-    assert!(refused.is_err(), "{refused:?}");
+    let dead = Fault {
+        what: "nothing is ever dispatched",
+        machine: "unit",
+        file: "tw_sequencer.sv",
+        from: "assign candidate = stopping && valid_q && !argument_q && !end_o;",
+        to: "assign candidate = 1'b0;",
+    };
+    let machine = hw::presets::load(dead.machine).unwrap();
+    let hardware = faulty(&dead);
+    let case = isa::random::directed(&machine).swap_remove(0).1;
+    let refused = cosim::compare(&hardware, &machine, &case.program, &case.args, &case.image, 1).unwrap_err();
+    assert_eq!(refused.code, "cosim-nothing");
+    assert!(refused.render().contains("the run did not end within"), "{}", refused.render());
 }
 
 /// A program's run on the hardware.
