@@ -118,16 +118,22 @@ pub fn emit(machine: &Machine) -> Result<Vec<RtlFile>, askama::Error> {
 pub fn companions(machine: &Machine) -> Vec<RtlFile> {
     let list: String = PARTS.iter().map(|(name, _)| format!("{name}.sv\n")).collect();
     let file = |name: &str, text: String| RtlFile { name: name.into(), text };
+    let registers = format!("<!-- {} -->\n\n{}", stamp("registers", machine), isa::regs::markdown());
     vec![
         file("files.f", list),
         file("tw_regs.h", format!("{}{}", header("//", "tw_regs", machine), isa::regs::c_header())),
-        file("registers.md", isa::regs::markdown()),
+        file("registers.md", registers),
     ]
 }
 
 fn header(comment: &str, name: &str, machine: &Machine) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("{comment} {name}: Tilewright {version}, configuration 0x{:08x}.\n{comment}\n", machine.hash())
+    format!("{comment} {}\n{comment}\n", stamp(name, machine))
+}
+
+/// What a file is and what it was made for and by.
+fn stamp(name: &str, machine: &Machine) -> String {
+    let (version, isa) = (env!("CARGO_PKG_VERSION"), isa::table::ISA_VERSION);
+    format!("{name}: Tilewright {version}, ISA {isa}, configuration 0x{:08x}.", machine.hash())
 }
 
 #[cfg(test)]
@@ -147,6 +153,17 @@ mod tests {
                     assert!(!line.contains('\t') && line.trim_end() == line, "{at} has stray white space");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_file_but_the_list_says_what_it_was_made_for() {
+        let machine = hw::presets::load("tiny").unwrap();
+        let isa = isa::table::ISA_VERSION;
+        let made_for = format!("ISA {isa}, configuration 0x{:08x}.", machine.hash());
+        for file in emit(&machine).unwrap().iter().chain(&companions(&machine)) {
+            let first = file.text.lines().next().unwrap();
+            assert!(first.contains(&made_for) || file.name == "files.f", "{}: {first}", file.name);
         }
     }
 
