@@ -88,10 +88,10 @@ impl Dice {
     /// Loops as they come are longer than any program; half of them are cut so that some nest and some cross.
     fn short_loops(&mut self) -> Instr {
         let mut instr = self.instr();
-        if let Body::Loop(l) = &mut instr.body {
-            if self.below(4) != 0 {
-                l.body %= 9;
-            }
+        if let Body::Loop(l) = &mut instr.body
+            && self.below(4) != 0
+        {
+            l.body %= 9;
         }
         instr
     }

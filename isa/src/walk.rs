@@ -96,8 +96,8 @@ impl<'a> Walk<'a> {
                     self.next -= 1;
                     let given = self.args.len();
                     return Err(self.refuse(
-                        &format!("reads argument {entry}, but {given} are given"),
-                        "name an argument that the program declares",
+                        &format!("reads argument {entry}, and there are {given}"),
+                        "name an argument that the program declares and the machine's table holds",
                     ));
                 };
                 self.set(i.rd, *value);

@@ -1,7 +1,7 @@
 //! The legality checker: accepts only programs that run the same way whatever the memory's timing.
 //!
 //! Rules (docs/machine.md sections 2 and 5), each checked in one place:
-//! * [`shape`]: machine hash and ISA fields; `halt` last and only there; loops: one level, no `halt` inside, body in
+//! * [`shape`]: machine hash and ISA fields; arguments in the table; `halt` last and only there; loops: one level, no `halt` inside, body in
 //!   instruction memory, as many posts as waits of every semaphore in a body;
 //! * [`fields`]: sizes at least 1, tokens, heads, alignment; banks that differ; operands that do not overlap wrongly; every
 //!   range inside its space, and inside the program's regions if it declares any;
@@ -38,7 +38,9 @@ pub(crate) type Clock = [u32; 4];
 pub fn check(program: &Program, machine: &Machine, args: &[u32]) -> Result<(), Illegal> {
     shape::check(program, machine)?;
     let mut checker = Checker::new(program, machine);
-    for step in Walk::new(program, args) {
+    // Values beyond the table are not there: the host cannot write them.
+    let table = args.len().min(machine.sequencer.args as usize);
+    for step in Walk::new(program, &args[..table]) {
         checker.step(&step?)?;
     }
     checker.semaphores.balanced().map_err(|broken| checker.illegal(program.instrs.len() - 1, broken))

@@ -40,6 +40,15 @@ fn whole(program: &Program, machine: &Machine) -> Result<(), Broken> {
             "compile it for this machine",
         ));
     }
+    let (table, declared) = (machine.sequencer.args as usize, program.args.len());
+    if declared > table {
+        let what = format!("the program declares {declared} arguments, and the table holds {table}");
+        return Err(Broken::new(
+            what,
+            "the host has no place for the others",
+            "use fewer, or enlarge sequencer.args",
+        ));
+    }
     if program.instrs.is_empty() {
         return Err(Broken::new("the program is empty", "it never ends", "end it with `halt`"));
     }

@@ -141,16 +141,45 @@ fn loops_are_balanced_and_fit() {
     assert_eq!(what(ring.clone()), "legal");
     ring[1] = l(3);
     assert!(what(ring).contains("changes the count of semaphore 1 by -1"));
-    let mut long = vec![l(505)];
-    long.extend(vec![Instr::from(Nop {}); 505]);
-    assert!(what(long.clone()).contains("for which 511 are fetched") || what(long) == "legal");
-    let mut long = vec![Instr::from(Nop {}); 7];
-    long.push(l(513));
-    long.extend(vec![Instr::from(Nop {}); 513]);
-    assert!(what(long).contains("for which 520 are fetched"));
     assert!(what(vec![l(2), l(1), Nop {}.into()]).contains("inside the body"));
     assert!(what(vec![l(9)]).contains("body of 9 words"));
     assert!(what(vec![Halt {}.into()]).contains("before the last"));
+}
+
+#[test]
+fn the_longest_body_ends_with_the_last_chunk_that_fits() {
+    // 512 words of instruction memory, chunks of 8: a body from a chunk's border on may fill it.
+    for (before, longest) in [(7, 512), (8, 511), (0, 511), (14, 505)] {
+        let looped = |body: u32| {
+            let mut words = vec![Instr::from(Nop {}); before];
+            words.push(Loop { count: 2, rcount: 0, body }.into());
+            words.extend(vec![Instr::from(Nop {}); body as usize]);
+            what(words)
+        };
+        assert_eq!(looped(longest), "legal");
+        let fetched = longest + 8;
+        let refused = format!("{before}: a body of {} words, for which {fetched} are fetched", longest + 1);
+        assert_eq!(looped(longest + 1), refused);
+    }
+}
+
+#[test]
+fn arguments_lie_in_the_table() {
+    let arg = |rs, imm| Instr::from(Arg { rd: 1, rs, imm });
+    let table = machine().sequencer.args;
+    let values = vec![0; table as usize + 1];
+    let said = |p: &Program| check(p, &machine(), &values).map_err(|e| format!("{}: {}", e.instr, e.what));
+    assert_eq!(said(&program(vec![arg(0, table - 1)])), Ok(()));
+    let beyond = format!("0: reads argument {table}, and there are {table}");
+    assert_eq!(said(&program(vec![arg(0, table)])), Err(beyond));
+    let by_register = program(vec![Set { rd: 2, imm: u32::MAX }.into(), arg(2, table - 1), arg(2, 0)]);
+    assert!(said(&by_register).unwrap_err().starts_with("2: reads argument 4294967295"));
+    let mut many = program(vec![arg(0, 0)]);
+    let one = crate::program::Arg { name: "a".into(), value: crate::program::ArgValue::Const(0) };
+    many.args = vec![one.clone(); table as usize];
+    assert_eq!(said(&many), Ok(()));
+    many.args.push(one);
+    assert!(said(&many).unwrap_err().contains("declares 65 arguments, and the table holds 64"));
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(super) struct Builder<'a> {
     pub args: Vec<u32>,
     pub most_args: usize,
     pub imem_words: usize,
-    fetch_words: usize,
+    pub fetch_words: usize,
     scales: u32,
     /// Nothing is added by chance.
     pub plain: bool,

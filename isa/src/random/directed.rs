@@ -12,11 +12,12 @@ type Directed = (&'static str, fn(&mut Sheet));
 
 /// The named programs for a machine. All are legal.
 pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
-    let programs: [Directed; 12] = [
+    let programs: [Directed; 13] = [
         ("halt-only", |_| {}),
         ("full-queues", full_queues),
         ("drain", drain),
         ("loops", loops),
+        ("longest-bodies", longest_bodies),
         ("zero-trip-loops", zero_trip_loops),
         ("fetch-wrap", fetch_wrap),
         ("post-meets-wait", post_meets_wait),
@@ -151,9 +152,19 @@ fn loops(s: &mut Sheet) {
     let copy = Body::from(s.copy(2));
     repeat(s, 12, &[copy]);
     repeat(s, 9, &[copy, Nop {}.into(), copy]);
-    // A body as long as instruction memory allows.
-    let long = s.b.longest_body(s.b.instrs.len() + 1);
-    repeat(s, 2, &vec![Nop {}.into(); long]);
+}
+
+/// Bodies as long as instruction memory allows, from the border of a fetch chunk on, from one word behind it, and from one
+/// word before the next.
+fn longest_bodies(s: &mut Sheet) {
+    let chunk = s.b.fetch_words;
+    for behind in [0, 1, chunk - 1] {
+        while (s.b.instrs.len() + 1) % chunk != behind % chunk {
+            s.b.push(Nop {});
+        }
+        let long = s.b.longest_body(s.b.instrs.len() + 1);
+        repeat(s, 3, &vec![Nop {}.into(); long]);
+    }
 }
 
 fn zero_trip_loops(s: &mut Sheet) {
@@ -215,6 +226,14 @@ fn registers(s: &mut Sheet) {
         s.b.push(Arg { rd: 7, rs: 6, imm: 0 });
         s.b.push(Load { space: space::W, blocks: 1, rblocks: 7, addr: 2, ..Default::default() });
     }
+    // The last entry of the table, by its number and by a register alone.
+    let last = s.b.most_args as u32 - 1;
+    s.b.args.resize(last as usize, 0);
+    s.b.args.push(1);
+    s.b.push(Arg { rd: 7, rs: 0, imm: last });
+    s.b.push(Set { rd: 6, imm: last });
+    s.b.push(Arg { rd: 8, rs: 6, imm: 0 });
+    s.b.push(Load { space: space::W, blocks: 0, rblocks: 7, addr: 2, raddr: 8, ..Default::default() });
 }
 
 fn load_tails(s: &mut Sheet) {

@@ -58,9 +58,13 @@ impl Builder<'_> {
 
     /// Gives a register a value, in one of the three ways that there are.
     pub fn load_register(&mut self, rd: u32, value: u32) {
-        let entry = self.args.len() as u32;
         match self.rng.within(0, 2) {
             0 if self.args.len() < self.most_args => {
+                // Now and then the last entry of the table; behind it only the other two ways are left.
+                if !self.plain && self.rng.chance(3) {
+                    self.args.resize_with(self.most_args - 1, || self.rng.bits() as u32);
+                }
+                let entry = self.args.len() as u32;
                 self.args.push(value);
                 let drawn = self.rng.within(0, 65535);
                 let imm = if rd == 0 { entry } else { self.rng.pick(&[entry, entry, drawn, 65535]) };

@@ -47,6 +47,33 @@ fn every_instruction_appears_in_every_kind() {
 }
 
 #[test]
+fn arguments_reach_both_ends_of_the_table() {
+    for (name, _) in hw::presets::PRESETS {
+        let machine = hw::presets::load(name).unwrap();
+        let mut read = std::collections::BTreeSet::new();
+        for seed in 0..60 {
+            let case = case(&machine, seed).unwrap();
+            read.extend(case.args.len().checked_sub(1));
+        }
+        let last = machine.sequencer.args as usize - 1;
+        assert!(read.contains(&0) && read.contains(&last), "{name}: {read:?}");
+    }
+}
+
+/// A body can fill instruction memory only from the border of a fetch chunk on.
+#[test]
+fn the_longest_bodies_are_among_the_directed_programs() {
+    for (name, _) in hw::presets::PRESETS {
+        let machine = hw::presets::load(name).unwrap();
+        let (_, case) = directed(&machine).into_iter().find(|d| d.0 == "longest-bodies").unwrap();
+        let body = |i: &crate::Instr| if let crate::Body::Loop(l) = i.body { Some(l.body) } else { None };
+        let bodies: Vec<u32> = case.program.instrs.iter().filter_map(body).collect();
+        let (whole, chunk) = (machine.sequencer.imem_words, machine.sequencer.fetch_words);
+        assert_eq!(bodies, [whole, whole - 1, whole - chunk + 1], "{name}");
+    }
+}
+
+#[test]
 fn directed_programs_are_legal() {
     for (name, _) in hw::presets::PRESETS {
         let machine = hw::presets::load(name).unwrap();
