@@ -7,7 +7,9 @@ use codegen::generate::{Turn, logits, turns};
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
+use sim::attribution::Detail;
 use sim::functional::{State, run_on};
+use sim::timing::simulate_in_detail;
 use sim::trace::Trace;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -27,7 +29,10 @@ pub struct Pass {
     /// Position of the first of them.
     pub position: u32,
     pub compiled: Rc<Compiled>,
+    /// The argument table.
+    pub args: Vec<u32>,
     pub trace: Trace,
+    pub detail: Detail,
 }
 
 impl Accelerator {
@@ -61,10 +66,11 @@ impl Accelerator {
         let machine = &self.target.machine;
         isa::check::check(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
         run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
-        let trace = sim::timing::simulate(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
+        let timed = simulate_in_detail(&compiled.program, machine, &args);
+        let (trace, detail) = timed.map_err(|e| illegal(&e))?;
         let tokens = turn.tokens.len() as u32;
         self.position = turn.position + tokens;
-        Ok(Pass { tokens, position: turn.position, compiled, trace })
+        Ok(Pass { tokens, position: turn.position, compiled, args, trace, detail })
     }
 
     fn program(&mut self, tokens: u32, slot: Slot) -> Result<Rc<Compiled>, Diagnostic> {

@@ -12,7 +12,7 @@
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
 //! | `workload`, `talk` | how much is read and written, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
-//! | `tally`, `report`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
+//! | `tally`, `report`, `stalls`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
 //! | `tools` | Verilator and the other programs that are called |
@@ -29,6 +29,7 @@ mod accuracy;
 mod compiler;
 mod report;
 mod rung;
+mod stalls;
 mod talk;
 mod tally;
 mod workload;

@@ -1,11 +1,10 @@
 //! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator and says on
 //! which rung of trust it stands.
 
-use crate::rung;
+use crate::{rung, stalls};
 use crate::tally::{Cost, Tally, ratio};
 use hw::Machine;
 use isa::program::Origin;
-use isa::table::Unit;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -102,7 +101,7 @@ impl Summary<'_> {
             "energy": { "total_joules": null, "power_watts": null, "by_part": null },
             "resources":
                 { "lut": null, "ff": null, "dsp": null, "bram36": null, "uram": null, "area_um2": null },
-            "stalls": self.stalls(t),
+            "stalls": stalls::json(&t.account),
             "by_op": by_operator(t),
             "prefill": null,
             "decode": null,
@@ -120,14 +119,6 @@ impl Summary<'_> {
         }
         json["rungs"] = rung::of(&json);
         json
-    }
-
-    fn stalls(&self, tally: &Tally) -> Value {
-        let mut stalls = json!({ "unit": "cycles", "sequencer": tally.sequencer });
-        for (unit, causes) in Unit::QUEUED.iter().zip(&tally.units) {
-            stalls[unit.name()] = json!(causes);
-        }
-        stalls
     }
 
     /// The report for people.
@@ -150,7 +141,7 @@ impl Summary<'_> {
             self.phase(&mut out, name, phase);
         }
         let all = self.total();
-        self.units(&mut out, &all.tally);
+        out.push_str(&stalls::text(&all.tally.account, all.tally.cycles));
         operators(&mut out, &all.tally);
         let t = &all.tally;
         let bus = percent(self.bandwidth(t));
@@ -179,24 +170,6 @@ impl Summary<'_> {
         let rate = self.tokens_per_second(phase).map_or("-".into(), |rate| format!("{rate:.0}"));
         let used = self.utilisation(phase).map_or("-".into(), percent);
         put(out, format_args!("{name:<12}{tokens:>8}{cycles:>12}{ms:>12.3}{rate:>12}{used:>10}\n"));
-    }
-
-    fn units(&self, out: &mut String, tally: &Tally) {
-        put(
-            out,
-            format_args!("\n{:<12}{:>8}{:>12}{:>12}{:>12}\n", "unit", "busy", "semaphore", "drain", "empty"),
-        );
-        for (unit, causes) in Unit::QUEUED.iter().zip(&tally.units) {
-            let part = |name| percent(ratio(causes.get(name).copied().unwrap_or(0), tally.cycles));
-            let [busy, semaphore, drain, empty] = ["busy", "semaphore", "drain", "empty"].map(part);
-            put(out, format_args!("{:<12}{busy:>8}{semaphore:>12}{drain:>12}{empty:>12}\n", unit.name()));
-        }
-        let causes: Vec<String> = tally
-            .sequencer
-            .iter()
-            .map(|(name, n)| format!("{name} {}", percent(ratio(*n, tally.cycles))))
-            .collect();
-        put(out, format_args!("sequencer   {}\n", causes.join(", ")));
     }
 }
 

@@ -63,7 +63,7 @@ impl<'p> Talk<'p> {
         self.machine.read(tokens, |pass: Pass| {
             phase.tokens += u64::from(pass.tokens);
             phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
-            phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace);
+            phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace, &pass.detail);
             (0..pass.tokens).for_each(|_| working.step());
         })
     }

@@ -4,6 +4,7 @@ use hw::Machine;
 use isa::Program;
 use isa::program::Origin;
 use isa::table::Unit;
+use sim::attribution::{self, Account, Detail};
 use sim::memory::Channel;
 use sim::trace::{Span, Trace};
 use std::collections::BTreeMap;
@@ -22,10 +23,8 @@ pub struct Cost {
 pub struct Tally {
     pub cycles: u64,
     pub dispatched: u64,
-    /// Cycles by what the sequencer did.
-    pub sequencer: BTreeMap<&'static str, u64>,
-    /// The same for each unit, in the order of [`Unit::QUEUED`].
-    pub units: [BTreeMap<&'static str, u64>; 4],
+    /// Every cycle of every unit, by cause.
+    pub account: Account,
     pub by_operator: BTreeMap<Origin, Cost>,
     /// Cycles in which no unit had an instruction under way.
     pub idle: u64,
@@ -38,10 +37,10 @@ const PRIORITY: [Unit; 4] = [Unit::Matrix, Unit::Vector, Unit::Store, Unit::Load
 
 impl Tally {
     /// Adds a run.
-    pub fn add(&mut self, program: &Program, machine: &Machine, trace: &Trace) {
+    pub fn add(&mut self, program: &Program, machine: &Machine, trace: &Trace, detail: &Detail) {
         self.cycles += trace.cycles;
         self.dispatched += trace.dispatches.len() as u64;
-        self.counters(trace);
+        attribution::attribute(program, trace, detail, &mut self.account);
         self.operators(program, trace);
         let beat = u64::from(machine.memory.beat_bytes);
         for request in &trace.requests {
@@ -60,35 +59,11 @@ impl Tally {
         self.idle += other.idle;
         self.read_bytes += other.read_bytes;
         self.write_bytes += other.write_bytes;
-        other.sequencer.iter().for_each(|(name, n)| *self.sequencer.entry(name).or_default() += n);
-        for (sum, unit) in self.units.iter_mut().zip(&other.units) {
-            unit.iter().for_each(|(name, n)| *sum.entry(name).or_default() += n);
-        }
+        self.account.merge(&other.account);
         for (origin, cost) in &other.by_operator {
             let sum = self.by_operator.entry(origin.clone()).or_default();
             sum.cycles += cost.cycles;
             sum.instructions += cost.instructions;
-        }
-    }
-
-    fn counters(&mut self, trace: &Trace) {
-        let s = &trace.counters.sequencer;
-        let parts = [
-            ("dispatching", s.dispatching),
-            ("instruction fetch", s.fetch),
-            ("full queue", s.queue),
-            ("argument", s.argument),
-            ("units at the end", s.halt),
-        ];
-        parts.into_iter().for_each(|(name, n)| *self.sequencer.entry(name).or_default() += n);
-        for (sum, c) in self.units.iter_mut().zip(&trace.counters.units) {
-            let parts = [
-                ("busy", c.busy),
-                ("semaphore", c.wait_semaphore),
-                ("drain", c.wait_drain),
-                ("empty", c.empty),
-            ];
-            parts.into_iter().for_each(|(name, n)| *sum.entry(name).or_default() += n);
         }
     }
 
@@ -160,7 +135,7 @@ mod tests {
             ..Default::default()
         };
         let mut tally = Tally::default();
-        tally.add(&program, &hw::presets::load("tiny").unwrap(), &trace);
+        tally.add(&program, &hw::presets::load("tiny").unwrap(), &trace, &Detail::default());
         assert_eq!(tally.by_operator[&Origin::step("product")], Cost { cycles: 10, instructions: 2 });
         assert_eq!(tally.by_operator[&Origin::step("weights")], Cost { cycles: 4 + 6, instructions: 2 });
         assert_eq!(tally.idle, 5);

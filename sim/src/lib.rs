@@ -9,6 +9,7 @@
 //! | [`timing`] | at which cycle everything happens |
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
 
+pub mod attribution;
 pub mod axi;
 pub mod coverage;
 pub mod functional;

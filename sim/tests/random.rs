@@ -2,8 +2,10 @@
 
 use hw::Machine;
 use isa::random::{Case, case, directed};
-use sim::timing::{Fault, simulate, simulate_with};
+use sim::attribution::{Account, Cause};
+use sim::timing::{Fault, simulate, simulate_in_detail, simulate_with};
 use sim::trace::first_difference;
+use std::collections::BTreeSet;
 
 fn machines() -> Vec<Machine> {
     hw::presets::PRESETS.iter().map(|(name, _)| hw::presets::load(name).unwrap()).collect()
@@ -13,22 +15,31 @@ fn cases(machine: &Machine, seeds: u64) -> impl Iterator<Item = Case> {
     (0..seeds).map(|seed| case(machine, seed).unwrap_or_else(|| panic!("no legal program for seed {seed}")))
 }
 
+fn kind(cause: Cause) -> String {
+    cause.to_string().split(' ').next().unwrap_or_default().to_string()
+}
+
 #[test]
 fn legal_programs_run() {
+    let mut seen = BTreeSet::new();
     for machine in machines() {
         let directed = directed(&machine).into_iter().map(|d| d.1);
         for (seed, c) in directed.chain(cases(&machine, 40)).enumerate() {
-            let trace =
-                simulate(&c.program, &machine, &c.args).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let (trace, detail) =
+                simulate_in_detail(&c.program, &machine, &c.args).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut ())
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            let s = trace.counters.sequencer;
-            assert_eq!(s.dispatching + s.fetch + s.queue + s.argument + s.halt, trace.cycles);
-            for u in trace.counters.units {
-                assert_eq!(u.busy + u.wait_semaphore + u.wait_drain + u.empty, trace.cycles);
+            // Every cycle of every unit has one cause, and the sums are what the machine counts.
+            let account = Account::of(&c.program, &trace, &detail);
+            assert_eq!(account.against(&trace.counters, trace.cycles), None, "{} seed {seed}", machine.name);
+            for sums in account.units {
+                seen.extend(sums.into_iter().filter(|(_, n)| *n > 0).map(|(cause, _)| kind(cause)));
             }
         }
     }
+    let causes =
+        ["argument", "busy", "dispatching", "drain", "end", "full", "instruction", "memory", "semaphore"];
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), causes, "a cause never occurs");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::driver::{Hardware, Observed, Run, Session};
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
+use sim::attribution::Account;
 use sim::functional::State;
 use sim::trace::{Trace, first_difference};
 
@@ -61,11 +62,12 @@ pub fn compare_in(
     place(program, &mut state.dram)?;
     let image = state.dram.clone();
     let illegal = |e: isa::Illegal| Diagnostic::new("illegal-program", e.to_string());
-    let times = sim::timing::simulate(program, machine, args).map_err(illegal)?;
+    let (times, detail) = sim::timing::simulate_in_detail(program, machine, args).map_err(illegal)?;
+    let account = Account::of(program, &times, &detail);
     sim::functional::run_on(state, program, args, &mut ()).map_err(illegal)?;
     let limit = times.cycles * 2 + 10_000;
     let observed = session.run(&Run { machine, program, args, image: &image, limit });
-    let comparison = judge(&times, &memories(state), &observed);
+    let comparison = judge(&times, &account, &memories(state), &observed);
     if comparison.instructions == 0 {
         let said = observed.failure.map(|f| format!("; {f}")).unwrap_or_default();
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
@@ -115,16 +117,19 @@ fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
     named.chain(state.v.iter().enumerate().map(|(k, v)| (format!("vector bank {k}"), v.clone()))).collect()
 }
 
-fn judge(times: &Trace, memories: &[(String, Vec<u8>)], observed: &Observed) -> Comparison {
+fn judge(times: &Trace, account: &Account, memories: &[(String, Vec<u8>)], observed: &Observed) -> Comparison {
     let trace = &observed.trace;
     let pairs = memories.iter().zip(&observed.memories);
     let found: Vec<(u64, Option<String>)> = pairs.map(|((name, l), r)| bytes(name, l, r)).collect();
     let byte_mismatches = found.iter().map(|f| f.0).sum();
     let byte = found.into_iter().find_map(|f| f.1);
     let time = first_difference(times, trace).map(|d| d.to_string());
-    let parts = [time, observed.failure.clone(), byte];
+    // What a report says of every cycle, against the stall counters of the hardware.
+    let stalls = account.against(&trace.counters, trace.cycles);
+    let stalls = stalls.map(|(what, sum, counted)| format!("{what}: {sum} attributed, {counted} counted"));
+    let failed = u64::from(observed.failure.is_some()) + u64::from(stalls.is_some());
+    let parts = [time, observed.failure.clone(), byte, stalls];
     let told: Vec<String> = parts.into_iter().flatten().collect();
-    let failed = u64::from(observed.failure.is_some());
     Comparison {
         instructions: trace.dispatches.len() as u64,
         cycle_mismatches: events(times, trace) + failed,

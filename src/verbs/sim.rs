@@ -54,9 +54,10 @@ pub fn run(args: &Args) -> Outcome {
     let position = args.position.unwrap_or(c.position);
     let values = c.args(position, &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
-    let trace = sim::timing::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
+    let timed = sim::timing::simulate_in_detail(&c.program, &c.machine, &values);
+    let (trace, detail) = timed.map_err(|e| illegal(&e))?;
     let mut tally = Tally::default();
-    tally.add(&c.program, &c.machine, &trace);
+    tally.add(&c.program, &c.machine, &trace, &detail);
     let words = c.program.instrs.len() as u64;
     let tokens = c.tokens.unwrap_or(0);
     let name = if tokens > 1 { "prefill" } else { "decode" };

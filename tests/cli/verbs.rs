@@ -103,7 +103,7 @@ const REPORT: [&str; 19] = [
     "dram.bandwidth_utilization",
     "instructions",
     "program_bytes",
-    "stalls.matrix.semaphore",
+    "stalls.matrix.busy",
     "stalls.sequencer.dispatching",
     "by_op.0.cycles",
 ];

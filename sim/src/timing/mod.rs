@@ -21,6 +21,7 @@ use hw::{Geometry, Machine};
 use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
 use isa::walk::Step;
 use isa::{Illegal, Program, Walk};
+use crate::attribution::Detail;
 use rules::Rules;
 use sequencer::{Dispatcher, Fetch};
 use transfer::{LoadBus, StoreBus};
@@ -49,7 +50,19 @@ pub fn simulate_with(
     args: &[u32],
     fault: Fault,
 ) -> Result<Trace, Illegal> {
-    Simulation::new(program, machine, args, fault).run()
+    Ok(Simulation::new(program, machine, args, fault).run()?.0)
+}
+
+/// As [`simulate`], with what an attribution of every cycle takes ([`crate::attribution`]).
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_in_detail(
+    program: &Program,
+    machine: &Machine,
+    args: &[u32],
+) -> Result<(Trace, Detail), Illegal> {
+    Simulation::new(program, machine, args, Fault::None).run()
 }
 
 struct Simulation<'a> {
@@ -88,7 +101,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Trace, Illegal> {
+    fn run(mut self) -> Result<(Trace, Detail), Illegal> {
         self.advance()?;
         loop {
             while self.settle()? {}
@@ -236,7 +249,7 @@ impl<'a> Simulation<'a> {
         true
     }
 
-    fn trace(mut self) -> Trace {
+    fn trace(mut self) -> (Trace, Detail) {
         let dispatched = self.dispatcher.next();
         let last = self.units.iter().filter_map(Unit::last_done).max();
         let cycles = last.map_or(dispatched, |done| dispatched.max(done + 1));
@@ -244,14 +257,18 @@ impl<'a> Simulation<'a> {
         for unit in &mut self.units {
             unit.counters.empty += cycles - unit.free.unwrap_or(cycles);
         }
-        let units = self.units.each_ref().map(|u| u.counters);
-        Trace {
+        let counters =
+            Counters { sequencer: self.dispatcher.counters, units: self.units.each_ref().map(|u| u.counters) };
+        let free = self.units.each_mut().map(|u| std::mem::take(&mut u.frees));
+        let detail = Detail { arrived: self.fetch.arrived, free, store_waits: self.store.waits };
+        let trace = Trace {
             cycles,
             dispatches: self.dispatches,
             requests: [self.fetch.requests, self.load.requests, self.store.requests].concat(),
-            counters: Counters { sequencer: self.dispatcher.counters, units },
+            counters,
             units: self.units.map(|u| u.spans),
-        }
+        };
+        (trace, detail)
     }
 
     /// Why nothing can happen any more.

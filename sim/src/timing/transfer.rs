@@ -141,6 +141,10 @@ pub(super) struct StoreBus {
     data: VecDeque<u64>,
     written: VecDeque<Written>,
     pub requests: Vec<Request>,
+    /// Of each instruction, the cycles in which the memory alone kept it from moving a beat.
+    pub waits: Vec<u64>,
+    /// First cycle that is not accounted for.
+    seen: u64,
 }
 
 impl StoreBus {
@@ -153,19 +157,27 @@ impl StoreBus {
             data: VecDeque::new(),
             written: VecDeque::new(),
             requests: Vec::new(),
+            waits: Vec::new(),
+            seen: 0,
         }
+    }
+
+    fn begin(&mut self, start: u64) {
+        self.address = start;
+        self.waits.push(0);
+        self.seen = start + 1;
     }
 
     /// Begins to move whole blocks.
     pub fn blocks(&mut self, i: &StoreBlocks, start: u64) {
         self.pending = Pending::Blocks(Run::blocks(i.addr, i.blocks, self.beat));
-        self.address = start;
+        self.begin(start);
     }
 
     /// Begins to move segments, a burst of one beat each.
     pub fn segments(&mut self, i: &StoreSegments, start: u64) {
         self.pending = Pending::Segments(*i, 0);
-        self.address = start;
+        self.begin(start);
     }
 
     /// Puts bursts on the bus until one waits for room that depends on an unknown response; gives `free` with the last
@@ -174,7 +186,9 @@ impl StoreBus {
         loop {
             let room = memory.write_room()?;
             let (burst, ends) = self.pending.next(self.beat, rules.store_cut)?;
-            self.address = memory.ready_at(Channel::Store, room.max(self.address + 1));
+            let presented = self.address + 1;
+            self.address = memory.ready_at(Channel::Store, room.max(presented));
+            self.waited(presented, self.address);
             memory.write_address();
             self.requests.push(burst.request(Channel::Store, self.beat, self.address));
             let mut last = 0;
@@ -188,6 +202,15 @@ impl StoreBus {
         }
     }
 
+    /// Something was presented in `from` and accepted in `to`; cycles before the last beat are accounted for already.
+    fn waited(&mut self, from: u64, to: u64) {
+        let from = from.max(self.seen);
+        if let Some(wait) = self.waits.last_mut() {
+            *wait += to.saturating_sub(from);
+        }
+        self.seen = self.seen.max(to);
+    }
+
     /// Reads a beat and puts it on the bus; gives its handshake.
     fn data_beat(&mut self, memory: &Memory, rules: &Rules) -> u64 {
         let room = self.data.len().checked_sub(rules.store_fifo).map_or(0, |i| self.data[i] + 1);
@@ -195,6 +218,8 @@ impl StoreBus {
         let before = self.data.back().map_or(0, |last| last + 1);
         let valid = before.max(self.read + hw::timing::STORE_READ);
         let cycle = memory.ready_at(Channel::StoreData, valid);
+        self.waited(valid, cycle);
+        self.seen = self.seen.max(cycle + 1);
         self.data.push_back(cycle);
         if self.data.len() > rules.store_fifo {
             self.data.pop_front();

@@ -28,6 +28,8 @@ pub(super) struct Unit {
     retired: usize,
     /// Earliest next start by the instruction before, or `None` while that is not known.
     pub free: Option<u64>,
+    /// The same of every instruction, in order.
+    pub frees: Vec<u64>,
     pub counters: UnitCounters,
 }
 
@@ -101,6 +103,7 @@ impl Unit {
         let start = self.spans.last().map_or(free, |s| s.start);
         self.counters.busy += free - start;
         self.free = Some(free);
+        self.frees.push(free);
     }
 
     /// The oldest instruction that has not retired does so.
