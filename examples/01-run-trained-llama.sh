@@ -8,6 +8,7 @@ out=${1:-out/trained-llama}
 "$tilewright" run trained-llama --machine tiny --scheme w2a8kv4 \
     --prompt "Ada has 12 coins and gets 30 more. Now Ada has " --out "$out" --rtl
 
-# The same program, instruction by instruction, as the simulator times it when 20 tokens are cached.
+# The same program, instruction by instruction, as the simulator times it when 20 tokens are cached (a name that does not end in
+# .tsv gives a trace for ui.perfetto.dev).
 "$tilewright" sim "$out" --position 20 --tokens 65 --trace "$out.trace.tsv"
 head -3 "$out.trace.tsv"

@@ -50,12 +50,16 @@ impl Accelerator {
     /// Reads tokens in as few passes as the programs allow; returns the logits of the last one.
     ///
     /// # Errors
-    /// A token that the model does not know, a full context, or a program that is not legal.
-    pub fn read(&mut self, tokens: &[u32], mut seen: impl FnMut(Pass)) -> Result<Vec<i32>, Diagnostic> {
+    /// A token that the model does not know, a full context, a program that is not legal, or what `seen` refuses.
+    pub fn read(
+        &mut self,
+        tokens: &[u32],
+        mut seen: impl FnMut(Pass) -> Result<(), Diagnostic>,
+    ) -> Result<Vec<i32>, Diagnostic> {
         let mut last = 0;
         for turn in turns(&self.target, self.position, tokens)? {
             last = turn.tokens.len() as u32;
-            seen(self.pass(&turn)?);
+            seen(self.pass(&turn)?)?;
         }
         Ok(logits(&self.target, &self.state.dram, last, last.saturating_sub(1)))
     }

@@ -13,6 +13,7 @@
 //! | `workload`, `talk` | how much is read and written, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
 //! | `tally`, `report`, `stalls`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
+//! | `perfetto`, `relief` | what happened when, for a viewer; what would make a run faster |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
 //! | `tools` | Verilator and the other programs that are called |
@@ -27,6 +28,8 @@ mod verbs;
 mod accelerator;
 mod accuracy;
 mod compiler;
+mod perfetto;
+mod relief;
 mod report;
 mod rung;
 mod stalls;

@@ -2,7 +2,8 @@
 
 use crate::place::reason;
 use ir::diag::Diagnostic;
-use std::io::Error;
+use std::fs::File;
+use std::io::{BufWriter, Error, Write};
 use std::path::{Path, PathBuf};
 
 /// Written into every folder that this program makes, with its name in it; a folder without it is never replaced.
@@ -19,6 +20,49 @@ pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
         let _ = std::fs::remove_file(&temporary);
         unwritable(path, &e)
     })
+}
+
+/// A file that is written piece by piece; it vanishes unless [`Stream::finish`] is reached.
+pub struct Stream {
+    to: BufWriter<File>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Stream {
+    /// Begins the file that is to stand at `path`.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn begin(path: &Path) -> Result<Stream, Diagnostic> {
+        let temporary = sibling(path, "new");
+        let file = File::create(&temporary).map_err(|e| unwritable(path, &e))?;
+        Ok(Stream { to: BufWriter::new(file), temporary, path: path.to_path_buf() })
+    }
+
+    /// Writes on.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn write(&mut self, text: &str) -> Result<(), Diagnostic> {
+        self.to.write_all(text.as_bytes()).map_err(|e| unwritable(&self.path, &e))
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn finish(mut self) -> Result<(), Diagnostic> {
+        let written = self.to.flush().and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        written.map_err(|e| unwritable(&self.path, &e))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // After `finish` it is not there any more.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
 }
 
 /// A folder under construction; it vanishes unless [`Folder::finish`] is reached.

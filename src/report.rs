@@ -1,8 +1,9 @@
 //! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator and says on
 //! which rung of trust it stands.
 
-use crate::{rung, stalls};
+use crate::relief::{self, Relief};
 use crate::tally::{Cost, Tally, ratio};
+use crate::{rung, stalls};
 use hw::Machine;
 use isa::program::Origin;
 use serde_json::{Value, json};
@@ -17,12 +18,14 @@ pub struct Phase {
     /// Multiplications of the network itself, where they are known.
     pub macs: Option<u64>,
     pub tally: Tally,
+    /// What would make it faster.
+    pub reliefs: Vec<Relief>,
 }
 
 impl Phase {
     /// No run yet.
     pub fn empty() -> Phase {
-        Phase { tokens: 0, macs: Some(0), tally: Tally::default() }
+        Phase { tokens: 0, macs: Some(0), tally: Tally::default(), reliefs: Vec::new() }
     }
 }
 
@@ -115,6 +118,7 @@ impl Summary<'_> {
                 "tokens_per_second": self.tokens_per_second(phase),
                 "macs": phase.macs,
                 "mac_utilization": self.utilisation(phase),
+                "relief": relief::json(&phase.reliefs, phase.tally.cycles),
             });
         }
         json["rungs"] = rung::of(&json);
@@ -143,6 +147,9 @@ impl Summary<'_> {
         let all = self.total();
         out.push_str(&stalls::text(&all.tally.account, all.tally.cycles));
         operators(&mut out, &all.tally);
+        let phases = self.phases.iter().filter(|(_, p)| p.tally.cycles > 0);
+        let phases: Vec<_> = phases.map(|(name, p)| (*name, &p.reliefs[..], p.tally.cycles)).collect();
+        out.push_str(&relief::text(&phases));
         let t = &all.tally;
         let bus = percent(self.bandwidth(t));
         put(

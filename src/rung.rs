@@ -63,7 +63,7 @@ pub fn legend(text: bool, macs: bool) -> String {
     let rows = [
         (macs, Rung::Float, "products in MAC use", "counted in the graph that the float evaluator runs"),
         (text, Rung::Functional, "text", Rung::Functional.name()),
-        (true, Rung::Timing, "all else", Rung::Timing.name()),
+        (true, Rung::Timing, "all else but bounds", Rung::Timing.name()),
     ];
     let mut out = String::from("\nrung of trust\n");
     for (_, rung, figures, why) in rows.into_iter().filter(|row| row.0) {

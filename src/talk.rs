@@ -3,11 +3,15 @@
 use crate::accelerator::{Accelerator, Pass};
 use crate::cli::print;
 use crate::compiler::Product;
+use crate::perfetto;
 use crate::progress::Progress;
+use crate::relief::{Job, reliefs};
 use crate::report::Phase;
 use crate::workload::{LINE, Prompt, Workload, text};
+use codegen::Compiled;
 use codegen::generate::{arg_max, turns};
 use ir::diag::Diagnostic;
+use std::rc::Rc;
 
 /// What was said, and what it cost.
 pub struct Talk<'p> {
@@ -15,6 +19,10 @@ pub struct Talk<'p> {
     machine: Accelerator,
     pub prefill: Phase,
     pub decode: Phase,
+    /// Every run of both: program and argument table.
+    runs: [Vec<(Rc<Compiled>, Vec<u32>)>; 2],
+    /// Where every run is written, too.
+    pub trace: Option<perfetto::File>,
     /// Show the text as it comes.
     aloud: bool,
 }
@@ -23,7 +31,8 @@ impl<'p> Talk<'p> {
     /// A machine with `context` cached tokens of zeros.
     pub fn new(product: &'p Product, context: u32, aloud: bool) -> Talk<'p> {
         let machine = Accelerator::new(product.target.clone(), &product.image, context);
-        Talk { product, machine, prefill: Phase::empty(), decode: Phase::empty(), aloud }
+        let (prefill, decode) = (Phase::empty(), Phase::empty());
+        Talk { product, machine, prefill, decode, runs: Default::default(), trace: None, aloud }
     }
 
     /// Reads and writes; returns what was written.
@@ -51,6 +60,15 @@ impl<'p> Talk<'p> {
         Ok(text(&written))
     }
 
+    /// Simulates every run again on other machines.
+    pub fn relieve(&mut self) {
+        let _working = Progress::begin("simulating other machines", 0);
+        for (phase, runs) in [&mut self.prefill, &mut self.decode].into_iter().zip(&self.runs) {
+            let jobs: Vec<Job> = runs.iter().map(|(c, args)| Job { program: &c.program, args }).collect();
+            phase.reliefs = reliefs(&self.product.machine.machine, &jobs);
+        }
+    }
+
     fn say(&self, text: &str) {
         if self.aloud {
             print(text);
@@ -58,13 +76,21 @@ impl<'p> Talk<'p> {
     }
 
     fn read(&mut self, tokens: &[u32], decode: bool) -> Result<Vec<i32>, Diagnostic> {
-        let (product, phase) = (self.product, if decode { &mut self.decode } else { &mut self.prefill });
+        let product = self.product;
+        let (name, phase) =
+            if decode { ("decode", &mut self.decode) } else { ("prefill", &mut self.prefill) };
         let working = Progress::begin("simulating", tokens.len() as u64);
         self.machine.read(tokens, |pass: Pass| {
             phase.tokens += u64::from(pass.tokens);
             phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
             phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace, &pass.detail);
             (0..pass.tokens).for_each(|_| working.step());
+            if let Some(file) = &mut self.trace {
+                let name = format!("{name} at {}", pass.position);
+                file.run(&name, &pass.compiled.program, &pass.trace, &pass.detail)?;
+            }
+            self.runs[usize::from(decode)].push((pass.compiled, pass.args));
+            Ok(())
         })
     }
 }

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 mod diagnostics;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/insight.rs"]
+mod insight;
 #[path = "cli/verbs.rs"]
 mod verbs;
 #[path = "cli/workload.rs"]

@@ -53,6 +53,11 @@ impl<'a> Walk<'a> {
         self.set(register, value);
     }
 
+    /// The registers after the word that was dispatched last.
+    pub fn registers(&self) -> &[u32; REGISTERS] {
+        &self.registers
+    }
+
     /// Place of the word that is dispatched next.
     pub fn next_word(&self) -> u32 {
         self.next

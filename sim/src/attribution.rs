@@ -279,10 +279,12 @@ impl Account {
             rows.push((at("cycles"), of(sums, &|_| true), cycles));
             rows.push((at("busy"), of(sums, &|c| matches!(c, Cause::Work | Cause::Memory)), c.busy));
             rows.push((at("drain"), of(sums, &|c| *c == Cause::Drain), c.wait_drain));
-            let busy = |c: &Cause| matches!(c, Cause::Work | Cause::Memory | Cause::Drain | Cause::Token { .. });
+            let busy =
+                |c: &Cause| matches!(c, Cause::Work | Cause::Memory | Cause::Drain | Cause::Token { .. });
             rows.push((at("empty"), of(sums, &|c| !busy(c)), c.empty));
             for (s, counted) in c.by_semaphore.iter().enumerate() {
-                let of_this = |c: &Cause| matches!(c, Cause::Token { semaphore, .. } if usize::from(*semaphore) == s);
+                let of_this =
+                    |c: &Cause| matches!(c, Cause::Token { semaphore, .. } if usize::from(*semaphore) == s);
                 rows.push((at(&format!("semaphore {s}")), of(sums, &of_this), *counted));
             }
         }

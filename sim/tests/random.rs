@@ -25,8 +25,8 @@ fn legal_programs_run() {
     for machine in machines() {
         let directed = directed(&machine).into_iter().map(|d| d.1);
         for (seed, c) in directed.chain(cases(&machine, 40)).enumerate() {
-            let (trace, detail) =
-                simulate_in_detail(&c.program, &machine, &c.args).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let (trace, detail) = simulate_in_detail(&c.program, &machine, &c.args)
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut ())
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             // Every cycle of every unit has one cause, and the sums are what the machine counts.

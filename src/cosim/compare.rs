@@ -117,7 +117,12 @@ fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
     named.chain(state.v.iter().enumerate().map(|(k, v)| (format!("vector bank {k}"), v.clone()))).collect()
 }
 
-fn judge(times: &Trace, account: &Account, memories: &[(String, Vec<u8>)], observed: &Observed) -> Comparison {
+fn judge(
+    times: &Trace,
+    account: &Account,
+    memories: &[(String, Vec<u8>)],
+    observed: &Observed,
+) -> Comparison {
     let trace = &observed.trace;
     let pairs = memories.iter().zip(&observed.memories);
     let found: Vec<(u64, Option<String>)> = pairs.map(|((name, l), r)| bytes(name, l, r)).collect();

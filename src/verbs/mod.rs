@@ -3,10 +3,14 @@
 pub mod asm;
 pub mod compile;
 pub mod cosim;
+pub mod diff;
 pub mod disasm;
 pub mod doctor;
+pub mod golden;
 pub mod import;
 pub mod machines;
+pub mod models;
 pub mod rtl;
 pub mod run;
+pub mod schemes;
 pub mod sim;

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::report::Summary;
 use crate::talk::Talk;
 use crate::workload::Prompt;
-use crate::{rtl, rung};
+use crate::{perfetto, rtl, rung};
 use hw::machine::MemoryModel;
 use ir::accuracy::Texts;
 use ir::diag::Diagnostic;
@@ -31,6 +31,9 @@ pub struct Args {
     /// Write the SystemVerilog of the machine into the folder, too
     #[arg(long, requires = "out")]
     rtl: bool,
+    /// Write what happened when, for ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -50,8 +53,11 @@ pub fn run(args: &Args) -> Outcome {
     // Told before the machine runs: a model that the texts are not for.
     let texts = args.accuracy.then(|| accuracy::texts(product.decoder.config.vocab)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
+    talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
     let answer = talk.hold(&prompt, workload)?;
     let accuracy = texts.map(|texts| measure(&product, &texts)).transpose()?;
+    talk.trace.take().map(perfetto::File::finish).transpose()?;
+    talk.relieve();
     let summary = Summary {
         model: &product.name,
         scheme: Some(product.quantised.scheme.name),

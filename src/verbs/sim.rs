@@ -2,15 +2,17 @@
 
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
+use crate::relief::{Job, reliefs};
 use crate::report::{Phase, Summary};
 use crate::tally::Tally;
-use crate::{folder, output, rung};
+use crate::{folder, output, perfetto, rung};
 use ir::diag::Diagnostic;
 use isa::table::Unit;
 use serde_json::json;
+use sim::attribution::Detail;
 use sim::trace::Trace;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Simulate one run of a compiled folder's program
 #[derive(clap::Args)]
@@ -29,7 +31,7 @@ pub struct Args {
     /// Refuse to run unless the folder was made for this machine
     #[arg(long, short)]
     machine: Option<String>,
-    /// Write start and end of every instruction, as tab-separated text
+    /// Write what happened when, for ui.perfetto.dev; if the name ends in .tsv, start and end of every instruction as text
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Compute the bytes, too, and give the checksum of memory at the end
@@ -62,12 +64,13 @@ pub fn run(args: &Args) -> Outcome {
     let tokens = c.tokens.unwrap_or(0);
     let name = if tokens > 1 { "prefill" } else { "decode" };
     let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
+    let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values }]);
     let summary = Summary {
         model: &c.model,
         scheme: c.scheme.as_deref(),
         machine: &c.machine,
         programs: vec![(args.program.clone(), words, words * 32)],
-        phases: vec![(name, Phase { tokens: tokens.into(), macs, tally })],
+        phases: vec![(name, Phase { tokens: tokens.into(), macs, tally, reliefs })],
         speaks: false,
         notes: Vec::new(),
     };
@@ -83,10 +86,25 @@ pub fn run(args: &Args) -> Outcome {
     }
     json["rungs"] = rung::of(&json);
     if let Some(path) = &args.trace {
-        output::file(path, table(&c.program, &trace).as_bytes())?;
+        write_trace(path, name, &c.program, &trace, &detail)?;
         text.push_str(&format!("trace       {}\n", path.display()));
     }
     Ok(Report::new(text, json))
+}
+
+fn write_trace(
+    path: &Path,
+    name: &str,
+    program: &isa::Program,
+    trace: &Trace,
+    detail: &Detail,
+) -> Result<(), Diagnostic> {
+    if path.extension().is_some_and(|e| e == "tsv") {
+        return output::file(path, table(program, trace).as_bytes());
+    }
+    let mut file = perfetto::File::begin(path)?;
+    file.run(name, program, trace, detail)?;
+    file.finish()
 }
 
 /// FNV-1a of memory.

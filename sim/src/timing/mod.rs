@@ -14,6 +14,7 @@ mod unit;
 
 pub use rules::Fault;
 
+use crate::attribution::Detail;
 use crate::memory::Memory;
 use crate::trace::{Counters, Dispatch, Trace};
 use hw::timing::{self, GemmShape, VectorShape};
@@ -21,7 +22,6 @@ use hw::{Geometry, Machine};
 use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
 use isa::walk::Step;
 use isa::{Illegal, Program, Walk};
-use crate::attribution::Detail;
 use rules::Rules;
 use sequencer::{Dispatcher, Fetch};
 use transfer::{LoadBus, StoreBus};
@@ -63,6 +63,24 @@ pub fn simulate_in_detail(
     args: &[u32],
 ) -> Result<(Trace, Detail), Illegal> {
     Simulation::new(program, machine, args, Fault::None).run()
+}
+
+/// As [`simulate`], on a machine that cannot be built: every instruction of `unit`, the matrix or the vector unit, takes one
+/// cycle. What a run gains by it is the most that any improvement of the unit could give.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_at_once(
+    program: &Program,
+    machine: &Machine,
+    args: &[u32],
+    unit: UnitName,
+) -> Result<Trace, Illegal> {
+    let mut simulation = Simulation::new(program, machine, args, Fault::None);
+    if let Some(unit) = unit.queue() {
+        simulation.rules.at_once[unit] = true;
+    }
+    Ok(simulation.run()?.0)
 }
 
 struct Simulation<'a> {
@@ -194,6 +212,7 @@ impl<'a> Simulation<'a> {
 
     /// Of a unit whose time follows from the instruction alone.
     fn fixed(&mut self, unit: usize, start: u64, occupancy: u64, latency: u64) {
+        let (occupancy, latency) = if self.rules.at_once[unit] { (1, 0) } else { (occupancy, latency) };
         let free = start + occupancy;
         self.units[unit].set_free(free);
         self.units[unit].retire(free + latency, &mut self.semaphores);
@@ -257,8 +276,10 @@ impl<'a> Simulation<'a> {
         for unit in &mut self.units {
             unit.counters.empty += cycles - unit.free.unwrap_or(cycles);
         }
-        let counters =
-            Counters { sequencer: self.dispatcher.counters, units: self.units.each_ref().map(|u| u.counters) };
+        let counters = Counters {
+            sequencer: self.dispatcher.counters,
+            units: self.units.each_ref().map(|u| u.counters),
+        };
         let free = self.units.each_mut().map(|u| std::mem::take(&mut u.frees));
         let detail = Detail { arrived: self.fetch.arrived, free, store_waits: self.store.waits };
         let trace = Trace {

@@ -93,6 +93,8 @@ pub(super) struct Rules {
     pub store_cut: Cut,
     pub store_fifo: usize,
     pub store_retire: u64,
+    /// Units whose instructions take a cycle and retire in the next one.
+    pub at_once: [bool; 4],
 }
 
 /// How transfers are cut into bursts.
@@ -127,6 +129,7 @@ impl Rules {
             store_cut: cut(machine.store.burst_beats, Fault::StoreCut),
             store_fifo: timing::STORE_FIFO - 2 * is(Fault::StoreFifo) as usize,
             store_retire: timing::STORE_RETIRE + is(Fault::StoreRetire),
+            at_once: [false; 4],
         }
     }
 }

@@ -1,0 +1,194 @@
+//! What would make a run faster: the same programs, simulated again on machines that differ in one thing.
+//!
+//! Nothing is estimated. A changed machine is one that a machine file can describe, unless a unit is said to take no time;
+//! that one bounds what any improvement of the unit can give. A machine on which a program is not legal is left out by name.
+
+use crate::rung::Rung;
+use crate::tally::ratio;
+use hw::Machine;
+use hw::machine::MemoryModel;
+use isa::Program;
+use isa::table::Unit;
+use serde_json::{Value, json};
+use sim::timing::{simulate, simulate_at_once};
+
+/// Words of instruction memory and places of a queue, as many as a machine may have.
+const MOST_WORDS: u32 = 4096;
+const MOST_PLACES: u32 = 64;
+/// Gains below this are not worth a name.
+const WORTH_NAMING: f64 = 1.01;
+
+/// A run that was made.
+pub struct Job<'a> {
+    pub program: &'a Program,
+    pub args: &'a [u32],
+}
+
+/// What a change would give.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relief {
+    /// What was changed, and nothing else.
+    pub change: String,
+    /// Cycles of all runs, or why they cannot be made.
+    pub cycles: Result<u64, String>,
+    /// The changed machine could be built.
+    pub real: bool,
+}
+
+enum Change {
+    Machine(Box<Machine>),
+    AtOnce(Unit),
+}
+
+/// Every change that the machine allows, always in the same order.
+pub fn reliefs(machine: &Machine, jobs: &[Job]) -> Vec<Relief> {
+    let row = |(change, how): (String, Change)| {
+        let real = matches!(how, Change::Machine(_));
+        Relief { change, cycles: total(machine, &how, jobs), real }
+    };
+    changes(machine).into_iter().map(row).collect()
+}
+
+fn total(machine: &Machine, how: &Change, jobs: &[Job]) -> Result<u64, String> {
+    let mut cycles = 0;
+    let mut moved: Option<(&Program, Program)> = None;
+    for Job { program, args } in jobs {
+        let trace = match how {
+            Change::AtOnce(unit) => simulate_at_once(program, machine, args, *unit),
+            Change::Machine(changed) => {
+                // The same words, said to be for the other machine.
+                let known = moved.take().filter(|(from, _)| std::ptr::eq(*from, *program));
+                let there = match known {
+                    Some((_, there)) => there,
+                    None => {
+                        let there = Program { machine_hash: changed.hash(), ..(*program).clone() };
+                        isa::check::check(&there, changed, args).map_err(|e| e.what)?;
+                        there
+                    }
+                };
+                let trace = simulate(&there, changed, args);
+                moved = Some((program, there));
+                trace
+            }
+        };
+        cycles += trace.map_err(|e| e.what)?.cycles;
+    }
+    Ok(cycles)
+}
+
+fn changes(machine: &Machine) -> Vec<(String, Change)> {
+    let mut all = vec![
+        ("the matrix engine takes no time".to_string(), Change::AtOnce(Unit::Matrix)),
+        ("the vector engine takes no time".to_string(), Change::AtOnce(Unit::Vector)),
+    ];
+    let mut with = |what: String, change: &dyn Fn(&mut Machine)| {
+        let mut changed = machine.clone();
+        change(&mut changed);
+        if changed != *machine && changed.verify().is_ok() {
+            all.push((what, Change::Machine(Box::new(changed))));
+        }
+    };
+    with("memory answers after 2 cycles and is always ready".into(), &|m| {
+        m.memory.model = MemoryModel::Fixed { read_latency: 2, write_latency: 2 };
+    });
+    let (beat, drain) = (2 * machine.memory.beat_bytes, 2 * machine.matrix.drain_lanes);
+    with(format!("a data bus of {beat} bytes"), &|m| m.memory.beat_bytes = beat);
+    let open = 2 * machine.load.outstanding;
+    with(format!("{open} open loads"), &|m| m.load.outstanding = open);
+    with(format!("{drain} drain lanes"), &|m| m.matrix.drain_lanes = drain);
+    with(format!("queues of {MOST_PLACES}"), &|m| {
+        let q = &mut m.sequencer.queue_depth;
+        (q.load, q.matrix, q.vector, q.store) = (MOST_PLACES, MOST_PLACES, MOST_PLACES, MOST_PLACES);
+    });
+    with(format!("{MOST_WORDS} words of instruction memory"), &|m| m.sequencer.imem_words = MOST_WORDS);
+    all
+}
+
+fn speedup(relief: &Relief, before: u64) -> Option<f64> {
+    relief.cycles.as_ref().ok().filter(|after| **after > 0).map(|after| ratio(before, *after))
+}
+
+/// The change that helps most, if it is worth a name.
+fn bottleneck(all: &[Relief], before: u64) -> Option<&Relief> {
+    let best = all.iter().filter(|r| r.cycles.is_ok()).min_by_key(|r| r.cycles.clone().ok());
+    best.filter(|r| speedup(r, before).is_some_and(|s| s >= WORTH_NAMING))
+}
+
+/// The part of a report for programs; `before`: cycles of the runs as they were.
+pub fn json(all: &[Relief], before: u64) -> Value {
+    let row = |r: &Relief| {
+        json!({
+            "change": r.change,
+            "cycles": r.cycles.as_ref().ok(),
+            "speedup": speedup(r, before),
+            "impossible": r.cycles.as_ref().err(),
+            "rungs": if r.real { vec![Rung::Timing.number()] } else { Vec::new() },
+        })
+    };
+    json!({
+        "bottleneck": bottleneck(all, before).map(|r| r.change.clone()),
+        "changes": all.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+/// The part of a report for people: for each phase its name, its changes, and its cycles as they were.
+pub fn text(phases: &[(&str, &[Relief], u64)]) -> String {
+    let row = |name: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:>12}")).collect();
+        format!("{name:<54}{cells}\n")
+    };
+    let mut out = String::from("\n");
+    let names = phases.iter().map(|(name, ..)| name.to_string()).collect();
+    out.push_str(&row("how many times as fast, simulated again, if only ...", names));
+    for (i, first) in phases.first().into_iter().flat_map(|(_, all, _)| all.iter().enumerate()) {
+        let cell = |(_, all, before): &(&str, &[Relief], u64)| {
+            all.get(i).and_then(|r| speedup(r, *before)).map_or("impossible".into(), |s| format!("{s:.2}"))
+        };
+        let bound = if first.real { "" } else { " (a bound)" };
+        out.push_str(&row(&format!("  {}{bound}", first.change), phases.iter().map(cell).collect()));
+    }
+    for (name, all, before) in phases {
+        let what = bottleneck(all, *before).map_or("nothing of this helps by 1 % alone", |r| &r.change);
+        out.push_str(&format!("{:<12}{name}: {what}\n", "bottleneck"));
+    }
+    for why in phases.iter().flat_map(|(_, all, _)| *all).filter_map(|r| Some((r, r.cycles.as_ref().err()?)))
+    {
+        out.push_str(&format!("{:<12}{}: {}\n", "impossible", why.0.change, why.1));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads that nothing waits for: only the memory and its bus can help.
+    #[test]
+    fn the_bottleneck_of_loads_is_the_bus() {
+        let mut text = String::from(".machine tiny\n");
+        (0..20).for_each(|i| text.push_str(&format!("load space=w addr={} blocks=60\n", 100 + 64 * i)));
+        text.push_str("halt\n");
+        let program = isa::asm::assemble(&text).unwrap();
+        let machine = hw::presets::load("tiny").unwrap();
+        let before = simulate(&program, &machine, &[]).unwrap().cycles;
+        let all =
+            reliefs(&machine, &[Job { program: &program, args: &[] }, Job { program: &program, args: &[] }]);
+        let of = |change: &str| all.iter().find(|r| r.change.contains(change)).unwrap();
+        assert!(speedup(of("a data bus of 32 bytes"), 2 * before).unwrap() > 1.8, "{all:?}");
+        assert_eq!(of("matrix engine").cycles, Ok(2 * before));
+        assert_eq!(json(&all, 2 * before)["bottleneck"], "a data bus of 32 bytes");
+        // The machine that is named is the one that was simulated.
+        let wide = Machine::parse(
+            &hw::presets::text("tiny").unwrap().replace("beat_bytes = 16", "beat_bytes = 32"),
+            "",
+        );
+        assert_eq!(of("32 bytes").cycles, Ok(2 * simulate(&program, &wide.unwrap(), &[]).unwrap().cycles));
+    }
+
+    #[test]
+    fn what_a_program_does_not_permit_is_named() {
+        let no = Relief { change: "a change".into(), cycles: Err("why not".into()), real: true };
+        let yes = Relief { change: "another".into(), cycles: Ok(50), real: false };
+        insta::assert_snapshot!(super::text(&[("decode", &[no, yes], 100)]));
+    }
+}
