@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use sim::attribution::{Account, Cause};
 use std::collections::BTreeMap;
 
-/// Columns of the table, in the order of their names.
-const COLUMNS: [(&str, fn(&Cause) -> bool); 10] = [
+/// A name, and the causes that it stands for.
+type Column = (&'static str, fn(&Cause) -> bool);
+
+const COLUMNS: [Column; 10] = [
     ("busy", |c| *c == Cause::Work),
     ("memory", |c| *c == Cause::Memory),
     ("load", |c| matches!(c, Cause::Token { poster: 0, .. })),
