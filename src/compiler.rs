@@ -1,7 +1,8 @@
 //! From the arguments of a verb to a model that is placed on a machine, and the files that describe it.
 
-use crate::cli::SCHEMA_VERSION;
-use crate::output::{Folder, MANIFEST};
+use crate::folder::IMAGE;
+use crate::manifest::{MachineId, Manifest, ProgramFile};
+use crate::output::Folder;
 use crate::place::MachineFile;
 use crate::workload::Workload;
 use crate::{model, place};
@@ -12,7 +13,7 @@ use hw::Machine;
 use ir::decoder::{Decoder, recognise};
 use ir::diag::Diagnostic;
 use ir::quant::{QuantDecoder, QuantLinear, Scheme};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 /// What `run` and `compile` take to make a program.
 #[derive(clap::Args)]
@@ -53,11 +54,13 @@ pub struct Product {
 }
 
 /// Multiplications of the network itself; padding does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Macs {
     /// Of linear layers, for each token.
+    #[serde(rename = "linear_per_token")]
     pub linear: u64,
     /// Of scores and weighted values, for each token and position that it sees.
+    #[serde(rename = "attention_per_position")]
     pub attention: u64,
 }
 
@@ -143,11 +146,11 @@ impl Product {
         Ok(all)
     }
 
-    /// Writes graph, plans, programs, memory image and manifest.
+    /// Writes graph, plans, programs and memory image; gives the manifest to finish the folder with.
     ///
     /// # Errors
     /// The operating system refuses.
-    pub fn write(&self, folder: &Folder, programs: &[Named]) -> Result<(), Diagnostic> {
+    pub fn write(&self, folder: &mut Folder, programs: &[Named]) -> Result<Manifest, Diagnostic> {
         let mut plans = String::new();
         let mut entries = Vec::new();
         let mut image = self.image.clone();
@@ -161,25 +164,26 @@ impl Product {
             if let Some(to) = image.get_mut(base..base + words.len()) {
                 to.copy_from_slice(&words);
             }
-            let instructions = compiled.program.instrs.len();
-            entries.push(json!({ "file": format!("{name}.bin"), "tokens": compiled.tokens, "instructions": instructions }));
+            entries.push(ProgramFile {
+                file: format!("{name}.bin"),
+                tokens: Some(compiled.tokens),
+                instructions: compiled.program.instrs.len() as u64,
+            });
         }
         folder.add("plan.txt", plans)?;
         folder.add("graph.tw", ir::text::print_without_weights(&self.quantised.graph(1, 0)?))?;
-        folder.add("image.bin", image)?;
+        folder.add(IMAGE, image)?;
         folder.add("machine.toml", &self.machine.text)?;
-        let machine = &self.machine.machine;
-        let manifest = json!({
-            "schema_version": SCHEMA_VERSION,
-            "tilewright": env!("CARGO_PKG_VERSION"),
-            "model": self.name,
-            "scheme": self.quantised.scheme.name,
-            "machine": { "name": machine.name, "hash": format!("{:#010x}", machine.hash()) },
-            "context": self.target.map.context,
-            "position": self.position,
-            "macs": { "linear_per_token": self.macs.linear, "attention_per_position": self.macs.attention },
-            "programs": entries,
-        });
-        folder.add(MANIFEST, format!("{manifest:#}\n"))
+        Ok(Manifest {
+            model: Some(self.name.clone()),
+            scheme: Some(self.quantised.scheme.name.to_string()),
+            machine: Some(MachineId::of(&self.machine.machine)),
+            vocabulary: Some(self.target.model.vocab),
+            context: Some(self.target.map.context),
+            position: self.position,
+            macs: Some(self.macs),
+            programs: entries,
+            ..Manifest::new()
+        })
     }
 }

@@ -1,23 +1,23 @@
 //! A compiled folder: a program, the machine that it was made for, and what its memory holds.
 
 use crate::compiler::Macs;
-use crate::output::MANIFEST;
+use crate::manifest::{self, Manifest};
 use crate::place;
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
-use serde_json::Value;
 use std::path::Path;
 
 /// What `compile` wrote.
 pub struct Compiled {
-    pub model: String,
+    pub model: Option<String>,
     pub scheme: Option<String>,
     pub machine: Machine,
     pub program: Program,
     pub image: Vec<u8>,
-    /// Positions of its cache, and tokens that the program reads, where the manifest tells.
+    /// Positions of its cache, token ids of the model, and tokens that the program reads, where the manifest tells.
     context: Option<u32>,
+    vocabulary: Option<u32>,
     pub tokens: Option<u32>,
     /// Tokens cached before a run where none are named.
     pub position: u32,
@@ -41,6 +41,14 @@ impl Compiled {
                 what,
                 format!("the program reads {reads}"),
                 "give as many, or run the other program",
+            );
+        }
+        if let Some(token) = tokens.iter().find(|t| self.vocabulary.is_some_and(|n| **t >= n)) {
+            let most = self.vocabulary.unwrap_or(0).saturating_sub(1);
+            return refuse(
+                format!("there is no token {token}"),
+                format!("the model's tokens are 0 to {most}"),
+                "give tokens in this range",
             );
         }
         let (end, context) = (u64::from(position) + u64::from(reads), self.context.unwrap_or(u32::MAX));
@@ -76,40 +84,44 @@ pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compile
     if let Some(name) = machine {
         isa::binary::check_machine(&program, &place::machine(name)?.machine)?;
     }
-    let text = |key: &str| manifest[key].as_str().map(str::to_string);
-    let context = manifest["context"].as_u64().and_then(|n| u32::try_from(n).ok());
-    let entry =
-        manifest["programs"].as_array().and_then(|all| all.iter().find(|p| p["file"] == file.as_str()));
-    let tokens = entry.and_then(|p| p["tokens"].as_u64()).and_then(|n| u32::try_from(n).ok());
-    let macs = |key: &str| manifest["macs"][key].as_u64();
-    let macs = macs("linear_per_token").zip(macs("attention_per_position"));
-    // A program of several tokens reads from the start of a text.
-    let position = manifest["position"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let entry = manifest.programs.iter().find(|p| p.file == file);
+    let tokens = entry.and_then(|p| p.tokens);
+    let image = place::read_bytes(&path.join(IMAGE))?;
+    manifest.check(path, IMAGE, &image)?;
+    if image.len() as u64 > u64::from(found.memory.size_bytes) {
+        return Err(Diagnostic::new("image-size", "the memory image does not fit the machine")
+            .because(format!(
+                "it has {} bytes, and the machine's memory {}",
+                image.len(),
+                found.memory.size_bytes
+            ))
+            .help("compile the folder again, or give the machine more memory")
+            .in_file(path.join(IMAGE).display().to_string()));
+    }
     Ok(Compiled {
-        context,
+        context: manifest.context,
+        vocabulary: manifest.vocabulary,
         tokens,
-        position: if tokens == Some(1) { position } else { 0 },
-        macs: macs.map(|(linear, attention)| Macs { linear, attention }),
-        model: text("model").unwrap_or_default(),
-        scheme: text("scheme"),
-        image: place::read_bytes(&path.join("image.bin"))?,
+        // A program of several tokens reads from the start of a text.
+        position: if tokens == Some(1) { manifest.position } else { 0 },
+        macs: manifest.macs,
+        model: manifest.model,
+        scheme: manifest.scheme,
+        image,
         machine: found,
         program,
     })
 }
 
-fn manifest(path: &Path) -> Result<Value, Diagnostic> {
-    let file = path.join(MANIFEST);
-    if !file.is_file() {
-        return Err(Diagnostic::new("folder-foreign", "this is no compiled folder")
-            .because(format!("it has no {MANIFEST}"))
-            .help("make one with `tilewright compile MODEL --machine M --out DIR`")
-            .in_file(path.display().to_string()));
+/// Name of the memory image.
+pub const IMAGE: &str = "image.bin";
+
+fn manifest(path: &Path) -> Result<Manifest, Diagnostic> {
+    if path.join(manifest::NAME).is_file() {
+        return Manifest::read(path);
     }
-    serde_json::from_str(&place::read_text(&file)?).map_err(|e| {
-        Diagnostic::new("manifest-syntax", "the manifest is no JSON")
-            .because(e.to_string())
-            .help("compile the folder again")
-            .in_file(file.display().to_string())
-    })
+    Err(Diagnostic::new("folder-foreign", "this is no compiled folder")
+        .because(format!("it has no {}", manifest::NAME))
+        .help("make one with `tilewright compile MODEL --machine M --out DIR`")
+        .in_file(path.display().to_string()))
 }

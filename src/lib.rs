@@ -38,6 +38,7 @@ mod tally;
 mod workload;
 
 mod folder;
+mod manifest;
 mod model;
 mod output;
 mod place;

@@ -1,20 +1,19 @@
 //! Files and folders that appear whole or not at all: written under a temporary name beside their place, then renamed.
 
+use crate::manifest::{self, FileRecord, Manifest};
 use crate::place::reason;
 use ir::diag::Diagnostic;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Error, Write};
 use std::path::{Path, PathBuf};
-
-/// Written into every folder that this program makes, with its name in it; a folder without it is never replaced.
-pub const MANIFEST: &str = "manifest.json";
 
 /// Writes a file.
 ///
 /// # Errors
 /// The operating system refuses; then nothing is left behind.
 pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let temporary = sibling(path, "new");
+    let temporary = sibling(path, NEW);
     let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
@@ -69,38 +68,49 @@ impl Drop for Stream {
 pub struct Folder {
     temporary: PathBuf,
     path: PathBuf,
+    files: BTreeMap<String, FileRecord>,
 }
 
 impl Folder {
-    /// Begins the folder that is to stand at `path`.
+    /// Begins the folder that is to stand at `path`. Nothing is left on the disk before its first file.
     ///
     /// # Errors
-    /// Something stands there that this program has not made, or the operating system refuses.
+    /// Something stands there that this program has not made, or that somebody has changed since, or the operating
+    /// system refuses.
     pub fn begin(path: &Path) -> Result<Folder, Diagnostic> {
         refuse_foreign(path)?;
-        let temporary = sibling(path, "new");
-        std::fs::create_dir_all(&temporary).map_err(|e| unwritable(path, &e))?;
-        Ok(Folder { temporary, path: path.to_path_buf() })
+        remove_abandoned(path);
+        let folder =
+            Folder { temporary: sibling(path, NEW), path: path.to_path_buf(), files: BTreeMap::new() };
+        let tried = std::fs::create_dir_all(&folder.temporary);
+        tried.and_then(|()| std::fs::remove_dir(&folder.temporary)).map_err(|e| unwritable(path, &e))?;
+        Ok(folder)
     }
 
     /// Writes a file into it; the name may have folders.
     ///
     /// # Errors
     /// The operating system refuses.
-    pub fn add(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
+    pub fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
         let to = self.temporary.join(name);
         let parent = to.parent().unwrap_or(&self.temporary);
-        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&to, bytes));
-        written.map_err(|e| unwritable(&self.path.join(name), &e))
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&to, &bytes));
+        written.map_err(|e| unwritable(&self.path.join(name), &e))?;
+        self.files.insert(name.into(), FileRecord::of(bytes.as_ref()));
+        Ok(())
     }
 
-    /// Puts the folder in its place, instead of an older one of this program.
+    /// Adds the manifest with a list of the files, and puts the folder in its place, instead of an older one of this
+    /// program.
     ///
     /// # Errors
     /// The operating system refuses; an older folder then stays.
-    pub fn finish(self) -> Result<(), Diagnostic> {
+    pub fn finish(mut self, about: Manifest) -> Result<(), Diagnostic> {
+        let manifest = Manifest { files: std::mem::take(&mut self.files), ..about };
+        let text = serde_json::to_string_pretty(&manifest).map_err(|e| unwritable(&self.path, &e.into()))?;
+        self.add(manifest::NAME, text + "\n")?;
         refuse_foreign(&self.path)?;
-        let old = sibling(&self.path, "old");
+        let old = sibling(&self.path, OLD);
         let replaced = self.path.exists();
         let moved = if replaced { std::fs::rename(&self.path, &old) } else { Ok(()) };
         moved.and_then(|()| std::fs::rename(&self.temporary, &self.path)).map_err(|e| {
@@ -123,29 +133,64 @@ impl Drop for Folder {
     }
 }
 
+/// What a folder is called before it is whole, and after it is replaced.
+const NEW: &str = "new";
+const OLD: &str = "old";
+
 /// A name beside `path` that no other process uses.
 fn sibling(path: &Path, what: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+    path.with_file_name(format!("{}{}", stem(path, what), std::process::id()))
+}
+
+fn stem(path: &Path, what: &str) -> String {
+    format!(".{}.{what}-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what a process that was killed had begun for the same place.
+fn remove_abandoned(path: &Path) {
+    // Without this folder there is no telling which processes live.
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return;
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(&stem(path, NEW)).and_then(|id| id.parse::<u32>().ok());
+        if process.is_some_and(|id| !processes.join(id.to_string()).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn refuse_foreign(path: &Path) -> Result<(), Diagnostic> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     let empty = || std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
-    if metadata.is_dir() && (is_ours(path) || empty()) {
+    if metadata.is_dir() && empty() {
         return Ok(());
     }
-    Err(Diagnostic::new("output-foreign", "the output folder holds something else")
-        .because(format!("it exists, is not empty, and has no {MANIFEST} of tilewright"))
-        .help("choose another folder, or empty this one")
+    if !metadata.is_dir() || !Manifest::marks(path) {
+        return Err(Diagnostic::new("output-foreign", "the output folder holds something else")
+            .because(format!("it exists, is not empty, and has no {} of tilewright", manifest::NAME))
+            .help("choose another folder, or empty this one")
+            .in_file(path.display().to_string()));
+    }
+    let changed = Manifest::read(path)?.changed(path);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let shown = changed.iter().take(SHOWN).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let more = changed.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Diagnostic::new("output-changed", "the output folder holds work that would be lost")
+        .because(format!("added or changed since it was written: {shown}{rest}"))
+        .help("choose another folder, or move these files away, or remove the folder")
         .in_file(path.display().to_string()))
 }
 
-/// Whether a folder's manifest is one of this program: other programs have files of that name, too.
-pub fn is_ours(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap_or_default();
-    text.contains("\"tilewright\":")
-}
+/// Files that a message names.
+const SHOWN: usize = 5;
 
 fn unwritable(path: &Path, error: &Error) -> Diagnostic {
     Diagnostic::new("file-unwritable", "the file cannot be written")
@@ -173,28 +218,43 @@ mod tests {
     #[test]
     fn a_folder_appears_whole_replaces_its_older_self_and_nothing_else() {
         let dir = scratch("folder");
+        let out = dir.join("out");
         for content in ["one", "two"] {
-            let folder = Folder::begin(&dir.join("out")).unwrap();
-            folder.add(MANIFEST, "{\"tilewright\": 1}").unwrap();
+            let mut folder = Folder::begin(&out).unwrap();
             folder.add("rtl/a.sv", content).unwrap();
-            folder.finish().unwrap();
-            assert_eq!(std::fs::read_to_string(dir.join("out/rtl/a.sv")).unwrap(), content);
+            folder.finish(Manifest::new()).unwrap();
+            assert_eq!(std::fs::read_to_string(out.join("rtl/a.sv")).unwrap(), content);
         }
         assert_eq!(names(&dir), ["out"]);
         std::fs::create_dir(dir.join("mine")).unwrap();
         std::fs::write(dir.join("mine/thesis.txt"), "years").unwrap();
-        std::fs::write(dir.join("mine").join(MANIFEST), "{\"name\": \"a browser extension\"}").unwrap();
+        std::fs::write(dir.join("mine").join(manifest::NAME), "{\"name\": \"a browser extension\"}").unwrap();
         assert_eq!(Folder::begin(&dir.join("mine")).err().unwrap().code, "output-foreign");
+        for (file, was) in [("rtl/a.sv", "two"), ("notes.txt", "")] {
+            std::fs::write(out.join(file), "an evening").unwrap();
+            let refused = Folder::begin(&out).err().unwrap();
+            assert!(refused.code == "output-changed" && refused.to_string().contains(file), "{refused}");
+            std::fs::write(out.join(file), was).unwrap();
+        }
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn an_abandoned_folder_leaves_nothing() {
         let dir = scratch("abandoned");
-        let folder = Folder::begin(&dir.join("out")).unwrap();
+        let mut folder = Folder::begin(&dir.join("out")).unwrap();
+        assert!(names(&dir).is_empty());
         folder.add("a", "b").unwrap();
         drop(folder);
         assert!(names(&dir).is_empty());
+        // What a killed process left goes with the next run; what a living one writes stays.
+        let dead = (2u32..).map(|i| u32::MAX / i).find(|id| !Path::new(&format!("/proc/{id}")).exists());
+        let (dead, living) = (format!(".out.new-{}", dead.unwrap()), String::from(".out.new-1"));
+        for name in [&dead, &living] {
+            std::fs::create_dir(dir.join(name)).unwrap();
+        }
+        Folder::begin(&dir.join("out")).unwrap();
+        assert_eq!(names(&dir), [living]);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

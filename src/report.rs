@@ -31,7 +31,8 @@ impl Phase {
 
 /// All that a report says.
 pub struct Summary<'a> {
-    pub model: &'a str,
+    /// Absent for a program of no network.
+    pub model: Option<&'a str>,
     pub scheme: Option<&'a str>,
     pub machine: &'a Machine,
     /// Name, instructions and bytes of each program.
@@ -132,7 +133,7 @@ impl Summary<'_> {
         let (array, clock) =
             (format!("{} x {} x {}", m.tokens, m.outputs, m.lanes), self.machine.clock_hz / 1_000_000);
         let scheme = self.scheme.map_or(String::new(), |s| format!(", {s}"));
-        let (model, name) = (self.model, &self.machine.name);
+        let (model, name) = (self.model.unwrap_or("a program"), &self.machine.name);
         put(&mut out, format_args!("{model}{scheme}, on {name}: {array} multipliers at {clock} MHz\n\n"));
         put(
             &mut out,

@@ -23,7 +23,7 @@ pub fn files(machine: &Machine) -> Result<Vec<RtlFile>, Diagnostic> {
 ///
 /// # Errors
 /// As [`files`], or the operating system refuses.
-pub fn write(machine: &Machine, folder: &Folder, prefix: &str) -> Result<usize, Diagnostic> {
+pub fn write(machine: &Machine, folder: &mut Folder, prefix: &str) -> Result<usize, Diagnostic> {
     let files = files(machine)?;
     files.iter().try_for_each(|f| folder.add(&format!("{prefix}{}", f.name), &f.text))?;
     Ok(files.len())

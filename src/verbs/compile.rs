@@ -22,14 +22,14 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
-    let folder = Folder::begin(&args.out)?;
+    let mut folder = Folder::begin(&args.out)?;
     let working = Progress::begin("compiling", 0);
     args.request.workload.check()?;
     let prompt = args.request.workload.prefill.unwrap_or(0);
     let product = produce(&args.request, prompt as usize)?;
     let programs = product.programs()?;
-    product.write(&folder, &programs)?;
-    folder.finish()?;
+    let manifest = product.write(&mut folder, &programs)?;
+    folder.finish(manifest)?;
     drop(working);
     let mut text = format!(
         "{}: for {}, {} positions\n",

@@ -3,6 +3,7 @@
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
 use crate::cosim::{self, Comparison, Hardware};
+use crate::manifest::Manifest;
 use crate::output::Folder;
 use crate::progress::Progress;
 use crate::{folder, rtl, tools};
@@ -69,10 +70,9 @@ fn sources(folder: &Path, compiled: &folder::Compiled, cache: &Path) -> Result<P
         return Ok(own);
     }
     let path = cache.join(format!("rtl-{:08x}", compiled.machine.hash()));
-    let made = Folder::begin(&path)?;
-    rtl::write(&compiled.machine, &made, "")?;
-    made.add(crate::output::MANIFEST, format!("{{\"tilewright\": \"{}\"}}\n", env!("CARGO_PKG_VERSION")))?;
-    made.finish()?;
+    let mut made = Folder::begin(&path)?;
+    rtl::write(&compiled.machine, &mut made, "")?;
+    made.finish(Manifest::new())?;
     Ok(path)
 }
 

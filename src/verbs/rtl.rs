@@ -1,7 +1,8 @@
 //! `rtl --machine M`: the hardware of a machine.
 
-use crate::cli::{Outcome, Report, SCHEMA_VERSION};
-use crate::output::{Folder, MANIFEST};
+use crate::cli::{Outcome, Report};
+use crate::manifest::{MachineId, Manifest};
+use crate::output::Folder;
 use crate::{place, rtl};
 use serde_json::json;
 use std::path::PathBuf;
@@ -24,18 +25,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let found = place::machine(&args.machine)?;
     let machine = &found.machine;
-    let folder = Folder::begin(&args.out)?;
-    let count = rtl::write(machine, &folder, "")?;
+    let mut folder = Folder::begin(&args.out)?;
+    let count = rtl::write(machine, &mut folder, "")?;
     folder.add("machine.toml", &found.text)?;
-    let hash = format!("{:#010x}", machine.hash());
+    let id = MachineId::of(machine);
+    let hash = id.hash.clone();
     let mut json = json!({ "machine": machine.name, "machine_hash": hash });
-    let manifest = json!({
-        "schema_version": SCHEMA_VERSION,
-        "tilewright": env!("CARGO_PKG_VERSION"),
-        "machine": { "name": machine.name, "hash": hash },
-    });
-    folder.add(MANIFEST, format!("{manifest:#}\n"))?;
-    folder.finish()?;
+    folder.finish(Manifest { machine: Some(id), ..Manifest::new() })?;
     json["files"] = count.into();
     json["output"] = args.out.to_string_lossy().into();
     let out = args.out.display();

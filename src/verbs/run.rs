@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Outcome {
     talk.trace.take().map(perfetto::File::finish).transpose()?;
     talk.relieve();
     let summary = Summary {
-        model: &product.name,
+        model: Some(&product.name),
         scheme: Some(product.quantised.scheme.name),
         machine: &product.machine.machine,
         programs: programs.iter().map(|n| size(n.name, &n.compiled.program)).collect(),
@@ -75,13 +75,13 @@ pub fn run(args: &Args) -> Outcome {
     json["rungs"] = rung::of(&json);
     let table = accuracy.as_ref().map(Accuracy::text).unwrap_or_default();
     let mut report = Report::new(format!("\n\n{}{table}", summary.text()), json);
-    if let (Some(folder), Some(out)) = (folder, &args.out) {
-        product.write(&folder, &programs)?;
+    if let (Some(mut folder), Some(out)) = (folder, &args.out) {
+        let manifest = product.write(&mut folder, &programs)?;
         if args.rtl {
-            rtl::write(&product.machine.machine, &folder, "rtl/")?;
+            rtl::write(&product.machine.machine, &mut folder, "rtl/")?;
         }
         folder.add("report.json", format!("{:#}\n", report.json))?;
-        folder.finish()?;
+        folder.finish(manifest)?;
         report.text.push_str(&format!("\nwritten to {}\n", out.display()));
     }
     Ok(report)

@@ -2,6 +2,7 @@
 
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
+use crate::manifest::checksum;
 use crate::relief::{Job, reliefs};
 use crate::report::{Phase, Summary};
 use crate::tally::Tally;
@@ -66,7 +67,7 @@ pub fn run(args: &Args) -> Outcome {
     let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
     let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values }]);
     let summary = Summary {
-        model: &c.model,
+        model: c.model.as_deref(),
         scheme: c.scheme.as_deref(),
         machine: &c.machine,
         programs: vec![(args.program.clone(), words, words * 32)],
@@ -105,11 +106,6 @@ fn write_trace(
     let mut file = perfetto::File::begin(path)?;
     file.run(name, program, trace, detail)?;
     file.finish()
-}
-
-/// FNV-1a of memory.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// One line for each instruction that a unit ran.

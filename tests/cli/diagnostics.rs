@@ -88,7 +88,7 @@ fn broken_models() {
     s.write("truncated.onnx", &model[..2000]);
     s.write("noise.onnx", [0x55; 100]);
     s.write("empty.onnx", "");
-    s.write("shapes.onnx", include_bytes!("../corpus/trained_llama/prefill/model.onnx"));
+    s.write("shapes.onnx", include_bytes!("../corpus/trained_llama/prefill.onnx"));
     s.write("broken.tw", "graph \"g\" {\n  input %0 \"x\": f32[2\n}\n");
     insta::assert_snapshot!(told(
         &s,
@@ -152,11 +152,16 @@ fn damaged_folders() {
     s.good(&["compile", "--out", "out"]);
     let program = s.read("out/program.bin");
     let manifest = s.read("out/manifest.json");
+    let image = s.read("out/image.bin");
+    let flipped: Vec<u8> = image.iter().map(|b| b ^ 1).collect();
     let mut text = Vec::new();
     for (name, bytes) in [
         ("out/program.bin", &program[..program.len() / 2]),
         ("out/machine.toml", b"name = 1"),
         ("out/manifest.json", &manifest[..20]),
+        ("out/manifest.json", b"{}"),
+        ("out/image.bin", &image[..1000]),
+        ("out/image.bin", &flipped),
     ] {
         let whole = s.read(name);
         s.write(name, bytes);
@@ -170,6 +175,7 @@ fn damaged_folders() {
             &["sim", "out", "--position", "256"],
             &["sim", "out", "--program", "prefill", "--position", "3"],
             &["sim", "out", "--tokens", "1,2"],
+            &["sim", "out", "--tokens", "256"],
             &["sim", "out", "--program", "other"],
         ],
     ));
@@ -180,7 +186,15 @@ fn damaged_folders() {
 fn hide_checksums(text: &str) -> String {
     let mut parts = text.split("0x");
     let first = parts.next().unwrap_or_default().to_string();
-    parts.fold(first, |all, part| format!("{all}0x________{}", &part[8..]))
+    let text = parts.fold(first, |all, part| format!("{all}0x________{}", &part[8..]));
+    let hidden = |word: &str| match word.trim_end_matches(',') {
+        w if w.len() == 16 && w.bytes().all(|b| b.is_ascii_hexdigit()) => word.replace(w, "(checksum)"),
+        _ => word.to_string(),
+    };
+    text.split(' ')
+        .map(|w| w.split('\n').map(hidden).collect::<Vec<_>>().join("\n"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]

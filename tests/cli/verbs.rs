@@ -277,3 +277,41 @@ fn cosim_finds_no_difference_until_the_rtl_is_edited() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("DIFFERENT") && text.contains("first: "), "{text}");
 }
+
+#[test]
+fn weights_beside_a_model_are_read() {
+    let s = Scratch::new("external-weights");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/trained_llama/decode.onnx");
+    let json = s.json(&["run", model, "--decode", "2", "--prompt", "Ada"]);
+    assert_eq!((&json["decode"]["tokens"], &json["weights_exact"]), (&2.into(), &false.into()));
+}
+
+/// What somebody put into a folder of ours, or changed in it, is not lost when the folder is written again.
+#[test]
+fn a_folder_with_somebodys_work_is_not_replaced() {
+    let s = Scratch::new("changed-output");
+    let rtl = ["rtl", "--machine", "unit", "--out", "out"];
+    s.good(&rtl);
+    s.good(&rtl);
+    s.write("out/tw_top.sv", "module tw_top; endmodule\n");
+    s.write("out/notes.txt", "");
+    let told = s.bad(&rtl);
+    assert!(told.contains("output-changed") && told.contains("`notes.txt`, `tw_top.sv`"), "{told}");
+    assert_eq!(s.read("out/tw_top.sv"), b"module tw_top; endmodule\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_killed_run_leaves_no_output_and_the_next_one_tidies_up() {
+    let s = Scratch::new("killed");
+    for milliseconds in [20, 80, 160, 240, 320, 400] {
+        let mut child = s.command(&["run", "--out", "out", "--rtl"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        let whole = child.wait().unwrap().success();
+        assert!(whole || !s.0.join("out").exists() || s.0.join("out/manifest.json").exists());
+    }
+    s.good(&["run", "--out", "out", "--rtl"]);
+    let left: Vec<_> = std::fs::read_dir(&s.0).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["out"]);
+}
