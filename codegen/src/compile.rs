@@ -1,6 +1,6 @@
 //! From a model and a machine to programs: chooses context and chunk, then plans, verifies and emits.
 
-use crate::model::Model;
+use crate::model::{Linear, Model};
 use crate::plan::build::{MOST_TOKENS, build};
 use crate::plan::sync::{Syncs, synchronise};
 use crate::plan::verify::verify;
@@ -8,6 +8,7 @@ use crate::plan::{Map, Options, Plan, order};
 use crate::program::{Emitted, emit};
 use hw::Machine;
 use ir::diag::Diagnostic;
+use ir::op::integer::GroupLinear;
 use isa::Program;
 
 /// Tokens of a prefill step where the options name none.
@@ -50,6 +51,7 @@ impl Target {
     /// The model or the machine is beyond this compiler, or the machine is too small: place, reason, remedy.
     pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
         model.check()?;
+        accumulators(model, machine)?;
         let n = machine.matrix.outputs;
         let most = options.context.unwrap_or(model.max_positions);
         if most == 0 || most > model.max_positions {
@@ -143,6 +145,27 @@ impl Target {
     }
 }
 
+/// No sum of a linear layer wraps in the machine's accumulators. Scores and weighted values, of 8 by 4 bits over at most
+/// 2^16 positions, fit the narrowest that a machine may have.
+fn accumulators(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
+    let bits = machine.matrix.accumulator_bits;
+    let needed = |l: &Linear| GroupLinear::accumulator_bits(model.inputs(*l) as usize);
+    let Some(linear) = Linear::ALL.into_iter().find(|l| needed(l) > bits) else { return Ok(()) };
+    let most = Linear::ALL.iter().map(needed).max().unwrap_or(0);
+    Err(Diagnostic::new(
+        "accumulator-narrow",
+        format!("accumulators of {bits} bits are too narrow for this model"),
+    )
+    .at_item("matrix.accumulator_bits")
+    .because(format!(
+        "sums over the {} inputs of `{}` may need {} bits, and accumulators wrap",
+        model.inputs(linear),
+        linear.name(),
+        needed(&linear)
+    ))
+    .help(format!("set matrix.accumulator_bits of the machine to {most} or more")))
+}
+
 /// The largest value of 1..=most for which `fits` holds, given that it holds below every value for which it does.
 fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
     if fits(most) {
@@ -196,6 +219,27 @@ mod tests {
                         compiled.syncs.semaphores.len()
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn accumulators_hold_every_sum() {
+        let mut machine = hw::presets::load("tiny").unwrap();
+        // 256 inputs of `down`, times 128 * 3 * 255, and a sign: 26 bits. 2^15 inputs: 33 bits.
+        let mut wide = model(false);
+        wide.intermediate = 1 << 15;
+        for (bits, fits) in [(32, false), (33, true)] {
+            machine.matrix.accumulator_bits = bits;
+            assert_eq!(accumulators(&model(false), &machine), Ok(()));
+            let found = accumulators(&wide, &machine);
+            assert_eq!(found.is_ok(), fits, "{bits}");
+            if let Err(refused) = found {
+                assert_eq!(refused.code, "accumulator-narrow");
+                let said = refused.render();
+                assert!(said.contains("32768 inputs of `down` may need 33 bits"), "{said}");
+                assert!(said.contains("accumulator_bits of the machine to 33 or more"), "{said}");
+                assert_eq!(Target::new(&wide, &machine, &Options::default()).unwrap_err(), refused);
             }
         }
     }

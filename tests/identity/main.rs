@@ -7,3 +7,4 @@ mod faults;
 mod lint;
 mod networks;
 mod programs;
+mod wrap;

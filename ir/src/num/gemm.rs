@@ -23,7 +23,8 @@ pub fn accumulate(acc: i64, group_scale: u8, sum: i32) -> i64 {
     acc.wrapping_add(i64::from(group_scale) * i64::from(sum))
 }
 
-/// What an accumulator of `bits` (1..=64) bits holds: two's complement, wrapped. Legal programs never wrap.
+/// What an accumulator of `bits` (1..=64) bits holds: two's complement, wrapped. The compiler
+/// refuses networks whose sums could wrap; a program by hand may let them.
 pub fn wrap(acc: i64, bits: u32) -> i64 {
     let spare = 64 - bits.clamp(1, 64);
     acc << spare >> spare
