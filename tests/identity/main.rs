@@ -3,6 +3,7 @@
 //! All of it runs in CI; `cargo test --test identity -- --nocapture` shows what was compared.
 
 mod bench;
+mod corners;
 mod faults;
 mod lint;
 mod networks;

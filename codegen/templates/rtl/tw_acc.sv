@@ -37,6 +37,10 @@ module tw_acc #(
     .p_o(scaled)
   );
 
+  // A narrow accumulator takes the low bits: sums are modulo 2^ACC_BITS.
+  logic unused_high;
+  assign unused_high = ^scaled_q;
+
   assign acc_d = (group_first_i ? '0 : acc_q) + ACC_BITS'(scaled_q);
 
   always_ff @(posedge clk_i) begin

@@ -69,7 +69,7 @@ module tw_memories #(
 );
 
   localparam int A_ROWS = tw_config_pkg::A_BYTES / tw_config_pkg::A_ROW;
-  localparam int A_AW = $clog2(A_ROWS);
+  localparam int A_AW = (A_ROWS > 1) ? $clog2(A_ROWS) : 1;
   localparam int S_AW = (tw_config_pkg::TOKEN_SCALES > 1) ? $clog2(tw_config_pkg::TOKEN_SCALES) : 1;
   localparam int W_SLICE_AW = $clog2(tw_config_pkg::W_BYTES / BEAT);
   localparam int G_SLICE_AW = $clog2(tw_config_pkg::G_BYTES / BEAT);

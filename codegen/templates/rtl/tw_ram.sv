@@ -2,10 +2,13 @@
 //
 // * The word of a read (r_en_i) stands on r_data_o in the next cycle and stays until the next read.
 // * A write takes the STRB-bit parts whose strobe is set.
-// * Reading and writing one word in one cycle returns the old word.
+// * A cycle may read and write one word. Parts that are not written are read as they were; parts
+//   that are written are read as anything, and nobody looks: in simulation they are unknown.
 // * The array has no reset. With TW_ZERO_MEMORIES it starts as zero, as the simulator's memories
 //   do: for co-simulation of programs that read what they never wrote.
 // RAM_STYLE is the technology hook for FPGA tools; an ASIC flow replaces this module by its macro.
+// A macro needs a write enable per part and the ports above. Of a collision it must give the parts
+// that are not written; whether the others are old, new or neither is its own affair.
 module tw_ram #(
   parameter int WIDTH = 32,
   parameter int DEPTH = 64,
@@ -52,10 +55,25 @@ module tw_ram #(
     end
   end
 
+`ifdef SYNTHESIS
   always_ff @(posedge clk_i) begin
     if (r_en_i) begin
       r_data_o <= mem[r_addr_i];
     end
   end
+`else
+  logic [WIDTH-1:0] written, unknown;
+
+  for (genvar p = 0; p < PARTS; p++) begin : gen_written
+    assign written[p*STRB+:STRB] = {STRB{w_en_i && (w_addr_i == r_addr_i) && w_strb_i[p]}};
+    assign unknown[p*STRB+:STRB] = {STRB{1'bx}};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (r_en_i) begin
+      r_data_o <= (mem[r_addr_i] & ~written) | (unknown & written);
+    end
+  end
+`endif
 
 endmodule

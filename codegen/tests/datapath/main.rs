@@ -6,6 +6,7 @@
 
 mod bench;
 mod matrix;
+mod memory;
 mod multipliers;
 mod rng;
 mod vector;
