@@ -1,6 +1,6 @@
 //! From the arguments of a verb to a model that is placed on a machine, and the files that describe it.
 
-use crate::folder::IMAGE;
+use crate::folder::{FIRST, IMAGE, args_text};
 use crate::manifest::{MachineId, Manifest, ProgramFile};
 use crate::output::Folder;
 use crate::place::MachineFile;
@@ -146,7 +146,8 @@ impl Product {
         Ok(all)
     }
 
-    /// Writes graph, plans, programs and memory image; gives the manifest to finish the folder with.
+    /// Writes graph, plans, programs with the arguments of a run on zeros, and memory image; gives the manifest to finish
+    /// the folder with.
     ///
     /// # Errors
     /// The operating system refuses.
@@ -157,6 +158,8 @@ impl Product {
         for Named { name, compiled } in programs {
             folder.add(&format!("{name}.bin"), isa::binary::write(&compiled.program)?)?;
             folder.add(&format!("{name}.asm"), isa::disasm::listing(&compiled.program))?;
+            let position = if compiled.tokens == 1 { self.position } else { FIRST };
+            folder.add(&format!("{name}.args"), args_text(&compiled.program.arg_values(position, &[])))?;
             plans.push_str(&codegen::plan::print::print(&compiled.plan, &compiled.syncs));
             plans.push('\n');
             let words = image::words(&compiled.program)?;

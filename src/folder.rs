@@ -8,6 +8,9 @@ use ir::diag::Diagnostic;
 use isa::Program;
 use std::path::Path;
 
+/// Where a program of several tokens begins if nothing else is said: at the start of a text.
+pub const FIRST: u32 = 0;
+
 /// What `compile` wrote.
 pub struct Compiled {
     pub model: Option<String>,
@@ -71,6 +74,11 @@ impl Compiled {
     }
 }
 
+/// The values of the argument table as the testbench reads them: hexadecimal, one to a line.
+pub fn args_text(values: &[u32]) -> String {
+    values.iter().map(|v| format!("{v:08x}\n")).collect()
+}
+
 /// Reads a compiled folder; `program` is the name of one of its programs, `machine` what the user says it is for.
 ///
 /// # Errors
@@ -102,8 +110,7 @@ pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compile
         context: manifest.context,
         vocabulary: manifest.vocabulary,
         tokens,
-        // A program of several tokens reads from the start of a text.
-        position: if tokens == Some(1) { manifest.position } else { 0 },
+        position: if tokens == Some(1) { manifest.position } else { FIRST },
         macs: manifest.macs,
         model: manifest.model,
         scheme: manifest.scheme,

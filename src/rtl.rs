@@ -1,7 +1,7 @@
-//! Writes the hardware of a machine: SystemVerilog, file list, C header, manual of its registers.
+//! Writes the hardware of a machine: SystemVerilog, file list, C header, manual of its registers, testbench.
 
 use crate::output::Folder;
-use codegen::rtl::{RtlFile, companions, emit};
+use codegen::rtl::{RtlFile, companions, emit, testbench};
 use hw::Machine;
 use ir::diag::Diagnostic;
 
@@ -10,12 +10,14 @@ use ir::diag::Diagnostic;
 /// # Errors
 /// A template does not render, which is an error of this program.
 pub fn files(machine: &Machine) -> Result<Vec<RtlFile>, Diagnostic> {
-    let mut files = emit(machine).map_err(|e| {
+    let rendered = emit(machine).and_then(|files| Ok((files, testbench(machine)?)));
+    let (mut files, bench) = rendered.map_err(|e| {
         Diagnostic::new("rtl-template", "the hardware of this machine cannot be written")
             .because(e.to_string())
             .help("this is an error of tilewright; please report it with the machine file")
     })?;
     files.extend(companions(machine));
+    files.extend(bench);
     Ok(files)
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub struct Args {
     #[command(flatten)]
     request: Request,
-    /// Folder for graph.tw, plan.txt, programs, listings, image.bin, machine.toml and manifest.json
+    /// Folder for graph.tw, plan.txt, programs with listings and arguments, image.bin, machine.toml and manifest.json
     #[arg(long, short)]
     out: PathBuf,
     /// Print one JSON object

@@ -13,7 +13,7 @@ pub struct Args {
     /// A built-in machine or a machine file
     #[arg(long, short)]
     machine: String,
-    /// Folder for the SystemVerilog, its file list, the C header and the manual of the registers
+    /// Folder for the SystemVerilog, its file list, the C header, the manual of the registers and the testbench
     #[arg(long, short)]
     out: PathBuf,
     /// Print one JSON object

@@ -38,6 +38,12 @@ pub struct Args {
     /// Compute the bytes, too, and give the checksum of memory at the end
     #[arg(long)]
     functional: bool,
+    /// Write the values of the argument table, for the testbench that `rtl` writes
+    #[arg(long, value_name = "FILE")]
+    args: Option<PathBuf>,
+    /// Write memory as it is at the end, without the zeros behind, for the same
+    #[arg(long, value_name = "FILE")]
+    memory: Option<PathBuf>,
     /// Step every cycle instead (not built yet)
     #[arg(long)]
     reference: bool,
@@ -78,12 +84,21 @@ pub fn run(args: &Args) -> Outcome {
     let mut json = summary.json();
     json["position"] = position.into();
     let mut text = summary.text();
-    if args.functional {
+    if let Some(path) = &args.args {
+        output::file(path, folder::args_text(&values).as_bytes())?;
+        text.push_str(&format!("arguments   {}\n", path.display()));
+    }
+    if args.functional || args.memory.is_some() {
         let state = sim::functional::run(&c.program, &c.machine, &values, &c.image, &mut ())
             .map_err(|e| illegal(&e))?;
         let sum = format!("{:#018x}", checksum(&state.dram));
         text.push_str(&format!("memory      checksum {sum}\n"));
         json["memory_checksum"] = json!(sum);
+        if let Some(path) = &args.memory {
+            let end = state.dram.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            output::file(path, &state.dram[..end])?;
+            text.push_str(&format!("memory      {}\n", path.display()));
+        }
     }
     json["rungs"] = rung::of(&json);
     if let Some(path) = &args.trace {

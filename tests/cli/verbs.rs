@@ -211,6 +211,16 @@ fn a_compiled_folder_is_simulated_on_its_machine_only() {
     assert_eq!(s.json(&["sim", "out", "--machine", "tiny"])["machine"], "tiny");
     assert!(s.bad(&["sim", "out", "--machine", "unit"]).starts_with("error[machine-mismatch]"));
     assert!(s.bad(&["sim", "out", "--reference"]).starts_with("error[option-not-built]"));
+
+    let json = s.json(&["sim", "out", "--args", "args", "--memory", "memory"]);
+    assert_eq!(s.read("args"), s.read("out/program.args"));
+    let mut memory = s.read("memory");
+    assert!(memory.last() != Some(&0) && memory != s.read("out/image.bin"));
+    memory.resize(tilewright::hw::presets::load("tiny").unwrap().memory.size_bytes as usize, 0);
+    let sum = memory
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3));
+    assert_eq!(json["memory_checksum"], format!("{sum:#018x}"));
 }
 
 #[test]
@@ -218,6 +228,7 @@ fn rtl_is_written_whole() {
     let s = Scratch::new("rtl");
     let json = s.json(&["rtl", "--machine", "three", "--out", "rtl"]);
     let list = String::from_utf8(s.read("rtl/files.f")).unwrap();
+    assert!(!s.read("rtl/tb/tb.cpp").is_empty() && !s.read("rtl/tb/Makefile").is_empty());
     assert!(list.lines().count() > 10 && json["files"].as_u64() > Some(10));
     for name in list.lines() {
         let text = String::from_utf8(s.read(&format!("rtl/{name}"))).unwrap();

@@ -15,12 +15,17 @@ pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cosim")
 }
 
-/// Writes a machine's hardware into a folder of this name and gives its path.
+/// Writes a machine's hardware into a folder of this name and gives its path. What is there already keeps its date, so that
+/// `make` has nothing to do for it.
 pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rtl").join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in codegen::rtl::emit(machine).unwrap().iter().chain(&codegen::rtl::companions(machine)) {
-        std::fs::write(folder.join(&file.name), &file.text).unwrap();
+    std::fs::create_dir_all(folder.join("tb")).unwrap();
+    let files = [codegen::rtl::emit(machine).unwrap(), codegen::rtl::companions(machine)].concat();
+    for file in files.iter().chain(&codegen::rtl::testbench(machine).unwrap()) {
+        let path = folder.join(&file.name);
+        if std::fs::read(&path).ok().as_deref() != Some(file.text.as_bytes()) {
+            std::fs::write(path, &file.text).unwrap();
+        }
     }
     folder
 }

@@ -8,4 +8,5 @@ mod faults;
 mod lint;
 mod networks;
 mod programs;
+mod testbench;
 mod wrap;

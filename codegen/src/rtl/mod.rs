@@ -13,15 +13,17 @@ mod config;
 mod multipliers;
 mod resolve;
 mod rom;
+mod testbench;
 
 use askama::Template;
 use hw::Machine;
 pub use multipliers::{Multiplier, multipliers};
+pub use testbench::testbench;
 
 /// A file of the hardware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RtlFile {
-    /// File name without a folder; for modules and packages their name and `.sv`.
+    /// File name; for modules and packages their name and `.sv`. The testbench lies in a folder `tb`.
     pub name: String,
     pub text: String,
 }
@@ -146,7 +148,8 @@ mod tests {
             let machine = hw::presets::load(name).unwrap();
             let files = emit(&machine).unwrap();
             assert_eq!(files, emit(&machine).unwrap());
-            for file in &files {
+            let bench = testbench(&machine).unwrap();
+            for file in files.iter().chain(bench.iter().filter(|f| f.name == "tb/tb.cpp")) {
                 for (i, line) in file.text.lines().enumerate() {
                     let at = format!("{}:{}", file.name, i + 1);
                     assert!(line.chars().count() <= 100, "{at} is longer than 100 columns");
@@ -161,7 +164,8 @@ mod tests {
         let machine = hw::presets::load("tiny").unwrap();
         let isa = isa::table::ISA_VERSION;
         let made_for = format!("ISA {isa}, configuration 0x{:08x}.", machine.hash());
-        for file in emit(&machine).unwrap().iter().chain(&companions(&machine)) {
+        let (files, bench) = (emit(&machine).unwrap(), testbench(&machine).unwrap());
+        for file in files.iter().chain(&companions(&machine)).chain(&bench) {
             let first = file.text.lines().next().unwrap();
             assert!(first.contains(&made_for) || file.name == "files.f", "{}: {first}", file.name);
         }
