@@ -15,6 +15,9 @@ use std::path::Path;
 /// Its name in the folder.
 pub const NAME: &str = "manifest.json";
 
+/// Where Verilator builds, unless it is told otherwise.
+const BUILD: &str = "obj_dir";
+
 /// What the file says. A folder that was put together by hand needs `schema_version`, `tilewright` and `programs` only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -145,7 +148,8 @@ impl Manifest {
             .in_file(folder.join(name).display().to_string()))
     }
 
-    /// Names of the files of a folder that are not there as they were written: changed, or somebody else's.
+    /// Names of the files of a folder that are not there as they were written: changed, or somebody else's. What Verilator
+    /// builds is nobody's work.
     pub fn changed(&self, folder: &Path) -> Vec<String> {
         let mut found = Vec::new();
         self.collect(folder, "", &mut found);
@@ -159,6 +163,9 @@ impl Manifest {
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             let (path, kind) = (entry.path(), entry.file_type());
             if kind.is_ok_and(|k| k.is_dir()) {
+                if entry.file_name() == BUILD {
+                    continue;
+                }
                 self.collect(&path, &format!("{name}/"), found);
             } else if name != NAME && !self.holds(&name, &path) {
                 found.push(name);

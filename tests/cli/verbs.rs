@@ -303,6 +303,8 @@ fn a_folder_with_somebodys_work_is_not_replaced() {
     let s = Scratch::new("changed-output");
     let rtl = ["rtl", "--machine", "unit", "--out", "out"];
     s.good(&rtl);
+    std::fs::create_dir(s.0.join("out/tb/obj_dir")).unwrap();
+    s.write("out/tb/obj_dir/Vtw_top.o", "built");
     s.good(&rtl);
     s.write("out/tw_top.sv", "module tw_top; endmodule\n");
     s.write("out/notes.txt", "");
