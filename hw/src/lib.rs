@@ -6,6 +6,7 @@
 //! | [`dram`] | how banked DRAM is built, timed and driven |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
+//! | [`technology`] | what events cost, each price with its source and range |
 //! | [`timing`] | how long an instruction keeps its unit and when its results stand |
 
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@ pub mod dram;
 pub mod geometry;
 pub mod machine;
 pub mod presets;
+pub mod technology;
 pub mod timing;
 
 pub use geometry::Geometry;

@@ -7,6 +7,7 @@
 //! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
 
 use crate::dram::Dram;
+use crate::technology::Technology;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a DRAM block, the unit of load addresses.
@@ -26,6 +27,9 @@ pub struct Machine {
     pub name: String,
     /// Core clock in hertz.
     pub clock_hz: u64,
+    /// What events on the chip cost; without it, no energy is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub technology: Option<Technology>,
     /// Off-chip memory.
     pub memory: Memory,
     /// Instruction supply.
@@ -277,6 +281,7 @@ impl Machine {
         range("memory.size_bytes", self.memory.size_bytes, 4096, 1 << 31)?;
         multiple("memory.size_bytes", self.memory.size_bytes, 4096)?;
         self.memory.model.verify(self.clock_hz, self.memory.size_bytes)?;
+        self.technology.as_ref().map_or(Ok(()), Technology::verify)?;
         power("sequencer.imem_words", s.imem_words, 16, 4096)?;
         power("sequencer.fetch_words", s.fetch_words, 1, u64::from(s.imem_words / 4))?;
         rule(

@@ -5,6 +5,7 @@
 //! * between two refreshes there is time for any single access; no other constraint outlasts a refresh;
 //! * memory clock and core clock are in a ratio of integers up to [`MAX_RATIO`].
 
+use crate::technology::DramPrices;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -44,6 +45,9 @@ pub struct Device {
     pub timing: Timing,
     /// How it is driven.
     pub controller: Controller,
+    /// What it costs, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<DramPrices>,
     /// Where the numbers come from, by key or part of a key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, String>,

@@ -13,6 +13,9 @@ impl Dram {
         self.device.organisation.verify()?;
         self.device.timing.verify(&self.device.organisation)?;
         self.device.controller.verify(&self.device.organisation)?;
+        if let Some(energy) = &self.device.energy {
+            energy.verify(&key("energy"))?;
+        }
         range("memory.model.device.clock_hz", self.device.clock_hz, 1_000_000, 10_000_000_000)?;
         let (memory, core) = self.clock_ratio(core_hz);
         rule(

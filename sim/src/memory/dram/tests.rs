@@ -51,6 +51,7 @@ fn narrow() -> Device {
             response_clocks: 2,
             write_bursts: 3,
         },
+        energy: None,
         sources: Default::default(),
     }
 }
