@@ -3,6 +3,7 @@
 //! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
 //! machine's own memory carries over from one pass to the next.
 
+use crate::energy::Counted;
 use codegen::generate::{Turn, logits, turns};
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
@@ -33,6 +34,7 @@ pub struct Pass {
     pub args: Vec<u32>,
     pub trace: Trace,
     pub detail: Detail,
+    pub energy: Counted,
 }
 
 impl Accelerator {
@@ -72,9 +74,10 @@ impl Accelerator {
         run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         let timed = simulate_in_detail(&compiled.program, machine, &args);
         let (trace, detail) = timed.map_err(|e| illegal(&e))?;
+        let energy = Counted::of(&compiled.program, machine, &args, &trace.drawn).map_err(|e| illegal(&e))?;
         let tokens = turn.tokens.len() as u32;
         self.position = turn.position + tokens;
-        Ok(Pass { tokens, position: turn.position, compiled, args, trace, detail })
+        Ok(Pass { tokens, position: turn.position, compiled, args, trace, detail, energy })
     }
 
     fn program(&mut self, tokens: u32, slot: Slot) -> Result<Rc<Compiled>, Diagnostic> {

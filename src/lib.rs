@@ -12,7 +12,7 @@
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
 //! | `workload`, `talk` | how much is read and written, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
-//! | `tally`, `report`, `stalls`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
+//! | `tally`, `report`, `stalls`, `energy`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
 //! | `perfetto`, `relief` | what happened when, for a viewer; what would make a run faster |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
@@ -28,6 +28,7 @@ mod verbs;
 mod accelerator;
 mod accuracy;
 mod compiler;
+mod energy;
 mod perfetto;
 mod relief;
 mod report;

@@ -1,6 +1,7 @@
 //! The report of runs: text for people, one JSON object for programs. Every figure is counted by the simulator and says on
 //! which rung of trust it stands.
 
+use crate::energy::Bill;
 use crate::relief::{self, Relief};
 use crate::tally::{Cost, Tally, ratio};
 use crate::{rung, stalls};
@@ -102,7 +103,7 @@ impl Summary<'_> {
             },
             "instructions": t.dispatched,
             "program_bytes": self.programs.iter().map(|p| p.2).sum::<u64>(),
-            "energy": { "total_joules": null, "power_watts": null, "by_part": null },
+            "energy": Bill::json(self.bill(t).as_ref()),
             "resources":
                 { "lut": null, "ff": null, "dsp": null, "bram36": null, "uram": null, "area_um2": null },
             "stalls": stalls::json(&t.account),
@@ -124,6 +125,12 @@ impl Summary<'_> {
         }
         json["rungs"] = rung::of(&json);
         json
+    }
+
+    fn bill(&self, tally: &Tally) -> Option<Bill> {
+        let times = tally.by_operator.iter().map(|(origin, cost)| (origin.clone(), cost.cycles));
+        let times = times.chain([(Origin::step(IDLE), tally.idle)]).collect();
+        Bill::of(self.machine, &tally.energy, &times)
     }
 
     /// The report for people.
@@ -165,6 +172,7 @@ impl Summary<'_> {
             put(&mut out, format_args!("{name:<11} {instructions} instructions, {}\n", size(*bytes)));
         }
         put(&mut out, format_args!("dispatched  {} instructions\n", t.dispatched));
+        out.push_str(&self.bill(t).map(|bill| bill.text()).unwrap_or_default());
         out.push_str(&rung::legend(self.speaks, all.macs.is_some()));
         for note in &self.notes {
             put(&mut out, format_args!("note        {note}\n"));
@@ -230,6 +238,11 @@ fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
+/// A part of a whole, as text.
+pub(crate) fn share(part: f64, whole: f64) -> String {
+    if whole > 0.0 { percent(part / whole) } else { percent(0.0) }
+}
+
 fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
@@ -239,6 +252,6 @@ fn size(bytes: u64) -> String {
 }
 
 /// Writing to a string cannot fail.
-fn put(out: &mut String, args: std::fmt::Arguments) {
+pub(crate) fn put(out: &mut String, args: std::fmt::Arguments) {
     let _ = out.write_fmt(args);
 }

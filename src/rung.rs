@@ -40,6 +40,7 @@ const OF_KEY: &[(&str, &[Rung])] = &[
     ("macs", &[Rung::Float]),
     ("mac_utilization", &[Rung::Float, Rung::Timing]),
     ("dram", &[Rung::Timing]),
+    ("energy", &[Rung::Timing]),
     ("instructions", &[Rung::Timing]),
     ("program_bytes", &[Rung::Timing]),
     ("stalls", &[Rung::Timing]),
@@ -51,10 +52,15 @@ const OF_KEY: &[(&str, &[Rung])] = &[
     ("weights_exact", &[Rung::Quantised]),
 ];
 
+/// Null, or an object of nothing else.
+fn nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(|o| o.values().all(Value::is_null))
+}
+
 /// For each figure of a report's object, the numbers of the rungs that it stands on.
 pub fn of(report: &Value) -> Value {
     let numbers = |rungs: &[Rung]| rungs.iter().map(|r| r.number()).collect::<Vec<_>>();
-    let present = OF_KEY.iter().filter(|(key, _)| report.get(*key).is_some_and(|v| !v.is_null()));
+    let present = OF_KEY.iter().filter(|(key, _)| report.get(*key).is_some_and(|v| !nothing(v)));
     Value::Object(present.map(|(key, rungs)| (key.to_string(), json!(numbers(rungs)))).collect::<Map<_, _>>())
 }
 

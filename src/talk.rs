@@ -84,6 +84,7 @@ impl<'p> Talk<'p> {
             phase.tokens += u64::from(pass.tokens);
             phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
             phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace, &pass.detail);
+            phase.tally.energy.merge(&pass.energy);
             (0..pass.tokens).for_each(|_| working.step());
             if let Some(file) = &mut self.trace {
                 let name = format!("{name} at {}", pass.position);

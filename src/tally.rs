@@ -1,5 +1,6 @@
 //! Sums over runs: cycles, what units waited for, time by operator, traffic. All of it is counted from traces.
 
+use crate::energy::Counted;
 use hw::Machine;
 use isa::Program;
 use isa::program::Origin;
@@ -30,6 +31,8 @@ pub struct Tally {
     pub idle: u64,
     pub read_bytes: u64,
     pub write_bytes: u64,
+    /// What costs energy; counted only where the machine names prices.
+    pub energy: Counted,
 }
 
 /// Units by whose instruction a cycle is counted, the first that has one under way: compute before data movement.
@@ -60,6 +63,7 @@ impl Tally {
         self.read_bytes += other.read_bytes;
         self.write_bytes += other.write_bytes;
         self.account.merge(&other.account);
+        self.energy.merge(&other.energy);
         for (origin, cost) in &other.by_operator {
             let sum = self.by_operator.entry(origin.clone()).or_default();
             sum.cycles += cost.cycles;

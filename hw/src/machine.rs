@@ -217,11 +217,12 @@ impl Machine {
         ((wide >> 32) as u32 ^ wide as u32).max(1)
     }
 
-    /// A line `key=value` for each number of the file, in the order of the file format; without the name and the memory
+    /// A line `key=value` for each number of the file, in the order of the file format; without the name, the technology and the memory
     /// model, which lie outside the chip. The text is part of the contract: it changes when the machine changes, and only then.
     pub fn canonical(&self) -> String {
         // Without `..`: a new key must be put here or named as one that the chip does not depend on.
-        let Machine { name: _, clock_hz, memory, sequencer, load, store, matrix, buffers } = self;
+        let Machine { name: _, technology: _, clock_hz, memory, sequencer, load, store, matrix, buffers } =
+            self;
         let Memory { beat_bytes, size_bytes, model: _ } = memory;
         let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =

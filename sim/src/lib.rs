@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`attribution`] | what every unit did in every cycle, and for whom |
 //! | [`coverage`] | what a set of runs has exercised |
+//! | [`energy`] | which events cost energy, and how many of them an instruction is |
 //! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
@@ -13,6 +14,7 @@
 pub mod attribution;
 pub mod axi;
 pub mod coverage;
+pub mod energy;
 pub mod functional;
 pub mod memory;
 pub mod timing;

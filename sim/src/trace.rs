@@ -2,7 +2,7 @@
 //!
 //! Two traces of one program are equal or [`first_difference`] names the first event in which they differ.
 
-use crate::memory::Channel;
+use crate::memory::{Channel, Drawn};
 use isa::table::Unit;
 use std::fmt;
 
@@ -85,6 +85,8 @@ pub struct Trace {
     /// Per channel in order; channels one after the other in the order of [`Channel`].
     pub requests: Vec<Request>,
     pub counters: Counters,
+    /// What DRAM did; unknown of hardware.
+    pub drawn: Drawn,
 }
 
 impl Trace {

@@ -101,8 +101,8 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
     } else if read > 0 && read < prompt.of_text {
         notes.push(format!("the prompt's {} tokens are cut to {read}", prompt.of_text));
     }
-    let fixed = matches!(product.machine.machine.memory.model, MemoryModel::Fixed { .. });
-    if args.request.seed.is_some() && fixed {
+    let random = matches!(product.machine.machine.memory.model, MemoryModel::Random { .. });
+    if args.request.seed.is_some() && !random {
         notes.push("the seed changes nothing: this machine's memory draws no times".into());
     }
     notes

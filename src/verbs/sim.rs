@@ -2,6 +2,7 @@
 
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
+use crate::energy::Counted;
 use crate::manifest::checksum;
 use crate::relief::{Job, reliefs};
 use crate::report::{Phase, Summary};
@@ -67,6 +68,7 @@ pub fn run(args: &Args) -> Outcome {
     let (trace, detail) = timed.map_err(|e| illegal(&e))?;
     let mut tally = Tally::default();
     tally.add(&c.program, &c.machine, &trace, &detail);
+    tally.energy = Counted::of(&c.program, &c.machine, &values, &trace.drawn).map_err(|e| illegal(&e))?;
     let words = c.program.instrs.len() as u64;
     let tokens = c.tokens.unwrap_or(0);
     let name = if tokens > 1 { "prefill" } else { "decode" };

@@ -176,6 +176,37 @@ fn run_answers_reports_and_writes_everything() {
     assert_eq!(s.good(&["disasm", "out/program.bin"]).into_bytes(), s.read("out/program.asm"));
 }
 
+/// A machine with prices reports energy with its range, divided in three ways.
+#[test]
+fn energy_is_reported_where_the_machine_names_its_prices() {
+    let s = Scratch::new("energy");
+    let tiny = s.good(&["machines", "--show", "tiny"]);
+    let model = tiny.lines().find(|l| l.starts_with("model =")).unwrap();
+    let dram = tiny.replace(model, "model = { kind = \"dram\", preset = \"lpddr4\" }");
+    s.write("priced.toml", format!("technology = \"asic28\"\n{dram}"));
+    let json = s.json(&["run", "--machine", "priced.toml", "--decode", "2", "--out", "out"]);
+    assert_eq!(json["answer"], "42");
+    every_figure_names_its_rung(&json);
+    let energy = &json["energy"];
+    let number = |v: &serde_json::Value| v.as_f64().unwrap();
+    let total = number(&energy["total_joules"]);
+    let close = |sum: f64| assert!((sum - total).abs() < 1e-9 * total, "{sum} of {total}");
+    close(energy["by_part"].as_object().unwrap().values().map(number).sum());
+    close(energy["by_cause"].as_object().unwrap().values().map(number).sum());
+    close(energy["by_operator"].as_array().unwrap().iter().map(|o| number(&o["joules"])).sum());
+    close(number(&energy["power_watts"]) * number(&json["seconds"]));
+    let range = &energy["range"]["total_joules"];
+    assert!(
+        number(&range[0]) < total && total < number(&range[1]) && number(&energy["by_part"]["DRAM"]) > 0.0
+    );
+    assert!(energy["assumptions"].as_array().unwrap().contains(&"lane".into()));
+    let text = s.good(&["sim", "out"]);
+    for part in ["energy by part\n", "energy by cause\n", "energy by operator\n", "\nassumption  accumulate"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[test]
 fn run_speaks_and_the_same_run_gives_the_same_bytes() {
     let s = Scratch::new("run-text");

@@ -76,6 +76,25 @@ enum Kind {
     Dram(Box<Dram>),
 }
 
+/// What a channel of banked DRAM did, by whom it was asked; nothing of other models.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Drawn {
+    /// For instruction fetch.
+    pub fetch: Counts,
+    /// For the instructions, by their place in the program as far as any was served.
+    pub by_word: Vec<Counts>,
+}
+
+impl Drawn {
+    /// Adds what was done for a word of the program, or for fetch.
+    pub fn add(&mut self, word: Option<u32>, counts: Counts) {
+        let Some(word) = word else { return self.fetch += counts };
+        let length = self.by_word.len().max(word as usize + 1);
+        self.by_word.resize(length, Counts::default());
+        self.by_word[word as usize] += counts;
+    }
+}
+
 /// State of the memory as far as time is concerned; it holds no data.
 #[derive(Debug, Clone)]
 pub struct Memory {

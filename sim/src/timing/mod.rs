@@ -15,7 +15,7 @@ mod unit;
 pub use rules::Fault;
 
 use crate::attribution::Detail;
-use crate::memory::Memory;
+use crate::memory::{Drawn, Memory};
 use crate::trace::{Counters, Dispatch, Trace};
 use hw::timing::{self, GemmShape, VectorShape};
 use hw::{Geometry, Machine};
@@ -97,6 +97,7 @@ struct Simulation<'a> {
     load: LoadBus,
     store: StoreBus,
     semaphores: Semaphores,
+    drawn: Drawn,
 }
 
 impl<'a> Simulation<'a> {
@@ -116,6 +117,7 @@ impl<'a> Simulation<'a> {
             load: LoadBus::new(beat),
             store: StoreBus::new(beat),
             semaphores: Default::default(),
+            drawn: Drawn::default(),
         }
     }
 
@@ -245,27 +247,38 @@ impl<'a> Simulation<'a> {
 
     /// Lets the memory take the earliest pending request; whether there was one.
     fn request(&mut self) -> bool {
+        let before = self.memory.counts();
+        let asked = [None, self.units[LOAD].newest(), self.units[STORE].oldest()];
+        let Some(port) = self.next_request() else { return false };
+        if let (Some(before), Some(after)) = (before, self.memory.counts()) {
+            self.drawn.add(asked[port], after - before);
+        }
+        true
+    }
+
+    /// The same; gives its port.
+    fn next_request(&mut self) -> Option<usize> {
         let fetch = self.fetch.request(&self.memory);
         let load = self.load.request(&self.memory, &self.rules);
         let store = self.store.request();
         let pending = [fetch, load, store].into_iter().zip(0..).filter_map(|(at, port)| Some((at?, port)));
-        match pending.min() {
-            None => return false,
-            Some((cycle, 0)) => self.fetch.commit(cycle, &mut self.memory),
-            Some((cycle, 1)) => {
+        let (cycle, port) = pending.min()?;
+        match port {
+            0 => self.fetch.commit(cycle, &mut self.memory),
+            1 => {
                 if let Some((free, done)) = self.load.commit(cycle, &mut self.memory, &self.rules) {
                     self.units[LOAD].set_free(free);
                     self.units[LOAD].retire(done, &mut self.semaphores);
                 }
             }
-            Some(_) => {
+            _ => {
                 if let Some(done) = self.store.commit(&mut self.memory, &self.rules) {
                     self.units[STORE].retire(done, &mut self.semaphores);
                 }
                 self.advance_store();
             }
         }
-        true
+        Some(port)
     }
 
     fn trace(mut self) -> (Trace, Detail) {
@@ -288,6 +301,7 @@ impl<'a> Simulation<'a> {
             requests: [self.fetch.requests, self.load.requests, self.store.requests].concat(),
             counters,
             units: self.units.map(|u| u.spans),
+            drawn: self.drawn,
         };
         (trace, detail)
     }

@@ -117,6 +117,16 @@ impl Unit {
         }
     }
 
+    /// The program's word that started last.
+    pub fn newest(&self) -> Option<u32> {
+        self.spans.last().map(|s| s.instr)
+    }
+
+    /// The program's word that started first of those that have not retired.
+    pub fn oldest(&self) -> Option<u32> {
+        self.spans.get(self.retired).map(|s| s.instr)
+    }
+
     /// All that was dispatched has retired.
     pub fn idle(&self) -> bool {
         self.queue.is_empty() && self.retired == self.spans.len()

@@ -11,6 +11,7 @@ use super::command::{Access, Command, Observer};
 use super::map::{Map, Place};
 use super::slots::Slots;
 use hw::dram::{Device, Timing};
+use std::ops::{AddAssign, Sub};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Bank {
@@ -36,6 +37,27 @@ pub struct Counts {
     pub activations: u64,
     pub reads: u64,
     pub writes: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, o: Counts) {
+        self.activations += o.activations;
+        self.reads += o.reads;
+        self.writes += o.writes;
+    }
+}
+
+impl Sub for Counts {
+    type Output = Counts;
+
+    /// What was done since `o`.
+    fn sub(self, o: Counts) -> Counts {
+        Counts {
+            activations: self.activations - o.activations,
+            reads: self.reads - o.reads,
+            writes: self.writes - o.writes,
+        }
+    }
 }
 
 /// Clocks of the commands of an access.

@@ -123,6 +123,9 @@ fn commands(device: &Device, timing: Timing, seed: u64) -> (Vec<Event>, Vec<(Acc
             accesses.push((access, number));
         }
     }
+    let count = |kind| recorder.events.iter().filter(|e| e.kind == kind).count() as u64;
+    let Counts { activations, reads, writes } = scheduler.state.counts;
+    assert_eq!([Kind::Act, Kind::Rd, Kind::Wr].map(count), [activations, reads, writes]);
     (recorder.events, accesses)
 }
 
