@@ -63,21 +63,38 @@ pub struct Register {
     pub bits: &'static [Bit],
 }
 
+/// The machine hash is another one.
+pub const ERROR_HASH: u32 = 1;
+/// A word is no legal encoding.
+pub const ERROR_ILLEGAL: u32 = 2;
+/// The program has no `halt`.
+pub const ERROR_END: u32 = 3;
+/// Memory answered with an error.
+pub const ERROR_BUS: u32 = 4;
+
 /// Codes of the `ERROR` register.
 pub const ERRORS: &[(&str, u32, &str)] = &[
     ("NONE", 0, "no error"),
-    ("HASH", 1, "EXPECTED_HASH differs from CONFIG_HASH; nothing was run"),
-    ("ILLEGAL", 2, "a word is no legal encoding; ERROR_WORD holds its number"),
-    ("END", 3, "the program ran past its last word without `halt`"),
-    ("BUS", 4, "a memory port answered with an error"),
+    ("HASH", ERROR_HASH, "EXPECTED_HASH differs from CONFIG_HASH; nothing was run"),
+    ("ILLEGAL", ERROR_ILLEGAL, "a word is no legal encoding; ERROR_WORD holds its number"),
+    ("END", ERROR_END, "the program ran past its last word without `halt`; ERROR_WORD holds its length"),
+    (
+        "BUS",
+        ERROR_BUS,
+        "a memory port answered with an error; ERROR_WORD holds the word to be dispatched then",
+    ),
 ];
 
 const CONTROL: &[Bit] = &[
     Bit { name: "START", bit: 0, doc: "start the program; ignored unless IDLE" },
-    Bit { name: "SOFT_RESET", bit: 1, doc: "reset everything but this port; only with quiet memory ports" },
+    Bit {
+        name: "SOFT_RESET",
+        bit: 1,
+        doc: "end the run: what has started finishes, then all but this port is reset; IDLE when over",
+    },
 ];
 const STATUS: &[Bit] = &[
-    Bit { name: "IDLE", bit: 0, doc: "no program runs and no fetch is open" },
+    Bit { name: "IDLE", bit: 0, doc: "no program runs, no fetch is open, no reset is under way" },
     Bit { name: "DONE", bit: 1, doc: "the last program ended; cleared by START" },
     Bit { name: "ERROR", bit: 2, doc: "the ERROR register is not zero; cleared by START" },
 ];

@@ -24,6 +24,7 @@ pub use crate::memory::Burst;
 use crate::memory::{Channel, Memory, Port};
 use hw::Machine;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Widest beat in bytes.
 pub const MAX_BEAT: usize = 64;
@@ -42,6 +43,8 @@ pub struct WriteBeat {
 pub struct ReadBeat {
     pub data: [u8; MAX_BEAT],
     pub last: bool,
+    /// The response is an error.
+    pub error: bool,
 }
 
 /// Pins that the machine drives in a cycle; `None` is valid = 0.
@@ -62,8 +65,8 @@ pub struct Inputs {
     pub store_wready: bool,
     pub fetch_r: Option<ReadBeat>,
     pub load_r: Option<ReadBeat>,
-    /// bvalid
-    pub store_b: bool,
+    /// bvalid; within it whether the response is an error
+    pub store_b: Option<bool>,
 }
 
 /// A breach of the protocol by the machine.
@@ -79,6 +82,7 @@ struct Due {
     cycle: u64,
     addr: u32,
     last: bool,
+    error: bool,
 }
 
 /// DRAM with pins.
@@ -92,7 +96,10 @@ pub struct AxiMemory {
     writes: VecDeque<Burst>,
     /// Beats of the first of `writes` that have arrived.
     written: u32,
-    responses: VecDeque<u64>,
+    /// Cycle of a response, and whether it is an error.
+    responses: VecDeque<(u64, bool)>,
+    /// Bytes whose bursts are answered with an error.
+    poison: Range<u32>,
     /// What was valid without ready in the cycle before.
     held: Outputs,
     handshakes: Vec<(Channel, Burst, u64)>,
@@ -113,9 +120,17 @@ impl AxiMemory {
             writes: VecDeque::new(),
             written: 0,
             responses: VecDeque::new(),
+            poison: 0..0,
             held: Outputs::default(),
             handshakes: Vec::new(),
         }
+    }
+
+    /// The same memory, which answers a burst that touches these bytes with an error: a read at its last beat, a write in its
+    /// response. Data move all the same.
+    #[must_use]
+    pub fn with_errors(self, poison: Range<u32>) -> AxiMemory {
+        AxiMemory { poison, ..self }
     }
 
     /// All bytes.
@@ -128,6 +143,11 @@ impl AxiMemory {
         &self.handshakes
     }
 
+    /// Whether the memory has accepted something that it has not answered in full.
+    pub fn owes(&self) -> bool {
+        !self.reads.iter().all(VecDeque::is_empty) || !self.writes.is_empty() || !self.responses.is_empty()
+    }
+
     /// What the memory drives in the current cycle.
     pub fn inputs(&self) -> Inputs {
         let beat = |port: Port| {
@@ -135,7 +155,7 @@ impl AxiMemory {
             let mut data = [0; MAX_BEAT];
             let (from, n) = (due.addr as usize, self.beat as usize);
             data[..n].copy_from_slice(&self.bytes[from..from + n]);
-            Some(ReadBeat { data, last: due.last })
+            Some(ReadBeat { data, last: due.last, error: due.error })
         };
         Inputs {
             fetch_arready: self.core.ready(Channel::Fetch, self.cycle),
@@ -144,7 +164,7 @@ impl AxiMemory {
             store_wready: self.core.ready(Channel::StoreData, self.cycle),
             fetch_r: beat(Port::Fetch),
             load_r: beat(Port::Load),
-            store_b: self.responses.front() == Some(&self.cycle),
+            store_b: self.responses.front().filter(|r| r.0 == self.cycle).map(|r| r.1),
         }
     }
 
@@ -172,7 +192,7 @@ impl AxiMemory {
                 queue.pop_front();
             }
         }
-        if self.responses.front() == Some(&self.cycle) {
+        if self.responses.front().is_some_and(|r| r.0 == self.cycle) {
             self.responses.pop_front();
         }
     }
@@ -200,6 +220,7 @@ impl AxiMemory {
             cycle,
             addr: burst.addr + i * beat,
             last: i + 1 == burst.beats,
+            error: i + 1 == burst.beats && burst.touches(&self.poison, beat),
         }));
         Ok(())
     }
@@ -250,7 +271,7 @@ impl AxiMemory {
             self.writes.pop_front();
             self.written = 0;
             let response = self.core.write_done(burst, self.cycle);
-            self.responses.push_back(response);
+            self.responses.push_back((response, burst.touches(&self.poison, self.beat)));
         }
         Ok(())
     }
@@ -276,7 +297,7 @@ mod tests {
         let mut inputs = memory.tick(&Outputs { load_ar: burst, ..Default::default() }).unwrap();
         let mut cycle = 3;
         while inputs.load_r.is_none() {
-            assert_eq!(inputs.store_b, cycle == 1 + 10);
+            assert_eq!(inputs.store_b, (cycle == 1 + 10).then_some(false));
             inputs = memory.tick(&Outputs::default()).unwrap();
             cycle += 1;
         }

@@ -1,7 +1,7 @@
 //! From a folder of SystemVerilog to a shared library, by Verilator and g++.
 //!
-//! What is built is what lies in the folder, in the order of its `files.f`; so an edited file is what runs. Libraries are
-//! kept in a cache folder under the hash of sources, flags, interface and tool versions; Verilator's runtime is compiled once.
+//! What is built is what lies in the folder, in the order of its `files.f`, with the checkers of its `assertions.f` if it has
+//! one; so an edited file is what runs. Libraries are kept in a cache folder under the hash of sources, flags, interface and tool versions; Verilator's runtime is compiled once.
 
 use super::cache::unusable;
 use crate::tools;
@@ -78,7 +78,11 @@ struct Source {
 
 fn file_list(folder: &Path) -> Result<Vec<Source>, Diagnostic> {
     let list = folder.join("files.f");
-    let names = fs::read_to_string(&list).map_err(|e| unreadable(&list, &e))?;
+    let mut names = fs::read_to_string(&list).map_err(|e| unreadable(&list, &e))?;
+    let assertions = folder.join("assertions.f");
+    if assertions.is_file() {
+        names.push_str(&fs::read_to_string(&assertions).map_err(|e| unreadable(&assertions, &e))?);
+    }
     let read = |name: &str| {
         let path = folder.join(name);
         let path = fs::canonicalize(&path).map_err(|e| unreadable(&path, &e))?;

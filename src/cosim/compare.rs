@@ -66,7 +66,7 @@ pub fn compare_in(
     let account = Account::of(program, &times, &detail);
     sim::functional::run_on(state, program, args, &mut ()).map_err(illegal)?;
     let limit = times.cycles * 2 + 10_000;
-    let observed = session.run(&Run { machine, program, args, image: &image, limit });
+    let observed = session.run(&Run { machine, program, args, image: &image, limit, poison: 0..0 });
     let comparison = judge(&times, &account, &memories(state), &observed);
     if comparison.instructions == 0 {
         let said = observed.failure.map(|f| format!("; {f}")).unwrap_or_default();
@@ -132,8 +132,10 @@ fn judge(
     // What a report says of every cycle, against the stall counters of the hardware.
     let stalls = account.against(&trace.counters, trace.cycles);
     let stalls = stalls.map(|(what, sum, counted)| format!("{what}: {sum} attributed, {counted} counted"));
-    let failed = u64::from(observed.failure.is_some()) + u64::from(stalls.is_some());
-    let parts = [time, observed.failure.clone(), byte, stalls];
+    let error = observed.error.map(|(cause, word)| format!("error cause {cause} at word {word}"));
+    let failed =
+        [observed.failure.is_some(), error.is_some(), stalls.is_some()].map(u64::from).iter().sum::<u64>();
+    let parts = [time, observed.failure.clone(), error, byte, stalls];
     let told: Vec<String> = parts.into_iter().flatten().collect();
     Comparison {
         instructions: trace.dispatches.len() as u64,

@@ -1,18 +1,17 @@
 //! Runs a program on built hardware: the host on the control port, [`sim::axi`] on the memory ports, the probe as the witness.
 
-use super::library::{In, Instance, Out, Simulator};
-use super::pins::{drive, outputs};
+use super::host::{Host, register};
+use super::library::{Instance, Out, Simulator};
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::regs;
 use isa::table::Unit;
 use isa::{Program, regs::Register};
-use sim::axi::{AxiMemory, Burst, Inputs};
+use sim::axi::{AxiMemory, Burst};
 use sim::trace::{Counters, Dispatch, Request, SequencerCounters, Span, Trace, UnitCounters};
+use std::ops::Range;
 use std::path::Path;
 
-/// Cycles in which the control port must answer.
-const PATIENCE: u32 = 64;
 /// `done` of an instruction that never was.
 const NEVER: u64 = u64::MAX;
 
@@ -27,12 +26,14 @@ pub struct Observed {
     pub trace: Trace,
     /// Every memory at the end, DRAM first, then in the order of [`places`].
     pub memories: Vec<Vec<u8>>,
-    /// What went wrong on the way: a failed assertion, a broken protocol, a run without end, an error cause.
+    /// Error cause of the hardware and its ERROR_WORD, unless it is 0.
+    pub error: Option<(u32, u32)>,
+    /// What went wrong on the way: a failed assertion, a broken protocol, a run without end.
     pub failure: Option<String>,
 }
 
 /// A run to be made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Run<'a> {
     pub machine: &'a Machine,
     pub program: &'a Program,
@@ -41,6 +42,8 @@ pub struct Run<'a> {
     pub image: &'a [u8],
     /// Cycles after which the run is given up.
     pub limit: u64,
+    /// Bytes of DRAM whose bursts are answered with an error.
+    pub poison: Range<u32>,
 }
 
 impl Hardware {
@@ -64,44 +67,66 @@ pub struct Session<'a> {
     reset: bool,
 }
 
-impl Session<'_> {
+impl<'b> Session<'b> {
     /// Runs a program to its end and reads the counters.
     pub fn run(&mut self, run: &Run) -> Observed {
-        let reset = std::mem::replace(&mut self.reset, true);
-        let mut bench = Bench::new(&mut self.instance, run);
-        let outcome = if reset { Ok(()) } else { bench.reset() };
-        let failure = outcome.and_then(|()| bench.program(run)).err();
+        let memory = AxiMemory::new(run.machine, run.image).with_errors(run.poison.clone());
+        let (host, reset) = self.attach(memory);
+        let mut bench = Bench::new(host, run);
+        let failure = reset.and_then(|()| bench.program(run)).err();
         let failure = bench.assertion.take().or(failure);
         let observed = bench.observed();
         Observed { failure: failure.or(observed.failure), ..observed }
     }
+
+    /// The hardware with a host that does as it is told; DRAM holds `image`.
+    ///
+    /// # Errors
+    /// The first reset fails.
+    pub fn host(&mut self, machine: &Machine, image: &[u8]) -> Result<Host<'_, 'b>, String> {
+        let (host, reset) = self.attach(AxiMemory::new(machine, image));
+        reset.map(|()| host)
+    }
+
+    /// With a host, and what came of the reset before first use.
+    fn attach(&mut self, memory: AxiMemory) -> (Host<'_, 'b>, Result<(), String>) {
+        let reset = std::mem::replace(&mut self.reset, true);
+        let mut host = Host::new(&mut self.instance, memory);
+        let outcome = if reset { Ok(()) } else { host.hard_reset() };
+        (host, outcome)
+    }
+
+    /// The bytes of every on-chip memory, in the order of [`Observed::memories`] behind DRAM; `None` for one that is missing.
+    pub fn on_chip(&self, machine: &Machine) -> Vec<Option<Vec<u8>>> {
+        places(machine).iter().map(|(place, bytes)| self.instance.memory(place, *bytes)).collect()
+    }
+
+    /// What the first failed assertion of the hardware said.
+    pub fn assertion(&self) -> Option<String> {
+        self.instance.failure()
+    }
 }
 
 /// The hardware with everything around it.
-struct Bench<'a, 'b> {
-    instance: &'a mut Instance<'b>,
-    pins: In,
-    memory: AxiMemory,
-    /// What the memory drives in this cycle; nothing before the start.
-    inputs: Option<Inputs>,
+struct Bench<'a, 'b, 'p> {
+    host: Host<'a, 'b>,
     trace: Trace,
+    error: Option<(u32, u32)>,
     /// The first failed assertion of the hardware.
     assertion: Option<String>,
     /// On-chip memories: place in the hierarchy, bytes.
     places: Vec<(String, usize)>,
     /// For each unit the words that wait to start.
     queued: [Vec<u32>; 4],
-    program: &'a Program,
+    program: &'p Program,
 }
 
-impl<'a, 'b> Bench<'a, 'b> {
-    fn new(instance: &'a mut Instance<'b>, run: &Run<'a>) -> Bench<'a, 'b> {
+impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
+    fn new(host: Host<'a, 'b>, run: &Run<'p>) -> Bench<'a, 'b, 'p> {
         Bench {
-            instance,
-            pins: In { rst_n: 1, ..In::default() },
-            memory: AxiMemory::new(run.machine, run.image),
-            inputs: None,
+            host,
             trace: Trace::default(),
+            error: None,
             assertion: None,
             places: places(run.machine),
             queued: Default::default(),
@@ -110,87 +135,22 @@ impl<'a, 'b> Bench<'a, 'b> {
     }
 
     fn program(&mut self, run: &Run) -> Result<(), String> {
-        self.write(register("EXPECTED_HASH"), run.machine.hash())?;
-        self.write(register("PROGRAM_ADDR"), run.program.base)?;
-        self.write(register("PROGRAM_WORDS"), run.program.instrs.len() as u32)?;
-        for (i, value) in run.args.iter().enumerate() {
-            self.write(regs::ARGS + 4 * i as u32, *value)?;
-        }
-        self.write(register("CONTROL"), 1)?;
+        self.host.program(run.program, run.args)?;
+        self.host.start()?;
         self.until_end(run.limit)?;
-        self.until_idle()?;
+        self.host.until_idle()?;
         self.counters()
-    }
-
-    fn reset(&mut self) -> Result<(), String> {
-        // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
-        // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
-        for rst_n in [1, 0, 1, 0] {
-            self.pins.rst_n = rst_n;
-            self.instance.settle(&self.pins);
-        }
-        for rst_n in [0, 0, 0, 1, 1] {
-            self.pins.rst_n = rst_n;
-            self.cycle()?;
-        }
-        Ok(())
-    }
-
-    /// One clock cycle: pins, observation, memory, edge.
-    fn cycle(&mut self) -> Result<Out, String> {
-        if let Some(inputs) = &self.inputs {
-            drive(&mut self.pins, inputs);
-        }
-        let out = self.instance.settle(&self.pins);
-        if self.inputs.is_some() {
-            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string())?;
-            self.inputs = Some(next);
-        }
-        self.instance.edge();
-        Ok(out)
-    }
-
-    /// A write on the control port. The memory begins with the cycle after a write of START.
-    fn write(&mut self, address: u32, value: u32) -> Result<(), String> {
-        self.pins.ctrl_awaddr = address as u16;
-        self.pins.ctrl_wdata = value;
-        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid, self.pins.ctrl_bready) = (1, 1, 1);
-        self.wait("write", |out| out.ctrl_awready != 0)?;
-        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid) = (0, 0);
-        if address == register("CONTROL") {
-            self.inputs = Some(self.memory.inputs());
-            return Ok(());
-        }
-        self.wait("write response", |out| out.ctrl_bvalid != 0).map(|_| ())
-    }
-
-    fn read(&mut self, address: u32) -> Result<u32, String> {
-        self.pins.ctrl_araddr = address as u16;
-        (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 1);
-        self.wait("read", |out| out.ctrl_arready != 0)?;
-        self.pins.ctrl_arvalid = 0;
-        self.wait("read data", |out| out.ctrl_rvalid != 0).map(|out| out.ctrl_rdata)
-    }
-
-    fn wait(&mut self, what: &str, happened: impl Fn(&Out) -> bool) -> Result<Out, String> {
-        for _ in 0..PATIENCE {
-            let out = self.cycle()?;
-            if happened(&out) {
-                return Ok(out);
-            }
-        }
-        Err(format!("the control port does not answer: {what}"))
     }
 
     fn until_end(&mut self, limit: u64) -> Result<(), String> {
         for cycle in 0..limit {
-            let out = self.cycle()?;
+            let out = self.host.cycle()?;
             if out.run == 0 {
                 return Err("the hardware does not start; is it that of another machine?".into());
             }
             self.observe(&out, cycle)?;
             if self.assertion.is_none() {
-                self.assertion = self.instance.failure().map(|said| format!("cycle {cycle}: {said}"));
+                self.assertion = self.host.instance().failure().map(|said| format!("cycle {cycle}: {said}"));
             }
             if out.end != 0 {
                 self.trace.cycles = cycle;
@@ -240,29 +200,19 @@ impl<'a, 'b> Bench<'a, 'b> {
         Ok(())
     }
 
-    /// After the end a fetch may still be open.
-    fn until_idle(&mut self) -> Result<(), String> {
-        for _ in 0..10_000 {
-            if self.read(register("STATUS"))? & 1 != 0 {
-                return Ok(());
-            }
-        }
-        Err("the hardware is not idle after the end of the run".into())
-    }
-
     fn counters(&mut self) -> Result<(), String> {
-        let error = self.read(register("ERROR"))?;
-        if error != 0 {
-            let word = self.read(register("ERROR_WORD"))?;
-            return Err(format!("error cause {error} at word {word}"));
-        }
-        let cycles =
-            u64::from(self.read(register("CYCLES_HI"))?) << 32 | u64::from(self.read(register("CYCLES_LO"))?);
+        let error = self.host.read(register("ERROR"))?;
+        let word = self.host.read(register("ERROR_WORD"))?;
+        self.error = (error != 0).then_some((error, word));
+        let high = self.host.read(register("CYCLES_HI"))?;
+        let cycles = u64::from(high) << 32 | u64::from(self.host.read(register("CYCLES_LO"))?);
         if cycles != self.trace.cycles {
             return Err(format!("the cycle counter reads {cycles} after {} cycles", self.trace.cycles));
         }
-        let values: Result<Vec<u64>, String> =
-            regs::stall_counters().iter().map(|r: &Register| self.read(r.offset).map(u64::from)).collect();
+        let values: Result<Vec<u64>, String> = regs::stall_counters()
+            .iter()
+            .map(|r: &Register| self.host.read(r.offset).map(u64::from))
+            .collect();
         self.trace.counters = attribution(&values?, &self.trace.counters);
         Ok(())
     }
@@ -270,7 +220,8 @@ impl<'a, 'b> Bench<'a, 'b> {
     fn observed(mut self) -> Observed {
         let end = self.trace.cycles;
         let mut requests: Vec<Request> = self
-            .memory
+            .host
+            .memory()
             .handshakes()
             .iter()
             .filter(|h| h.2 < end)
@@ -278,12 +229,12 @@ impl<'a, 'b> Bench<'a, 'b> {
             .collect();
         requests.sort_by_key(|r| r.channel);
         self.trace.requests = requests;
-        let chip = self.places.iter().map(|(place, bytes)| self.instance.memory(place, *bytes));
+        let chip = self.places.iter().map(|(place, bytes)| self.host.instance().memory(place, *bytes));
         let absent = chip.clone().zip(&self.places).find(|(m, _)| m.is_none());
         let failure = absent.map(|(_, (place, _))| format!("the hardware has no memory {place}"));
-        let dram = self.memory.bytes().to_vec();
+        let dram = self.host.memory().bytes().to_vec();
         let memories = std::iter::once(dram).chain(chip.map(Option::unwrap_or_default)).collect();
-        Observed { trace: self.trace, memories, failure }
+        Observed { trace: self.trace, memories, error: self.error, failure }
     }
 }
 
@@ -321,9 +272,4 @@ fn attribution(values: &[u64], probed: &Counters) -> Counters {
         halt: at(20),
     };
     Counters { sequencer, units }
-}
-
-/// Address of a register by name; the map is fixed, so a name that is not in it cannot occur.
-fn register(name: &str) -> u32 {
-    regs::table().iter().find(|r| r.name == name).map_or(0, |r| r.offset)
 }

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 /// Version of the interface; `shim.cpp` states the same.
-const ABI: u32 = 2;
+const ABI: u32 = 3;
 
 /// Pins driven by the harness. Layout shared with `shim.cpp`.
 #[repr(C)]
@@ -27,6 +27,10 @@ pub struct In {
     pub ctrl_bready: u8,
     pub ctrl_arvalid: u8,
     pub ctrl_rready: u8,
+    pub ctrl_wstrb: u8,
+    pub fetch_rresp: u8,
+    pub load_rresp: u8,
+    pub store_bresp: u8,
     pub padding: u8,
     pub ctrl_awaddr: u16,
     pub ctrl_araddr: u16,
@@ -54,7 +58,9 @@ pub struct Out {
     pub start: u8,
     pub done: u8,
     pub irq: u8,
-    padding: u8,
+    pub ctrl_bresp: u8,
+    pub ctrl_rresp: u8,
+    padding: [u8; 3],
     pub fetch_araddr: u32,
     pub fetch_arlen: u32,
     pub load_araddr: u32,

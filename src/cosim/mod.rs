@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`mod@build`] | makes a shared library of the `.sv` files that lie in a folder, once for each content |
 //! | [`mod@cache`] | where they are kept |
-//! | [`driver`] | clocks it: control port, memory pins, probe |
+//! | [`host`] | clocks it: control port, memory pins |
+//! | [`driver`] | runs a program on it, with the probe as the witness |
 //! | [`mod@compare`] | runs a program on both sides and counts what differs; the allowed number is zero |
 //!
 //! Nothing of the simulator reaches the hardware's side but the memory model, which both sides must share.
@@ -12,6 +13,7 @@
 pub mod build;
 pub mod compare;
 pub mod driver;
+pub mod host;
 
 mod cache;
 mod library;

@@ -9,15 +9,23 @@ pub fn drive(pins: &mut In, inputs: &Inputs) {
     pins.load_arready = inputs.load_arready.into();
     pins.store_awready = inputs.store_awready.into();
     pins.store_wready = inputs.store_wready.into();
-    pins.store_bvalid = inputs.store_b.into();
+    pins.store_bvalid = inputs.store_b.is_some().into();
+    pins.store_bresp = inputs.store_b.map_or(0, response);
     pins.fetch_rvalid = inputs.fetch_r.is_some().into();
     pins.load_rvalid = inputs.load_r.is_some().into();
     if let Some(beat) = &inputs.fetch_r {
-        (pins.fetch_rlast, pins.fetch_rdata) = (beat.last.into(), beat.data);
+        (pins.fetch_rlast, pins.fetch_rresp) = (beat.last.into(), response(beat.error));
+        pins.fetch_rdata = beat.data;
     }
     if let Some(beat) = &inputs.load_r {
-        (pins.load_rlast, pins.load_rdata) = (beat.last.into(), beat.data);
+        (pins.load_rlast, pins.load_rresp) = (beat.last.into(), response(beat.error));
+        pins.load_rdata = beat.data;
     }
+}
+
+/// OKAY or SLVERR.
+fn response(error: bool) -> u8 {
+    if error { 2 } else { 0 }
 }
 
 /// What the hardware drives on its memory ports.

@@ -11,7 +11,7 @@
 #include <string>
 
 namespace {
-constexpr uint32_t ABI = 2;
+constexpr uint32_t ABI = 3;
 thread_local std::string failure;
 
 struct Instance {
@@ -47,7 +47,8 @@ struct TwIn {
   uint8_t fetch_arready, fetch_rvalid, fetch_rlast;
   uint8_t load_arready, load_rvalid, load_rlast;
   uint8_t store_awready, store_wready, store_bvalid;
-  uint8_t ctrl_awvalid, ctrl_wvalid, ctrl_bready, ctrl_arvalid, ctrl_rready, padding;
+  uint8_t ctrl_awvalid, ctrl_wvalid, ctrl_bready, ctrl_arvalid, ctrl_rready, ctrl_wstrb;
+  uint8_t fetch_rresp, load_rresp, store_bresp, padding;
   uint16_t ctrl_awaddr, ctrl_araddr;
   uint32_t ctrl_wdata;
   uint8_t fetch_rdata[64];
@@ -57,7 +58,7 @@ struct TwIn {
 struct TwOut {
   uint8_t fetch_arvalid, load_arvalid, store_awvalid, store_wvalid, store_wlast;
   uint8_t ctrl_awready, ctrl_bvalid, ctrl_arready, ctrl_rvalid;
-  uint8_t run, end, dispatch, start, done, irq, padding;
+  uint8_t run, end, dispatch, start, done, irq, ctrl_bresp, ctrl_rresp, padding[3];
   uint32_t fetch_araddr, fetch_arlen, load_araddr, load_arlen, store_awaddr, store_awlen;
   uint32_t ctrl_rdata, pc;
   uint32_t start_number[4], done_number[4];
@@ -91,18 +92,18 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   t.m_axi_fetch_arready_i = in->fetch_arready;
   t.m_axi_fetch_rvalid_i = in->fetch_rvalid;
   t.m_axi_fetch_rlast_i = in->fetch_rlast;
-  t.m_axi_fetch_rresp_i = 0;
+  t.m_axi_fetch_rresp_i = in->fetch_rresp;
   t.m_axi_load_arready_i = in->load_arready;
   t.m_axi_load_rvalid_i = in->load_rvalid;
   t.m_axi_load_rlast_i = in->load_rlast;
-  t.m_axi_load_rresp_i = 0;
+  t.m_axi_load_rresp_i = in->load_rresp;
   t.m_axi_store_awready_i = in->store_awready;
   t.m_axi_store_wready_i = in->store_wready;
   t.m_axi_store_bvalid_i = in->store_bvalid;
-  t.m_axi_store_bresp_i = 0;
+  t.m_axi_store_bresp_i = in->store_bresp;
   t.s_axi_ctrl_awvalid_i = in->ctrl_awvalid;
   t.s_axi_ctrl_wvalid_i = in->ctrl_wvalid;
-  t.s_axi_ctrl_wstrb_i = 15;
+  t.s_axi_ctrl_wstrb_i = in->ctrl_wstrb;
   t.s_axi_ctrl_bready_i = in->ctrl_bready;
   t.s_axi_ctrl_arvalid_i = in->ctrl_arvalid;
   t.s_axi_ctrl_rready_i = in->ctrl_rready;
@@ -128,6 +129,8 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   out->start = t.probe_start_o;
   out->done = t.probe_done_o;
   out->irq = t.irq_o;
+  out->ctrl_bresp = t.s_axi_ctrl_bresp_o;
+  out->ctrl_rresp = t.s_axi_ctrl_rresp_o;
   out->fetch_araddr = t.m_axi_fetch_araddr_o;
   out->fetch_arlen = t.m_axi_fetch_arlen_o;
   out->load_araddr = t.m_axi_load_araddr_o;

@@ -1,4 +1,5 @@
-//! Machines at the ends of what a machine file may say: their hardware passes Verilator's lint without a warning.
+//! Machines at the ends of what a machine file may say: their hardware and its assertions pass Verilator's lint
+//! without a warning.
 
 use crate::bench::emitted;
 use std::process::Command;
@@ -60,7 +61,7 @@ fn largest() -> Machine {
 fn clean(name: &str, machine: &Machine) {
     machine.verify().unwrap_or_else(|e| panic!("{name}: {e}"));
     let folder = emitted(machine, &format!("corner-{name}"));
-    let list = std::fs::read_to_string(folder.join("files.f")).unwrap();
+    let list = ["files.f", "assertions.f"].map(|l| std::fs::read_to_string(folder.join(l)).unwrap()).concat();
     let mut verilator = Command::new("verilator");
     verilator.current_dir(&folder).args(["--lint-only", "-Wall", "--top-module", "tw_top"]);
     let output = verilator.args(list.split_whitespace()).output().unwrap();

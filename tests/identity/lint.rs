@@ -1,4 +1,5 @@
-//! Every preset's hardware passes `verilator --lint-only -Wall` without a warning, and Icarus and Yosys read it.
+//! Every preset's hardware passes `verilator --lint-only -Wall` without a warning, with its
+//! assertions and without, and Icarus and Yosys read it.
 
 use crate::bench::{emitted, machine};
 use std::path::Path;
@@ -22,11 +23,12 @@ fn presets_are_clean_in_three_tools() {
         let folder = emitted(&machine(name), &format!("lint-{name}"));
         let list = std::fs::read_to_string(folder.join("files.f")).unwrap();
         let files: Vec<&str> = list.split_whitespace().collect();
-        silent(
-            "verilator",
-            &folder,
-            &[&["--lint-only", "-Wall", "--top-module", "tw_top"], &files[..]].concat(),
-        );
+        let checkers = std::fs::read_to_string(folder.join("assertions.f")).unwrap();
+        let checkers: Vec<&str> = checkers.split_whitespace().collect();
+        for assertions in [&[], &checkers[..]] {
+            let flags = ["--lint-only", "-Wall", "--top-module", "tw_top"];
+            silent("verilator", &folder, &[&flags, &files[..], assertions].concat());
+        }
         silent("iverilog", &folder, &[&["-g2012", "-s", "tw_top", "-o", "/dev/null"], &files[..]].concat());
         let script = format!("read_verilog -sv {}; hierarchy -check -top tw_top", files.join(" "));
         silent("yosys", &folder, &["-q", "-p", &script]);

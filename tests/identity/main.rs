@@ -3,7 +3,9 @@
 //! All of it runs in CI; `cargo test --test identity -- --nocapture` shows what was compared.
 
 mod bench;
+mod control;
 mod corners;
+mod errors;
 mod faults;
 mod lint;
 mod networks;

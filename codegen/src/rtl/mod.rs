@@ -7,7 +7,9 @@
 //! * parameters are `int` (never `int unsigned`) or `logic [..]`; package items are named in full, never imported;
 //! * ports are flat vectors: no unpacked arrays, no packed ones of two dimensions, no structs across modules;
 //! * signals that are left over on purpose carry `unused` in their name; there is no lint waiver;
-//! * assertions are immediate, in `always @(posedge clk_i)` under `ifndef SYNTHESIS`.
+//!
+//! Assertions stand apart, in checkers that `bind` puts into the modules that they watch: `templates/sva`, listed in
+//! `assertions.f`. Only tools that know `bind` and properties read them.
 
 mod config;
 mod multipliers;
@@ -100,6 +102,16 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_top"),
 ];
 
+macro_rules! checkers {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../templates/sva/", $name, ".sv")))),*] };
+}
+
+/// Bound assertions, one file for each module that is watched.
+const CHECKERS: &[(&str, &str)] = checkers!(
+    "tw_ram_sva" "tw_queue_sva" "tw_vbanks_sva" "tw_fetch_sva" "tw_sequencer_sva" "tw_issue_sva" "tw_semaphores_sva"
+    "tw_ctrl_sva" "tw_load_sva" "tw_store_sva" "tw_acc_sva"
+);
+
 /// The SystemVerilog of a machine, in compile order.
 ///
 /// # Errors
@@ -116,16 +128,23 @@ pub fn emit(machine: &Machine) -> Result<Vec<RtlFile>, askama::Error> {
     PARTS.iter().map(file).collect()
 }
 
-/// What lies beside the SystemVerilog: file list, C header and manual of the control port.
+/// What lies beside the design: assertions, file lists, C header and manual of the control port.
 pub fn companions(machine: &Machine) -> Vec<RtlFile> {
-    let list: String = PARTS.iter().map(|(name, _)| format!("{name}.sv\n")).collect();
+    let list =
+        |names: &mut dyn Iterator<Item = &&str>| names.map(|n| format!("{n}.sv\n")).collect::<String>();
     let file = |name: &str, text: String| RtlFile { name: name.into(), text };
     let registers = format!("<!-- {} -->\n\n{}", stamp("registers", machine), isa::regs::markdown());
-    vec![
-        file("files.f", list),
+    let checker = |(name, body): &(&str, &str)| {
+        file(&format!("{name}.sv"), format!("{}{body}", header("//", name, machine)))
+    };
+    let mut files: Vec<RtlFile> = CHECKERS.iter().map(checker).collect();
+    files.extend([
+        file("files.f", list(&mut PARTS.iter().map(|p| &p.0))),
+        file("assertions.f", list(&mut CHECKERS.iter().map(|c| &c.0))),
         file("tw_regs.h", format!("{}{}", header("//", "tw_regs", machine), isa::regs::c_header())),
         file("registers.md", registers),
-    ]
+    ]);
+    files
 }
 
 fn header(comment: &str, name: &str, machine: &Machine) -> String {
@@ -149,7 +168,9 @@ mod tests {
             let files = emit(&machine).unwrap();
             assert_eq!(files, emit(&machine).unwrap());
             let bench = testbench(&machine).unwrap();
-            for file in files.iter().chain(bench.iter().filter(|f| f.name == "tb/tb.cpp")) {
+            let checkers = companions(&machine).into_iter().filter(|f| f.name.ends_with(".sv"));
+            let harness = bench.into_iter().filter(|f| f.name == "tb/tb.cpp");
+            for file in files.into_iter().chain(checkers).chain(harness) {
                 for (i, line) in file.text.lines().enumerate() {
                     let at = format!("{}:{}", file.name, i + 1);
                     assert!(line.chars().count() <= 100, "{at} is longer than 100 columns");
@@ -160,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn every_file_but_the_list_says_what_it_was_made_for() {
+    fn every_file_but_the_lists_says_what_it_was_made_for() {
         let machine = hw::presets::load("tiny").unwrap();
         let isa = isa::table::ISA_VERSION;
         let made_for = format!("ISA {isa}, configuration 0x{:08x}.", machine.hash());
         let (files, bench) = (emit(&machine).unwrap(), testbench(&machine).unwrap());
         for file in files.iter().chain(&companions(&machine)).chain(&bench) {
             let first = file.text.lines().next().unwrap();
-            assert!(first.contains(&made_for) || file.name == "files.f", "{}: {first}", file.name);
+            assert!(first.contains(&made_for) || file.name.ends_with(".f"), "{}: {first}", file.name);
         }
     }
 

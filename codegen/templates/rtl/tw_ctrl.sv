@@ -2,7 +2,9 @@
 // argument table. The map is in tw_regs_pkg and registers.md.
 //
 // Cycle 0 of a run is the cycle after the one in which the START bit is written. The run ends in
-// the first cycle in which the program has stopped and everything is idle. Reads of the argument
+// the first cycle in which the program has stopped and everything is idle. A soft reset ends a run
+// at once: nothing starts any more, what has started finishes with its memory traffic, and then
+// soft_reset_o resets everything but this port. Reads of the argument
 // table return 0 during a run, which owns its read port. Writes must set all four strobes.
 module tw_ctrl #(
   parameter int ARGS = 64,
@@ -38,6 +40,7 @@ module tw_ctrl #(
   output logic [31:0]                       program_words_o,
   input  logic                              ended_i,
   input  logic                              fetch_idle_i,
+  input  logic                              retired_i,
   input  logic                              illegal_i,
   input  logic                              past_end_i,
   input  logic                              bus_error_i,
@@ -78,14 +81,15 @@ module tw_ctrl #(
   end
 
   // --- run ---
-  logic        idle, command, hash_ok, done_q, soft_reset_q, raise;
+  logic        idle, command, halt, hash_ok, done_q, stop_q, soft_reset_q, raise;
   logic [1:0]  irq_enable_q, irq_status_q;
   logic [2:0]  error_q, error_d;
   logic [31:0] expected_q, program_addr_q, program_words_q, error_word_q;
 
-  assign idle = !run_q && fetch_idle_i;
+  assign idle = !run_q && !stop_q && !soft_reset_q && fetch_idle_i;
   assign command = write && (waddr == tw_regs_pkg::REG_CONTROL);
-  assign start = command && wdata[0] && idle;
+  assign halt = command && wdata[1];
+  assign start = command && wdata[0] && !halt && idle;
   assign hash_ok = (expected_q == CONFIG_HASH);
   assign clear_o = start && hash_ok;
   assign run_o = run_q;
@@ -101,7 +105,7 @@ module tw_ctrl #(
       error_d = tw_regs_pkg::ERROR_ILLEGAL;
     end else if (past_end_i) begin
       error_d = tw_regs_pkg::ERROR_END;
-    end else if (bus_error_i) begin
+    end else if (bus_error_i && run_q) begin
       error_d = tw_regs_pkg::ERROR_BUS;
     end
   end
@@ -113,12 +117,18 @@ module tw_ctrl #(
     if (!rst_ni) begin
       run_q        <= 1'b0;
       done_q       <= 1'b0;
+      stop_q       <= 1'b0;
       soft_reset_q <= 1'b0;
       error_q      <= '0;
       error_word_q <= '0;
     end else begin
-      soft_reset_q <= command && wdata[1];
-      if (soft_reset_q) begin
+      if (halt) begin
+        stop_q <= 1'b1;
+      end else if (soft_reset_q) begin
+        stop_q <= 1'b0;
+      end
+      soft_reset_q <= stop_q && fetch_idle_i && retired_i && !soft_reset_q;
+      if (halt) begin
         run_q <= 1'b0;
       end else if (clear_o) begin
         run_q <= 1'b1;
@@ -132,7 +142,7 @@ module tw_ctrl #(
       end
       if (raise) begin
         error_q      <= error_d;
-        error_word_q <= pc_i;
+        error_word_q <= start ? '0 : pc_i;
       end else if (start) begin
         error_q      <= '0;
         error_word_q <= '0;

@@ -117,12 +117,4 @@ module tw_fetch #(
   logic unused_beats;
   assign unused_beats = ^short_beats[31:8];
 
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni) begin
-      assert (!(m_axi_rvalid_i && state_q != DATA)) else $error("tw_fetch: data without request");
-    end
-  end
-`endif
-
 endmodule

@@ -9,6 +9,7 @@ module tw_frontend #(
   // high for one cycle before the run
   input  logic                              clear_i,
   input  logic                              run_i,
+  input  logic                              stop_i,
   input  logic [31:0]                       program_addr_i,
   input  logic [31:0]                       program_words_i,
   output logic                              fetch_idle_o,
@@ -128,6 +129,7 @@ module tw_frontend #(
     .rst_ni,
     .clear_i,
     .run_i,
+    .stop_i,
     .words_i(program_words_i),
     .fetched_i(fetched),
     .base_o(base),

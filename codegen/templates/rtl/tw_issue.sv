@@ -2,7 +2,8 @@
 //
 // The head of the queue starts in the first cycle in which the unit is free, every semaphore it
 // waits for has a count, fewer than IN_FLIGHT instructions are between start and done, and, if it
-// asks for a drain, none is. done_i retires in order and posts in the same cycle.
+// asks for a drain, none is; and only in a run, so that a reset can let what has started finish.
+// done_i retires in order and posts in the same cycle.
 module tw_issue #(
   parameter int WIDTH = 8,
   parameter int DEPTH = 4,
@@ -11,6 +12,7 @@ module tw_issue #(
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
+  input  logic                  run_i,
   // from the sequencer
   input  logic                  push_i,
   input  logic                  drain_i,
@@ -19,6 +21,8 @@ module tw_issue #(
   input  logic [WIDTH-1:0]      instr_i,
   output logic                  full_o,
   output logic                  idle_o,
+  // nothing is between start and done
+  output logic                  retired_o,
   // semaphores
   input  logic [SEMAPHORES-1:0] avail_i,
   output logic [SEMAPHORES-1:0] take_o,
@@ -69,7 +73,8 @@ module tw_issue #(
   assign retired = !posted;
   assign semaphores_ready = ((head_wait & ~avail_i) == '0);
   assign held = room_blocked || (head_drain && !retired);
-  assign start_o = head && free_i && semaphores_ready && !held;
+  assign start_o = run_i && head && free_i && semaphores_ready && !held;
+  assign retired_o = retired;
   assign take_o = start_o ? head_wait : '0;
   assign post_o = done_i ? done_post : '0;
   assign idle_o = !head && retired;

@@ -92,12 +92,12 @@ module tw_load #(
   end
 
   // --- data: the head of the queue says where the beats go ---
-  logic                            item_valid, last;
+  logic                            last;
   logic [tw_pkg::LOAD_SPACE_W-1:0] item_space;
   logic [tw_pkg::LOAD_BANK_W-1:0]  item_bank;
   logic [DST_W-1:0]                item_dst;
   logic [COUNT_W-1:0]              item_beats, count_q;
-  logic                            unused_full;
+  logic                            unused_full, unused_valid;
 
   tw_queue #(
     .WIDTH(ITEM_W),
@@ -109,7 +109,7 @@ module tw_load #(
     .data_i({space, bank, dst, beats}),
     .pop_i(last),
     .full_o(unused_full),
-    .valid_o(item_valid),
+    .valid_o(unused_valid),
     .data_o({item_space, item_bank, item_dst, item_beats})
   );
 
@@ -144,14 +144,5 @@ module tw_load #(
   end
 
   assign done_o = done_q;
-
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni) begin
-      assert (!(m_axi_rvalid_i && !item_valid)) else $error("tw_load: data without instruction");
-      assert (!(start_i && !free_o)) else $error("tw_load: start while busy");
-    end
-  end
-`endif
 
 endmodule

@@ -74,13 +74,4 @@ module tw_queue #(
   assign valid_o = (count_q != '0);
   assign data_o = direct_q ? direct_data_q : ram_data;
 
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni) begin
-      assert (!(push_i && full_o)) else $error("tw_queue: push into a full queue");
-      assert (!(pop_i && !valid_o)) else $error("tw_queue: pop of an empty queue");
-    end
-  end
-`endif
-
 endmodule

@@ -12,6 +12,7 @@ module tw_schedule #(
   input  logic                        clk_i,
   input  logic                        rst_ni,
   input  logic                        clear_i,
+  input  logic                        run_i,
   // from the sequencer
   input  logic [UNITS-1:0]            push_i,
   input  logic                        drain_i,
@@ -20,6 +21,8 @@ module tw_schedule #(
   input  logic [INSTR_W-1:0]          instr_i,
   output logic [UNITS-1:0]            full_o,
   output logic                        idle_o,
+  // nothing is between start and done
+  output logic                        retired_o,
   // to the units
   output logic [UNITS-1:0]            start_o,
   output logic [INSTR_W-1:0]          instr_o,
@@ -32,11 +35,12 @@ module tw_schedule #(
 
   localparam int IN_FLIGHT = tw_config_pkg::IN_FLIGHT;
 
-  logic [UNITS-1:0]            idle;
+  logic [UNITS-1:0]            idle, retired;
   logic [SEMAPHORES-1:0]       avail;
   logic [UNITS*SEMAPHORES-1:0] take, post;
 
   assign idle_o = &idle;
+  assign retired_o = &retired;
 
   tw_semaphores #(
     .SEMAPHORES(SEMAPHORES),
@@ -66,6 +70,7 @@ module tw_schedule #(
     ) u_issue (
       .clk_i,
       .rst_ni,
+      .run_i,
       .push_i(push_i[u]),
       .drain_i,
       .wait_i,
@@ -73,6 +78,7 @@ module tw_schedule #(
       .instr_i(instr_i[LSB+:WIDTH]),
       .full_o(full_o[u]),
       .idle_o(idle[u]),
+      .retired_o(retired[u]),
       .avail_i(avail),
       .take_o(take[u*SEMAPHORES+:SEMAPHORES]),
       .post_o(post[u*SEMAPHORES+:SEMAPHORES]),

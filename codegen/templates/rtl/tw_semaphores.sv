@@ -34,19 +34,6 @@ module tw_semaphores #(
     end
 
     assign avail_o[s] = (count_q != '0);
-
-`ifndef SYNTHESIS
-    always @(posedge clk_i) begin
-      if (rst_ni) begin
-        assert ((posts & (posts - UNITS'(1))) == '0)
-        else $error("tw_semaphores: two units post one semaphore");
-        assert ((takes & (takes - UNITS'(1))) == '0)
-        else $error("tw_semaphores: two units wait for one semaphore");
-        assert (!(count_q == '1 && (|posts) && !(|takes)))
-        else $error("tw_semaphores: overflow");
-      end
-    end
-`endif
   end
 
 endmodule

@@ -5,7 +5,7 @@
 // * if it is an instruction of the sequencer, at once; `arg` blocks the next cycle, because the
 //   argument table is a synchronous memory;
 // * if it is a unit's, when that unit's queue is not full.
-// `halt` or an error stops the sequencer until the next clear_i.
+// `halt`, an error or stop_i stops the sequencer until the next clear_i.
 module tw_sequencer #(
   parameter int IMEM_WORDS = 512,
   parameter int ARGS = 64,
@@ -17,6 +17,8 @@ module tw_sequencer #(
   input  logic                                rst_ni,
   input  logic                                clear_i,
   input  logic                                run_i,
+  // nothing is dispatched from the next cycle on
+  input  logic                                stop_i,
   input  logic [31:0]                         words_i,
   input  logic [31:0]                         fetched_i,
   // first word that may be needed again
@@ -192,7 +194,7 @@ module tw_sequencer #(
       if (is_arg) begin
         argument_rd_q <= rd;
       end
-      if (is_halt || illegal_o || end_o) begin
+      if (is_halt || illegal_o || end_o || stop_i) begin
         halted_q <= 1'b1;
       end
     end
@@ -203,8 +205,8 @@ module tw_sequencer #(
   assign stall_o = {
     halted_q,
     argument_q && !halted_q,
-    candidate && !dispatch_o,
-    stopping && !argument_q && !candidate,
+    candidate && legal && blocked,
+    stopping && !argument_q && !(candidate && legal),
     dispatch_o
   };
 

@@ -250,13 +250,4 @@ module tw_store #(
     end
   end
 
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni) begin
-      assert (!(start_i && !free_o)) else $error("tw_store: start while busy");
-      assert (!(read && r_left_q == '0)) else $error("tw_store: read past the end");
-    end
-  end
-`endif
-
 endmodule

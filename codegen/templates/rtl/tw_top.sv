@@ -84,7 +84,8 @@ module tw_top #(
   localparam int ARGS_AW = $clog2(tw_config_pkg::ARGS);
 
   // --- control ---
-  logic core_rst_n, soft_reset, clear, run, ended, halted, idle, fetch_idle, illegal, past_end;
+  logic core_rst_n, soft_reset, clear, run, ended, halted, idle, retired, fetch_idle;
+  logic illegal, past_end;
   logic [2:0]  bus_error;
   logic [31:0] program_addr, program_words, pc;
   logic [63:0] cycles;
@@ -129,6 +130,7 @@ module tw_top #(
     .program_words_o(program_words),
     .ended_i(ended),
     .fetch_idle_i(fetch_idle),
+    .retired_i(retired),
     .illegal_i(illegal),
     .past_end_i(past_end),
     .bus_error_i(|bus_error),
@@ -160,6 +162,7 @@ module tw_top #(
     .rst_ni(core_rst_n),
     .clear_i(clear),
     .run_i(run),
+    .stop_i(|bus_error),
     .program_addr_i(program_addr),
     .program_words_i(program_words),
     .fetch_idle_o(fetch_idle),
@@ -199,6 +202,7 @@ module tw_top #(
     .clk_i,
     .rst_ni(core_rst_n),
     .clear_i(clear),
+    .run_i(run),
     .push_i(push),
     .drain_i(drain),
     .wait_i(wait_mask),
@@ -206,6 +210,7 @@ module tw_top #(
     .instr_i({store_word, vector_word, matrix_word, load_word}),
     .full_o(full),
     .idle_o(idle),
+    .retired_o(retired),
     .start_o(start),
     .instr_o({store_instr, vector_instr, matrix_instr, load_instr}),
     .free_i(free),

@@ -3,7 +3,7 @@
 // vector. Rows are LP words of 32 bits; load and store move beats.
 //
 // There is no arbitration: a legal program never has two users on one port of one bank. Users are
-// ORed together, and assertions say that they are one-hot.
+// ORed together, and tw_vbanks_sva asserts that they are one-hot.
 module tw_vbanks #(
   parameter int BANKS = 4,
   parameter int BYTES = 4096,
@@ -145,17 +145,6 @@ module tw_vbanks #(
       .r_addr_i(r_addr),
       .r_data_o(bank_data[k*BITS+:BITS])
     );
-
-`ifndef SYNTHESIS
-    always @(posedge clk_i) begin
-      if (rst_ni) begin
-        assert ((r_hit & (r_hit - READERS'(1))) == '0)
-        else $error("tw_vbanks: two readers of bank %0d", k);
-        assert ((w_hit & (w_hit - WRITERS'(1))) == '0)
-        else $error("tw_vbanks: two writers of bank %0d", k);
-      end
-    end
-`endif
   end
 
   // --- back to the readers: the bank that was asked in the cycle before ---
@@ -181,10 +170,5 @@ module tw_vbanks #(
       end
     end
   end
-
-`ifdef SYNTHESIS
-  logic unused_reset;
-  assign unused_reset = rst_ni;
-`endif
 
 endmodule

@@ -20,6 +20,7 @@ use fixed::Fixed;
 use hw::Machine;
 use hw::machine::MemoryModel;
 use random::Random;
+use std::ops::Range;
 use writes::Writes;
 
 /// A channel on which the machine waits for the memory to be ready.
@@ -51,6 +52,14 @@ pub struct Burst {
     pub addr: u32,
     /// At least 1.
     pub beats: u32,
+}
+
+impl Burst {
+    /// Whether one of its bytes is among these; `beat` is the width of the bus in bytes.
+    pub fn touches(&self, bytes: &Range<u32>, beat: u32) -> bool {
+        let end = u64::from(self.addr) + u64::from(self.beats) * u64::from(beat);
+        !bytes.is_empty() && self.addr < bytes.end && u64::from(bytes.start) < end
+    }
 }
 
 /// How a kind of memory answers; cycles are those of the core clock.

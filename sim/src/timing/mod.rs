@@ -9,21 +9,24 @@
 
 mod rules;
 mod sequencer;
+mod stop;
 mod transfer;
 mod unit;
 
 pub use rules::Fault;
+pub use stop::{Error, Upset, simulate_upset};
 
 use crate::attribution::Detail;
-use crate::memory::{Drawn, Memory};
+use crate::memory::{Burst, Drawn, Memory};
 use crate::trace::{Counters, Dispatch, Trace};
 use hw::timing::{self, GemmShape, VectorShape};
 use hw::{Geometry, Machine};
 use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
 use isa::walk::Step;
-use isa::{Illegal, Program, Walk};
+use isa::{Illegal, Program, Walk, regs};
 use rules::Rules;
 use sequencer::{Dispatcher, Fetch};
+use stop::Stop;
 use transfer::{LoadBus, StoreBus};
 use unit::{Queued, Semaphores, Unit};
 
@@ -50,7 +53,7 @@ pub fn simulate_with(
     args: &[u32],
     fault: Fault,
 ) -> Result<Trace, Illegal> {
-    Ok(Simulation::new(program, machine, args, fault).run()?.0)
+    Ok(Simulation::new(program, machine, args, fault).finish()?.0)
 }
 
 /// As [`simulate`], with what an attribution of every cycle takes ([`crate::attribution`]).
@@ -62,7 +65,8 @@ pub fn simulate_in_detail(
     machine: &Machine,
     args: &[u32],
 ) -> Result<(Trace, Detail), Illegal> {
-    Simulation::new(program, machine, args, Fault::None).run()
+    let (trace, detail, _) = Simulation::new(program, machine, args, Fault::None).finish()?;
+    Ok((trace, detail))
 }
 
 /// As [`simulate`], on a machine that cannot be built: every instruction of `unit`, the matrix or the vector unit, takes one
@@ -80,7 +84,7 @@ pub fn simulate_at_once(
     if let Some(unit) = unit.queue() {
         simulation.rules.at_once[unit] = true;
     }
-    Ok(simulation.run()?.0)
+    Ok(simulation.finish()?.0)
 }
 
 struct Simulation<'a> {
@@ -98,6 +102,8 @@ struct Simulation<'a> {
     store: StoreBus,
     semaphores: Semaphores,
     drawn: Drawn,
+    /// Where errors are let happen; without, they are refused.
+    stop: Option<Stop>,
 }
 
 impl<'a> Simulation<'a> {
@@ -118,10 +124,11 @@ impl<'a> Simulation<'a> {
             store: StoreBus::new(beat),
             semaphores: Default::default(),
             drawn: Drawn::default(),
+            stop: None,
         }
     }
 
-    fn run(mut self) -> Result<(Trace, Detail), Illegal> {
+    fn finish(mut self) -> Result<(Trace, Detail, Stop), Illegal> {
         self.advance()?;
         loop {
             while self.settle()? {}
@@ -129,15 +136,33 @@ impl<'a> Simulation<'a> {
                 break;
             }
         }
+        if let (Some(step), Some(stop)) = (self.step, &self.stop)
+            && stop.last_dispatch < u64::MAX
+        {
+            let arrived = self.fetch.arrived.get(step.word as usize);
+            let fetched = arrived.map(|a| a + self.rules.fetch_to_dispatch);
+            self.halt_at(stop.last_dispatch, fetched);
+        }
         match self.step {
-            None if self.units.iter().all(Unit::idle) => Ok(self.trace()),
+            None if self.units.iter().all(Unit::idle) => {
+                let stop = self.stop.take().unwrap_or_default();
+                let (trace, detail) = self.trace();
+                Ok((trace, detail, stop))
+            }
             _ => Err(self.stuck()),
         }
     }
 
     /// Takes the next word from the walk.
     fn advance(&mut self) -> Result<(), Illegal> {
-        self.step = self.walk.next().transpose()?;
+        match self.walk.next().transpose() {
+            Ok(step) => self.step = step,
+            Err(_) if self.stop.is_some() && self.walk.next_word() as usize >= self.program.instrs.len() => {
+                self.step = None;
+                self.notice(regs::ERROR_END, self.walk.next_word(), 0);
+            }
+            Err(refused) => return Err(refused),
+        }
         Ok(())
     }
 
@@ -160,9 +185,19 @@ impl<'a> Simulation<'a> {
     fn dispatch(&mut self) -> Result<bool, Illegal> {
         let Some(step) = self.step else { return Ok(false) };
         let Some(arrived) = self.fetch.arrived.get(step.word as usize).copied() else { return Ok(false) };
+        if self.stop.as_ref().is_some_and(|s| s.upset.illegal_word == Some(step.word)) {
+            self.notice(regs::ERROR_ILLEGAL, step.word, arrived + self.rules.fetch_to_dispatch);
+            return Ok(true);
+        }
         let queue = step.instr.unit().queue();
         let room = queue.map_or(Some(0), |u| self.units[u].room(self.rules.queue_depth[u]));
         let Some(room) = room else { return Ok(false) };
+        if let Some(stop) = &self.stop
+            && self.dispatcher.when(step.word, arrived, room, &self.rules) > stop.last_dispatch
+        {
+            self.halt_at(stop.last_dispatch, Some(arrived + self.rules.fetch_to_dispatch));
+            return Ok(true);
+        }
         let is_arg = matches!(step.instr.body, Body::Arg(_));
         let cycle = self.dispatcher.dispatch(step.word, arrived, room, is_arg, &self.rules);
         self.dispatches.push(Dispatch { instr: step.word, cycle });
@@ -264,21 +299,37 @@ impl<'a> Simulation<'a> {
         let pending = [fetch, load, store].into_iter().zip(0..).filter_map(|(at, port)| Some((at?, port)));
         let (cycle, port) = pending.min()?;
         match port {
-            0 => self.fetch.commit(cycle, &mut self.memory),
+            0 => {
+                let (burst, last) = self.fetch.commit(cycle, &mut self.memory);
+                self.answered(burst, last);
+            }
             1 => {
-                if let Some((free, done)) = self.load.commit(cycle, &mut self.memory, &self.rules) {
-                    self.units[LOAD].set_free(free);
-                    self.units[LOAD].retire(done, &mut self.semaphores);
+                if let Some((burst, last, ends)) = self.load.commit(cycle, &mut self.memory, &self.rules) {
+                    self.answered(burst, last);
+                    if ends {
+                        self.units[LOAD].set_free(cycle + 1);
+                        self.units[LOAD].retire(last + self.rules.load_retire, &mut self.semaphores);
+                    }
                 }
             }
             _ => {
-                if let Some(done) = self.store.commit(&mut self.memory, &self.rules) {
-                    self.units[STORE].retire(done, &mut self.semaphores);
+                if let Some((burst, response, ends)) = self.store.commit(&mut self.memory) {
+                    self.answered(burst, response);
+                    if ends {
+                        self.units[STORE].retire(response + self.rules.store_retire, &mut self.semaphores);
+                    }
                 }
                 self.advance_store();
             }
         }
         Some(port)
+    }
+
+    /// Memory has given the last of its answers to a burst.
+    fn answered(&mut self, burst: Burst, cycle: u64) {
+        if let Some(stop) = &mut self.stop {
+            stop.answered(burst, self.geometry.beat, cycle);
+        }
     }
 
     fn trace(mut self) -> (Trace, Detail) {
@@ -295,10 +346,13 @@ impl<'a> Simulation<'a> {
         };
         let free = self.units.each_mut().map(|u| std::mem::take(&mut u.frees));
         let detail = Detail { arrived: self.fetch.arrived, free, store_waits: self.store.waits };
+        let mut requests = [self.fetch.requests, self.load.requests, self.store.requests].concat();
+        // Behind an error fetch goes on to the end of the run, and no further.
+        requests.retain(|r| r.cycle < cycles);
         let trace = Trace {
             cycles,
             dispatches: self.dispatches,
-            requests: [self.fetch.requests, self.load.requests, self.store.requests].concat(),
+            requests,
             counters,
             units: self.units.map(|u| u.spans),
             drawn: self.drawn,

@@ -72,18 +72,22 @@ impl Fetch {
         Some(memory.ready_at(Channel::Fetch, self.from.max(room)))
     }
 
-    pub fn commit(&mut self, cycle: u64, memory: &mut Memory) {
+    /// Performs it; gives the burst and its last beat.
+    pub fn commit(&mut self, cycle: u64, memory: &mut Memory) -> (Burst, u64) {
         let words = self.unfetched().min(self.chunk_words);
         let beats = (words * WORD_BYTES).div_ceil(self.beat);
         let addr = self.base_addr.wrapping_add(self.chunks * self.chunk_words * WORD_BYTES);
         self.requests.push(Request { channel: Channel::Fetch, addr, beats, cycle });
         self.beats.clear();
-        memory.read(Port::Fetch, Burst { addr, beats }, cycle, &mut self.beats);
+        let burst = Burst { addr, beats };
+        memory.read(Port::Fetch, burst, cycle, &mut self.beats);
         let last_byte = |word: u32| (word + 1) * WORD_BYTES - 1;
         let at = (0..words).map(|word| self.beats[(last_byte(word) / self.beat) as usize]);
         self.arrived.extend(at);
         self.chunks += 1;
-        self.from = self.beats.last().map_or(cycle, |last| last + 1);
+        let last = self.beats.last().copied().unwrap_or(cycle);
+        self.from = last + 1;
+        (burst, last)
     }
 }
 
@@ -113,6 +117,24 @@ impl Dispatcher {
         self.next = cycle + took;
         self.last_word = word;
         cycle
+    }
+
+    /// The cycle in which [`Dispatcher::dispatch`] would dispatch.
+    pub fn when(&self, word: u32, arrived: u64, room: u64, rules: &Rules) -> u64 {
+        let wrap = if word <= self.last_word && self.next > 0 { rules.loop_wrap } else { 0 };
+        (self.next + wrap).max(arrived + rules.fetch_to_dispatch).max(room)
+    }
+
+    /// Nothing is dispatched behind `cycle`. The next word can dispatch from `ready` on as far as its fetch goes.
+    pub fn stop(&mut self, cycle: u64, ready: Option<u64>) {
+        let end = cycle + 1;
+        // The second cycle of an `arg` in `cycle` counts as halted already.
+        self.counters.argument -= self.next.saturating_sub(end);
+        self.next = self.next.min(end);
+        let fetched = ready.unwrap_or(end).clamp(self.next, end);
+        self.counters.fetch += fetched - self.next;
+        self.counters.queue += end - fetched;
+        self.next = end;
     }
 
     /// The first cycle that is not spent.

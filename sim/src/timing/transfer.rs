@@ -77,8 +77,8 @@ impl LoadBus {
         Some(memory.ready_at(Channel::Load, self.from.max(closed)))
     }
 
-    /// Performs it; gives (free, done) with the last burst of the instruction.
-    pub fn commit(&mut self, cycle: u64, memory: &mut Memory, rules: &Rules) -> Option<(u64, u64)> {
+    /// Performs it: the burst, its last beat, and whether it ends the instruction.
+    pub fn commit(&mut self, cycle: u64, memory: &mut Memory, rules: &Rules) -> Option<(Burst, u64, bool)> {
         let burst = self.burst.take()?;
         let last = memory.read_last(Port::Load, burst.on_bus(self.beat), cycle);
         self.requests.push(burst.request(Channel::Load, self.beat, cycle));
@@ -88,7 +88,7 @@ impl LoadBus {
         }
         self.from = cycle + 1;
         self.burst = self.run.cut(rules.load_cut);
-        self.burst.is_none().then_some((cycle + 1, last + rules.load_retire))
+        Some((burst.on_bus(self.beat), last, self.burst.is_none()))
     }
 }
 
@@ -232,10 +232,10 @@ impl StoreBus {
         self.written.front().map(|w| w.last)
     }
 
-    /// The memory's response to it; gives `done` if it ends an instruction.
-    pub fn commit(&mut self, memory: &mut Memory, rules: &Rules) -> Option<u64> {
+    /// The memory's response to it: the burst, the response's cycle, and whether it ends an instruction.
+    pub fn commit(&mut self, memory: &mut Memory) -> Option<(Burst, u64, bool)> {
         let Written { burst, last, ends } = self.written.pop_front()?;
-        let response = memory.write_done(burst.on_bus(self.beat), last);
-        ends.then_some(response + rules.store_retire)
+        let burst = burst.on_bus(self.beat);
+        Some((burst, memory.write_done(burst, last), ends))
     }
 }

@@ -1,0 +1,186 @@
+//! The hardware with a host on its control port and [`sim::axi`] on its memory ports, one clock cycle at a time.
+
+use super::library::{In, Instance, Out};
+use super::pins::{drive, outputs};
+use isa::{Program, regs};
+use sim::axi::{AxiMemory, Inputs};
+
+/// Cycles in which the control port must answer.
+const PATIENCE: u32 = 64;
+/// Reads of STATUS until the hardware must be idle.
+const IDLE_READS: u32 = 10_000;
+
+/// Bits of CONTROL.
+pub const START: u32 = 1;
+/// Ends a run and resets the core.
+pub const SOFT_RESET: u32 = 2;
+
+/// A host and its hardware. Cycles pass only within its methods.
+pub struct Host<'a, 'b> {
+    instance: &'a mut Instance<'b>,
+    pins: In,
+    memory: AxiMemory,
+    /// What the memory drives in this cycle; nothing before the start.
+    inputs: Option<Inputs>,
+    irq: bool,
+}
+
+impl<'a, 'b> Host<'a, 'b> {
+    pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory) -> Host<'a, 'b> {
+        let pins = In { rst_n: 1, ..In::default() };
+        Host { instance, pins, memory, inputs: None, irq: false }
+    }
+
+    /// The reset pin, low for three cycles. The memory is reset with it: it owes no answer afterwards.
+    ///
+    /// # Errors
+    /// None that hardware in reset can cause.
+    pub fn hard_reset(&mut self) -> Result<(), String> {
+        self.inputs = None;
+        self.pins = In { rst_n: 1, ..In::default() };
+        // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
+        // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
+        for rst_n in [1, 0, 1, 0] {
+            self.pins.rst_n = rst_n;
+            self.instance.settle(&self.pins);
+        }
+        for rst_n in [0, 0, 0, 1, 1] {
+            self.pins.rst_n = rst_n;
+            self.cycle()?;
+        }
+        Ok(())
+    }
+
+    /// One clock cycle: pins, memory, edge.
+    pub(super) fn cycle(&mut self) -> Result<Out, String> {
+        if let Some(inputs) = &self.inputs {
+            drive(&mut self.pins, inputs);
+        }
+        let out = self.instance.settle(&self.pins);
+        self.irq = out.irq != 0;
+        if self.inputs.is_some() {
+            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string())?;
+            self.inputs = Some(next);
+        }
+        self.instance.edge();
+        Ok(out)
+    }
+
+    /// Lets `cycles` cycles pass.
+    ///
+    /// # Errors
+    /// The hardware broke the protocol of memory.
+    pub fn step(&mut self, cycles: u64) -> Result<(), String> {
+        (0..cycles).try_for_each(|_| self.cycle().map(|_| ()))
+    }
+
+    /// The interrupt pin in the last cycle.
+    pub fn irq(&self) -> bool {
+        self.irq
+    }
+
+    /// Writes a whole register; the hardware must accept.
+    ///
+    /// # Errors
+    /// The control port does not answer, or refuses.
+    pub fn write(&mut self, address: u32, value: u32) -> Result<(), String> {
+        match self.write_bytes(address, value, 15)? {
+            0 => Ok(()),
+            response => Err(format!("a write of {address:#x} is answered with {response}")),
+        }
+    }
+
+    /// Writes the bytes whose strobe is set; gives the response.
+    ///
+    /// # Errors
+    /// The control port does not answer.
+    pub fn write_bytes(&mut self, address: u32, value: u32, strobe: u8) -> Result<u8, String> {
+        self.offer(address, value, strobe)?;
+        self.wait("write response", |out| out.ctrl_bvalid != 0).map(|out| out.ctrl_bresp)
+    }
+
+    /// Writes what a run needs, all but START.
+    ///
+    /// # Errors
+    /// The control port does not answer, or refuses.
+    pub fn program(&mut self, program: &Program, args: &[u32]) -> Result<(), String> {
+        self.write(register("EXPECTED_HASH"), program.machine_hash)?;
+        self.write(register("PROGRAM_ADDR"), program.base)?;
+        self.write(register("PROGRAM_WORDS"), program.instrs.len() as u32)?;
+        let mut entries = (regs::ARGS..).step_by(4).zip(args);
+        entries.try_for_each(|(address, value)| self.write(address, *value))
+    }
+
+    fn offer(&mut self, address: u32, value: u32, strobe: u8) -> Result<(), String> {
+        self.pins.ctrl_awaddr = address as u16;
+        (self.pins.ctrl_wdata, self.pins.ctrl_wstrb) = (value, strobe);
+        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid, self.pins.ctrl_bready) = (1, 1, 1);
+        self.wait("write", |out| out.ctrl_awready != 0)?;
+        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid) = (0, 0);
+        Ok(())
+    }
+
+    /// Writes START; the next cycle is cycle 0 of hardware and memory.
+    ///
+    /// # Errors
+    /// The control port does not answer.
+    pub fn start(&mut self) -> Result<(), String> {
+        self.offer(register("CONTROL"), START, 15)?;
+        self.inputs = Some(self.memory.inputs());
+        Ok(())
+    }
+
+    /// Reads a register.
+    ///
+    /// # Errors
+    /// The control port does not answer, or with an error.
+    pub fn read(&mut self, address: u32) -> Result<u32, String> {
+        self.pins.ctrl_araddr = address as u16;
+        (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 1);
+        self.wait("read", |out| out.ctrl_arready != 0)?;
+        self.pins.ctrl_arvalid = 0;
+        let out = self.wait("read data", |out| out.ctrl_rvalid != 0)?;
+        match out.ctrl_rresp {
+            0 => Ok(out.ctrl_rdata),
+            response => Err(format!("a read of {address:#x} is answered with {response}")),
+        }
+    }
+
+    /// Waits until STATUS says that the hardware is idle.
+    ///
+    /// # Errors
+    /// It does not become idle.
+    pub fn until_idle(&mut self) -> Result<(), String> {
+        for _ in 0..IDLE_READS {
+            if self.read(register("STATUS"))? & 1 != 0 {
+                return Ok(());
+            }
+        }
+        Err("the hardware does not become idle".into())
+    }
+
+    /// DRAM and the handshakes with it.
+    pub fn memory(&self) -> &AxiMemory {
+        &self.memory
+    }
+
+    /// The hardware.
+    pub(super) fn instance(&self) -> &Instance<'b> {
+        self.instance
+    }
+
+    fn wait(&mut self, what: &str, happened: impl Fn(&Out) -> bool) -> Result<Out, String> {
+        for _ in 0..PATIENCE {
+            let out = self.cycle()?;
+            if happened(&out) {
+                return Ok(out);
+            }
+        }
+        Err(format!("the control port does not answer: {what}"))
+    }
+}
+
+/// Address of a register by name; the map is fixed, so a name that is not in it cannot occur.
+pub fn register(name: &str) -> u32 {
+    regs::table().iter().find(|r| r.name == name).map_or(0, |r| r.offset)
+}

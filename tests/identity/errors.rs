@@ -1,0 +1,82 @@
+//! Runs that end with an error: cause, word, every cycle and every counter are those of the simulator.
+
+use crate::bench::{hardware, machine, models, with_model};
+use isa::regs;
+use isa::table::Body;
+use std::collections::BTreeMap;
+use tilewright::cosim::driver::Run;
+use tilewright::cosim::{self, Hardware};
+use tilewright::sim::functional::{self, State};
+use tilewright::sim::timing::{Upset, simulate, simulate_upset};
+use tilewright::sim::trace::first_difference;
+use tilewright::{hw, isa};
+
+/// Runs a program with something that goes wrong on both sides; gives the cause. Without a loop, DRAM is compared, too.
+fn check(hardware: &Hardware, machine: &hw::Machine, case: &isa::random::Case, upset: &Upset) -> u32 {
+    let program = &case.program;
+    let mut state = State::new(machine, &case.image);
+    cosim::compare::place(program, &mut state.dram).unwrap();
+    if let Some(word) = upset.illegal_word {
+        let at = program.base as usize + 32 * word as usize;
+        // Unit 7 does not exist.
+        state.dram[at..at + 32].fill(0xff);
+    }
+    let image = state.dram.clone();
+    let (times, error) = simulate_upset(program, machine, &case.args, upset).unwrap();
+    let error = error.unwrap_or_else(|| panic!("nothing goes wrong: {upset:?}"));
+    let limit = 2 * times.cycles + 10_000;
+    let (args, image, poison) = (&case.args[..], &image[..], upset.poison.clone());
+    let observed = hardware.session(2).run(&Run { machine, program, args, image, limit, poison });
+    assert_eq!(observed.failure, None, "{upset:?}");
+    assert_eq!(observed.error, Some((error.cause, error.word)), "{upset:?}");
+    assert_eq!(first_difference(&times, &observed.trace), None, "{upset:?}");
+    let mut ran = program.clone();
+    ran.instrs.truncate(times.dispatches.len());
+    if !ran.instrs.iter().any(|i| matches!(i.body, Body::Loop(_))) {
+        // Refused behind the last word that ran; what ran before counts.
+        let _ = functional::run_on(&mut state, &ran, args, &mut ());
+        assert!(state.dram == observed.memories[0], "DRAM after {upset:?}");
+    }
+    error.cause
+}
+
+/// The errors that a program is made to meet, spread over its run.
+fn upsets(machine: &hw::Machine, case: &isa::random::Case) -> Vec<Upset> {
+    let trace = simulate(&case.program, machine, &case.args).unwrap();
+    let step = (trace.dispatches.len() / 3).max(1);
+    let words = trace.dispatches.iter().step_by(step);
+    let illegal = words.map(|d| Upset { illegal_word: Some(d.instr), poison: 0..0 });
+    let step = (trace.requests.len() / 6).max(1);
+    let bursts = trace.requests.iter().step_by(step);
+    let bus = bursts.map(|r| Upset { illegal_word: None, poison: r.addr..r.addr + 1 });
+    illegal.chain(bus).collect()
+}
+
+fn errors(name: &str) {
+    let (preset, hardware) = (machine(name), hardware(name));
+    let mut seen: BTreeMap<u32, u32> = BTreeMap::new();
+    for (seed, model) in (500..).zip(models(&preset)) {
+        let machine = with_model(&preset, model);
+        let case = isa::random::case(&machine, seed).unwrap();
+        for upset in upsets(&machine, &case) {
+            *seen.entry(check(&hardware, &machine, &case, &upset)).or_default() += 1;
+        }
+        let mut endless = case.clone();
+        endless.program.instrs.pop();
+        *seen.entry(check(&hardware, &machine, &endless, &Upset::default())).or_default() += 1;
+    }
+    println!("{name}: cause and number of runs {seen:?}");
+    for cause in [regs::ERROR_ILLEGAL, regs::ERROR_END, regs::ERROR_BUS] {
+        assert!(seen[&cause] >= 5, "cause {cause}: {seen:?}");
+    }
+}
+
+#[test]
+fn errors_on_tiny() {
+    errors("tiny");
+}
+
+#[test]
+fn errors_on_unit() {
+    errors("unit");
+}
