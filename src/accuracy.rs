@@ -1,13 +1,14 @@
-//! How well a model predicts the evaluation texts, as floats and quantised.
+//! How well a model predicts texts, as floats and under schemes.
 //!
 //! Rung 1 of the ladder of trust: the float evaluator, held to the vectors that come with the models. Rung 2: the quantised
 //! evaluator, whose figures are these. Rung 3: the functional simulation, which gives the same bits, so that rung 2's
 //! figures are the machine's.
 
-use crate::compiler::Product;
+use crate::progress::Progress;
 use crate::rung::Rung;
-use ir::accuracy::{Figures, Texts, measure};
+use ir::accuracy::{Figures, Question, Rows, Texts, measure};
 use ir::diag::Diagnostic;
+use ir::quant::QuantDecoder;
 use ir::session::Predictor;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -15,91 +16,132 @@ use std::fmt::Write;
 /// Rows of text, and sums; for no calibration.
 const ROWS: &[u8] = include_bytes!("../examples/data/llama_eval.npz");
 const QUESTIONS: &str = include_str!("../examples/data/llama_questions.json");
-/// The figures do not depend on it.
-const THREADS: usize = 2;
 
-/// Figures of a model, as floats and quantised.
-pub struct Accuracy {
-    scheme: &'static str,
-    float: Figures,
-    quantised: Figures,
-    rows: usize,
-}
-
-/// The shipped texts, for a model whose tokens are bytes.
+/// The shipped texts.
 ///
 /// # Errors
-/// The model has fewer tokens than there are bytes.
-pub fn texts(vocab: usize) -> Result<Texts, Diagnostic> {
-    if vocab < 256 {
-        return Err(Diagnostic::new("accuracy-vocabulary", "the accuracy of this model cannot be measured")
-            .at_item("--accuracy")
-            .because(format!("the texts are bytes; the model knows {vocab} tokens of the 256 there are"))
-            .help("leave out `--accuracy`, or take a model whose tokens are bytes"));
-    }
-    Texts::parse(ROWS, QUESTIONS)
+/// None; they are tested.
+pub fn shipped() -> Result<Texts, Diagnostic> {
+    Ok(Texts { rows: Rows::parse(ROWS)?, questions: Question::parse(QUESTIONS)? })
 }
 
-impl Accuracy {
-    /// Measures both forms of a model.
+/// Figures of the forms of a model on texts.
+pub struct Accuracy<'t> {
+    texts: &'t Texts,
+    progress: Progress,
+    forms: Vec<Form>,
+}
+
+struct Form {
+    name: String,
+    rung: Rung,
+    figures: Figures,
+    /// Whether no weight was rounded.
+    exact: bool,
+}
+
+impl<'t> Accuracy<'t> {
+    /// Of `forms` forms, none of which is measured yet.
     ///
     /// # Errors
-    /// A form that cannot be evaluated, as one without weights.
-    pub fn of(product: &Product, texts: &Texts) -> Result<Accuracy, Diagnostic> {
-        Accuracy::measured(&product.decoder, &product.quantised, product.quantised.scheme.name, texts)
-    }
-
-    fn measured(
-        float: &dyn Predictor,
-        quantised: &dyn Predictor,
-        scheme: &'static str,
-        texts: &Texts,
-    ) -> Result<Accuracy, Diagnostic> {
-        let of = |model| measure(model, texts, THREADS);
-        Ok(Accuracy { scheme, float: of(float)?, quantised: of(quantised)?, rows: texts.rows.len() })
-    }
-
-    /// The object of the report.
-    pub fn json(&self) -> Value {
-        let figures = |f: &Figures, rung: Rung| {
-            json!({
-                "bits_per_byte": f.prediction.bits_per_byte,
-                "next_byte": f.prediction.next_byte,
-                "sums_right": f.sums_right,
-                "rung": rung.number(),
-                "source": rung.name(),
-            })
-        };
-        json!({
-            "texts": { "rows": self.rows, "bytes": self.float.prediction.bytes, "sums": self.float.sums },
-            "float": figures(&self.float, Rung::Float),
-            "quantised": figures(&self.quantised, Rung::Quantised),
+    /// The model does not know the tokens of the texts.
+    pub fn begin(texts: &'t Texts, model: &dyn Predictor, forms: usize) -> Result<Accuracy<'t>, Diagnostic> {
+        texts.rows.check(model.vocab())?;
+        let steps = forms * (texts.rows.len() + texts.questions.len());
+        Ok(Accuracy {
+            texts,
+            progress: Progress::begin("measuring accuracy", steps as u64),
+            forms: Vec::new(),
         })
     }
 
-    /// The table of the report.
+    /// Measures the float form.
+    ///
+    /// # Errors
+    /// It cannot be evaluated, as one without weights.
+    pub fn float(&mut self, model: &dyn Predictor) -> Result<(), Diagnostic> {
+        self.measure("float", Rung::Float, model, true)
+    }
+
+    /// Measures a quantised form.
+    ///
+    /// # Errors
+    /// It cannot be evaluated, as one without weights.
+    pub fn quantised(&mut self, model: &QuantDecoder) -> Result<(), Diagnostic> {
+        self.measure(&model.scheme.name, Rung::Quantised, model, model.on_grid())
+    }
+
+    fn measure(
+        &mut self,
+        name: &str,
+        rung: Rung,
+        model: &dyn Predictor,
+        exact: bool,
+    ) -> Result<(), Diagnostic> {
+        let figures = measure(model, self.texts, &|| self.progress.step())?;
+        self.forms.push(Form { name: name.to_string(), rung, figures, exact });
+        Ok(())
+    }
+
+    fn tokens(&self) -> usize {
+        self.texts.rows.len() * (self.texts.rows.length() - 1)
+    }
+
+    /// The object of a report: what was read, and the figures of each form.
+    pub fn json(&self) -> Value {
+        let bytes = self.texts.rows.are_bytes();
+        let form = |form: &Form| {
+            let (f, p) = (&form.figures, &form.figures.prediction);
+            json!({
+                "form": form.name,
+                "bits_per_byte": bytes.then_some(p.bits_per_token),
+                "bits_per_token": p.bits_per_token,
+                "perplexity": p.perplexity(),
+                "next_token": p.next_token,
+                "answers_right": f.answers_right,
+                "weights_exact": form.exact,
+                "rung": form.rung.number(),
+                "source": form.rung.name(),
+            })
+        };
+        let (rows, questions) = (self.texts.rows.len(), self.texts.questions.len());
+        json!({
+            "texts": { "rows": rows, "tokens": self.tokens(), "bytes": bytes, "questions": questions },
+            "results": self.forms.iter().map(form).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The table of a report.
     pub fn text(&self) -> String {
+        let bytes = self.texts.rows.are_bytes();
+        let (unit, next) = if bytes { ("bits/byte", "next byte") } else { ("bits/token", "next token") };
+        let width = self.forms.iter().map(|f| f.name.len()).fold(10, usize::max) + 2;
         let mut out = format!(
-            "\n{:<12}{:>14}{:>11}{:>12}   rung of trust\n",
-            "accuracy", "bits per byte", "next byte", "sums right"
+            "{:<width$}{unit:>10}{:>13}{next:>12}{:>15}   rung of trust\n",
+            "form", "perplexity", "answers right"
         );
-        for (name, f, rung) in
-            [("float", &self.float, Rung::Float), (self.scheme, &self.quantised, Rung::Quantised)]
-        {
-            let (bits, next) = (f.prediction.bits_per_byte, percent(f.prediction.next_byte));
-            let sums = percent(f.sums_right);
+        for Form { name, rung, figures, .. } in &self.forms {
+            let p = &figures.prediction;
+            let (bits, perplexity, next) = (p.bits_per_token, short(p.perplexity()), percent(p.next_token));
+            let right = figures.answers_right.map_or("-".into(), percent);
+            let (number, source) = (rung.number(), rung.name());
             // Writing to a string cannot fail.
             let _ = writeln!(
                 out,
-                "{name:<12}{bits:>14.4}{next:>11}{sums:>12}   {}: {}",
-                rung.number(),
-                rung.name()
+                "{name:<width$}{bits:>10.4}{perplexity:>13}{next:>12}{right:>15}   {number}: {source}"
             );
         }
-        let (bytes, sums) = (self.float.prediction.bytes, self.float.sums);
-        let _ = writeln!(out, "measured on {bytes} bytes of text in {} rows, and on {sums} sums", self.rows);
+        let (tokens, rows) = (self.tokens(), self.texts.rows.len());
+        let _ = write!(out, "measured on {tokens} {} of {rows} rows", if bytes { "bytes" } else { "tokens" });
+        let questions = self.texts.questions.len();
+        let _ = if questions == 0 { writeln!(out) } else { writeln!(out, ", and on {questions} questions") };
         out
     }
+}
+
+/// Four digits behind the point, or six in all where that is too long.
+fn short(x: f64) -> String {
+    if x < 1e6 { format!("{x:.4}") } else { format!("{x:.5e}") }
 }
 
 fn percent(part: f64) -> String {
@@ -113,35 +155,22 @@ mod tests {
 
     #[test]
     fn figures_are_shown_with_what_they_stand_on() {
-        let figures = |bits_per_byte, next_byte, sums_right| Figures {
-            prediction: Prediction { bits_per_byte, next_byte, bytes: 8192 },
-            sums_right,
-            sums: 200,
+        let figures = |bits_per_token, next_token, answers_right| Figures {
+            prediction: Prediction { bits_per_token, next_token, tokens: 8192 },
+            answers_right,
         };
-        let (float, quantised) = (figures(0.5, 0.875, 1.0), figures(0.625, 0.75, 0.25));
-        let accuracy = Accuracy { scheme: "w2a8kv4", float, quantised, rows: 64 };
-        insta::assert_snapshot!(format!("{}\n{:#}", accuracy.text(), accuracy.json()));
-    }
-
-    #[test]
-    fn the_built_in_model_predicts_as_floats_and_quantised() {
-        let graph = crate::model::load("trained-llama", &Default::default()).unwrap();
-        let decoder = ir::decoder::recognise(&graph).unwrap().decoder;
-        let scheme = ir::quant::Scheme::named("w2a8kv4").unwrap();
-        let quantised = ir::quant::QuantDecoder::new(&decoder, scheme).unwrap();
-        let mut texts = texts(decoder.config.vocab).unwrap();
-        texts.rows.truncate(4);
-        texts.questions.truncate(4);
-        let found = Accuracy::measured(&decoder, &quantised, scheme.name, &texts).unwrap();
-        for figures in [found.float, found.quantised] {
-            assert!(figures.prediction.bits_per_byte < 0.7 && figures.prediction.next_byte > 0.8);
-            assert_eq!((figures.sums, figures.prediction.bytes), (4, 4 * 128));
+        let form = |name: &str, rung, figures| Form { name: name.into(), rung, figures, exact: true };
+        let mut texts = shipped().unwrap();
+        let mut shown = String::new();
+        for answers in [Some(0.25), None] {
+            let forms = vec![
+                form("float", Rung::Float, figures(0.5, 0.875, answers.map(|_| 1.0))),
+                form("w2a8kv4", Rung::Quantised, figures(0.625, 0.75, answers)),
+            ];
+            let accuracy = Accuracy { texts: &texts, progress: Progress::begin("", 0), forms };
+            shown.push_str(&format!("{}\n{:#}\n\n", accuracy.text(), accuracy.json()));
+            texts.questions.clear();
         }
-        assert_ne!(found.float, found.quantised);
-    }
-
-    #[test]
-    fn models_that_do_not_read_bytes_are_refused() {
-        assert_eq!(texts(50).unwrap_err().code, "accuracy-vocabulary");
+        insta::assert_snapshot!(shown);
     }
 }

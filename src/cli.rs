@@ -27,6 +27,7 @@ enum Verb {
     Run(verbs::run::Args),
     Compile(verbs::compile::Args),
     Sim(verbs::sim::Args),
+    Eval(verbs::eval::Args),
     Rtl(verbs::rtl::Args),
     Cosim(verbs::cosim::Args),
     Import(verbs::import::Args),
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
     let (json, outcome) = match cli.verb {
         Verb::Run(a) => (a.json, verbs::run::run(&a)),
         Verb::Compile(a) => (a.json, verbs::compile::run(&a)),
+        Verb::Eval(a) => (a.json, verbs::eval::run(&a)),
         Verb::Sim(a) => (a.json, verbs::sim::run(&a)),
         Verb::Rtl(a) => (a.json, verbs::rtl::run(&a)),
         Verb::Cosim(a) => (a.json, verbs::cosim::run(&a)),

@@ -12,7 +12,7 @@ use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
 use ir::decoder::{Decoder, recognise};
 use ir::diag::Diagnostic;
-use ir::quant::{QuantDecoder, QuantLinear, Scheme};
+use ir::quant::{QuantDecoder, QuantLinear};
 use serde::{Deserialize, Serialize};
 
 /// What `run` and `compile` take to make a program.
@@ -24,7 +24,7 @@ pub struct Request {
     /// A built-in machine or a machine file
     #[arg(long, short, default_value = "tiny")]
     pub machine: String,
-    /// How the model is quantised
+    /// How the model is quantised: a built-in scheme or a scheme file
     #[arg(long, short, default_value = "w2a8kv4")]
     pub scheme: String,
     /// Positions that the cache holds; if not given 256, or as many as fit, or as many as the run needs
@@ -90,10 +90,11 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
     if let Some(seed) = request.seed {
         machine.seed(seed)?;
     }
-    let scheme = Scheme::named(&request.scheme)?;
+    let scheme = place::scheme(&request.scheme)?;
+    codegen::support::scheme(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
     let graph = model::load(&request.model, &request.bind.iter().cloned().collect())?;
     let decoder = recognise(&graph).map_err(|e| e.in_file(request.model.clone()))?.decoder;
-    let quantised = QuantDecoder::new(&decoder, scheme)?;
+    let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::of(&quantised)?;
     let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
     let image = image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hw::machine::MemoryModel;
 use hw::{Machine, MachineError};
 use ir::diag::Diagnostic;
+use ir::quant::Scheme;
 use isa::Program;
 use std::path::Path;
 
@@ -42,6 +43,18 @@ pub fn machine(name: &str) -> Result<MachineFile, Diagnostic> {
     };
     let machine = Machine::parse(&text, name).map_err(machine_error)?;
     Ok(MachineFile { machine, text })
+}
+
+/// The scheme of a built-in name or of a file.
+///
+/// # Errors
+/// Neither a name nor a readable file, or a file that describes no scheme.
+pub fn scheme(name: &str) -> Result<Scheme, Diagnostic> {
+    let path = Path::new(name);
+    if ir::quant::scheme::text(name).is_none() && path.exists() {
+        return Scheme::parse(&read_text(path)?).map_err(|e| e.in_file(name));
+    }
+    Scheme::named(name)
 }
 
 fn unknown_machine(name: &str) -> Diagnostic {

@@ -6,9 +6,9 @@ use crate::plan::sync::{Syncs, synchronise};
 use crate::plan::verify::verify;
 use crate::plan::{Map, Options, Plan, order};
 use crate::program::{Emitted, emit};
+use crate::support;
 use hw::Machine;
 use ir::diag::Diagnostic;
-use ir::op::integer::GroupLinear;
 use isa::Program;
 
 /// Tokens of a prefill step where the options name none.
@@ -149,7 +149,7 @@ impl Target {
 /// 2^16 positions, fit the narrowest that a machine may have.
 fn accumulators(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
     let bits = machine.matrix.accumulator_bits;
-    let needed = |l: &Linear| GroupLinear::accumulator_bits(model.inputs(*l) as usize);
+    let needed = |l: &Linear| support::accumulator_bits(model.inputs(*l));
     let Some(linear) = Linear::ALL.into_iter().find(|l| needed(l) > bits) else { return Ok(()) };
     let most = Linear::ALL.iter().map(needed).max().unwrap_or(0);
     Err(Diagnostic::new(

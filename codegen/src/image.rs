@@ -8,6 +8,7 @@ use crate::model::{Linear, Model, Numbers};
 use crate::nodes::Nodes;
 use crate::plan::Map;
 use crate::plan::map::Chunk;
+use crate::support;
 use hw::Geometry;
 use hw::machine::BLOCK_BYTES;
 use ir::constant::Constant;
@@ -22,8 +23,9 @@ impl Model {
     /// The sizes and constants of a quantised decoder.
     ///
     /// # Errors
-    /// Sizes beyond this compiler, or layers that differ in a constant.
+    /// A scheme that no machine has, sizes beyond this compiler, or layers that differ in a constant.
     pub fn of(decoder: &QuantDecoder) -> Result<Model, Diagnostic> {
+        support::decoder(decoder)?;
         let c = &decoder.config;
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let first = decoder.final_norm.shift;
@@ -44,7 +46,7 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
-            group: size(decoder.scheme.weights.group),
+            group: size(decoder.lm_head.group),
             numbers: Numbers {
                 embedding_shift: decoder.embedding.shift,
                 eps: decoder.eps,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`model`] | what the compiler must know of a decoder |
 //! | [`nodes`] | which nodes of the model stand behind an operator |
+//! | [`support`] | which schemes the hardware does, and which it refuses |
 //! | [`compile`] | programs for a model on a machine |
 //! | [`plan`] | steps, their places and their order |
 //! | [`program`] | instructions from a plan |
@@ -19,6 +20,7 @@ pub mod model;
 pub mod nodes;
 pub mod plan;
 pub mod program;
+pub mod support;
 pub mod taps;
 
 pub mod rtl;

@@ -84,7 +84,7 @@ pub fn generate(
     let mut session = Session::new(predictor);
     let (mut written, mut logits) = (Vec::new(), session.read(prompt)?);
     while written.len() < count {
-        let last = rows(&logits).pop().unwrap_or_default();
+        let last = row(&logits, logits.shape()[0].saturating_sub(1));
         written.push(arg_max(&last) as u32);
         if written.len() == count || !more(&written) {
             break;
@@ -100,16 +100,16 @@ pub fn token_tensor(tokens: &[u32]) -> Result<Tensor, Diagnostic> {
     tensor.ok_or_else(|| Diagnostic::new("session-tokens", "the tokens do not make a tensor"))
 }
 
-/// Logits of each token as real numbers: fixed-point ones are scaled.
-pub fn rows(logits: &Tensor) -> Vec<Vec<f64>> {
+/// Logits of the `n`th token as real numbers: fixed-point ones are scaled. Empty if there is none.
+pub fn row(logits: &Tensor, n: usize) -> Vec<f64> {
+    let width = logits.shape().last().copied().unwrap_or(0);
+    let place = n.saturating_mul(width)..n.saturating_mul(width).saturating_add(width);
     let unit = f64::from(1u32 << FRACTION_BITS);
-    let all: Vec<f64> = match logits.data() {
-        Data::Float(v) => v.iter().map(|&x| x.into()).collect(),
-        Data::Int(v) => v.iter().map(|&x| f64::from(x) / unit).collect(),
+    match logits.data() {
+        Data::Float(v) => v.get(place).unwrap_or_default().iter().map(|&x| x.into()).collect(),
+        Data::Int(v) => v.get(place).unwrap_or_default().iter().map(|&x| f64::from(x) / unit).collect(),
         Data::Long(_) | Data::Bool(_) => Vec::new(),
-    };
-    let width = logits.shape().last().copied().unwrap_or(0).max(1);
-    all.chunks_exact(width).map(<[f64]>::to_vec).collect()
+    }
 }
 
 /// Position of the largest element, the first of several; 0 for none.

@@ -6,6 +6,7 @@ pub mod cosim;
 pub mod diff;
 pub mod disasm;
 pub mod doctor;
+pub mod eval;
 pub mod golden;
 pub mod import;
 pub mod machines;

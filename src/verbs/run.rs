@@ -1,6 +1,6 @@
 //! `run MODEL`: the main job, end to end. The simulated machine reads the prompt and writes on by itself.
 
-use crate::accuracy::{self, Accuracy};
+use crate::accuracy::{Accuracy, shipped};
 use crate::cli::{Outcome, Report};
 use crate::compiler::{Product, Request, produce};
 use crate::output::Folder;
@@ -10,8 +10,6 @@ use crate::talk::Talk;
 use crate::workload::Prompt;
 use crate::{perfetto, rtl, rung};
 use hw::machine::MemoryModel;
-use ir::accuracy::Texts;
-use ir::diag::Diagnostic;
 use std::path::PathBuf;
 
 /// Compile a model for a machine, run it, and report
@@ -22,7 +20,7 @@ pub struct Args {
     /// What the machine reads; if not given a sum, or nothing if tokens are cached
     #[arg(long, short)]
     prompt: Option<String>,
-    /// Measure bits per byte, next-byte accuracy and sums right on the evaluation texts, as floats and quantised
+    /// Measure how well the model predicts the shipped texts, as floats and quantised; `eval` does so on any
     #[arg(long)]
     accuracy: bool,
     /// Folder for program, listing, plan, graph, memory image and report
@@ -51,16 +49,20 @@ pub fn run(args: &Args) -> Outcome {
     let programs = product.programs()?;
     drop(working);
     // Told before the machine runs: a model that the texts are not for.
-    let texts = args.accuracy.then(|| accuracy::texts(product.decoder.config.vocab)).transpose()?;
+    let texts = args.accuracy.then(shipped).transpose()?;
+    let mut accuracy = texts.as_ref().map(|texts| Accuracy::begin(texts, &product.decoder, 2)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
     talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
     let answer = talk.hold(&prompt, workload)?;
-    let accuracy = texts.map(|texts| measure(&product, &texts)).transpose()?;
+    if let Some(accuracy) = &mut accuracy {
+        accuracy.float(&product.decoder)?;
+        accuracy.quantised(&product.quantised)?;
+    }
     talk.trace.take().map(perfetto::File::finish).transpose()?;
     talk.relieve();
     let summary = Summary {
         model: Some(&product.name),
-        scheme: Some(product.quantised.scheme.name),
+        scheme: Some(&product.quantised.scheme.name),
         machine: &product.machine.machine,
         programs: programs.iter().map(|n| size(n.name, &n.compiled.program)).collect(),
         phases: vec![("prefill", talk.prefill), ("decode", talk.decode)],
@@ -73,7 +75,7 @@ pub fn run(args: &Args) -> Outcome {
     json["weights_exact"] = product.quantised.on_grid().into();
     json["accuracy"] = accuracy.as_ref().map(Accuracy::json).into();
     json["rungs"] = rung::of(&json);
-    let table = accuracy.as_ref().map(Accuracy::text).unwrap_or_default();
+    let table = accuracy.as_ref().map(|a| format!("\n{}", a.text())).unwrap_or_default();
     let mut report = Report::new(format!("\n\n{}{table}", summary.text()), json);
     if let (Some(mut folder), Some(out)) = (folder, &args.out) {
         let manifest = product.write(&mut folder, &programs)?;
@@ -106,11 +108,6 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
         notes.push("the seed changes nothing: this machine's memory draws no times".into());
     }
     notes
-}
-
-fn measure(product: &Product, texts: &Texts) -> Result<Accuracy, Diagnostic> {
-    let _working = Progress::begin("measuring accuracy", 0);
-    Accuracy::of(product, texts)
 }
 
 fn size(name: &str, program: &isa::Program) -> (String, u64, u64) {

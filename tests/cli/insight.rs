@@ -173,7 +173,14 @@ fn what_is_built_in_is_listed() {
     assert_eq!(models["models"][0]["parameters"], 722_048);
     let schemes = s.json(&["schemes"]);
     for scheme in schemes["schemes"].as_array().unwrap() {
-        s.good(&["compile", "--scheme", scheme["name"].as_str().unwrap(), "--out", "out"]);
+        let name = scheme["name"].as_str().unwrap();
+        let compile = ["compile", "--scheme", name, "--out", "out"];
+        match scheme["hardware"].as_bool().unwrap() {
+            true => drop(s.good(&compile)),
+            false => assert!(s.bad(&compile).starts_with("error[scheme-unsupported]")),
+        }
+        s.write("mine.toml", s.good(&["schemes", "--show", name]));
+        assert_eq!(s.json(&["schemes", "--show", "mine.toml"])["weights"], scheme["weights"]);
     }
     assert!(s.good(&["models"]).contains("trained-llama") && s.good(&["schemes"]).contains("w2a8kv4"));
 }

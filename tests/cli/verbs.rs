@@ -275,16 +275,62 @@ fn rtl_is_written_whole() {
 #[test]
 fn accuracy_is_that_of_the_training() {
     let s = Scratch::new("accuracy");
-    let json = s.json(&["run", "--decode", "0", "--accuracy"]);
-    assert_eq!(json["accuracy"]["texts"], serde_json::json!({ "rows": 64, "bytes": 8192, "sums": 200 }));
-    for (form, rung) in [("float", 1), ("quantised", 2)] {
-        let form = &json["accuracy"][form];
-        let figure = |name: &str| form[name].as_f64().unwrap();
-        assert_eq!(form["rung"], rung);
-        assert!((figure("bits_per_byte") - 0.5215).abs() < 0.05, "{form}");
-        assert!((figure("next_byte") - 0.8804).abs() < 0.05, "{form}");
-        assert!((figure("sums_right") - 0.895).abs() < 0.1, "{form}");
+    let run = s.json(&["run", "--decode", "0", "--accuracy"]);
+    let texts = serde_json::json!({ "rows": 64, "tokens": 8192, "bytes": true, "questions": 200 });
+    assert_eq!(run["accuracy"]["texts"], texts);
+    for (n, (form, rung)) in [("float", 1), ("w2a8kv4", 2)].into_iter().enumerate() {
+        let result = &run["accuracy"]["results"][n];
+        let figure = |name: &str| result[name].as_f64().unwrap();
+        assert_eq!((&result["form"], &result["rung"]), (&form.into(), &rung.into()));
+        assert!((figure("bits_per_byte") - 0.5215).abs() < 0.002, "{result}");
+        assert!((figure("perplexity").log2() - figure("bits_per_token")).abs() < 1e-9, "{result}");
+        assert!((figure("next_token") - 0.8804).abs() < 0.002, "{result}");
+        assert!((figure("answers_right") - 0.895).abs() < 0.05, "{result}");
+        assert_eq!(result["weights_exact"], true);
     }
+}
+
+/// The published table has these very lines.
+#[test]
+fn the_table_of_accuracies_is_fresh() {
+    let table = include_str!("../../docs/accuracy.md");
+    let s = Scratch::new("table");
+    let shown = s.good(&["eval", "trained-llama", "--scheme", "w2a8kv4"]);
+    let figures: Vec<&str> = shown.lines().filter(|l| l.contains(" evaluator")).collect();
+    assert_eq!(figures.len(), 2);
+    for line in figures {
+        assert!(table.contains(line), "`scripts/accuracy` makes the table anew; it lacks\n{line}");
+    }
+}
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data");
+
+/// Fixed scales come from other texts than those of the evaluation, and from nothing else.
+#[test]
+fn evaluation_texts_never_calibrate() {
+    let s = Scratch::new("calibrate");
+    let [eval, calib] = ["eval", "calib"].map(|name| format!("{DATA}/llama_{name}.npz"));
+    let w8a8 = ir::quant::scheme::text("w8a8").unwrap();
+    for scale in ["min-max", "percentile", "mse"] {
+        let percentile = if scale == "percentile" { "percentile = 99.99\n" } else { "" };
+        let text = w8a8.replace("[attention]", &format!("scale = \"{scale}\"\n{percentile}[attention]"));
+        s.write(&format!("{scale}.toml"), text.replace("\"w8a8\"", &format!("\"{scale}\"")));
+    }
+    let schemes = "min-max.toml,percentile.toml,mse.toml,w8a8";
+    let found = s.json(&["eval", "--data", &eval, "--scheme", schemes, "--calibrate", &calib]);
+    assert_eq!(keys(&found), ["calibration", "data", "model", "results", "schema_version", "texts"]);
+    let bits = |n: usize| found["results"][n]["bits_per_byte"].as_f64().unwrap();
+    let forms: Vec<&str> = (0..5).map(|n| found["results"][n]["form"].as_str().unwrap()).collect();
+    assert_eq!(forms, ["float", "min-max", "percentile", "mse", "w8a8"]);
+    assert!((1..5).all(|n| (bits(n) - bits(0)).abs() < 0.02), "{found}");
+    assert!(found["results"][0]["answers_right"].is_null());
+    assert!(
+        s.bad(&["eval", "--data", &eval, "--scheme", "mse.toml"]).starts_with("error[scheme-calibration]")
+    );
+    let overlap = s.bad(&["eval", "--data", &eval, "--scheme", "mse.toml", "--calibrate", &eval]);
+    assert!(overlap.starts_with("error[calibration-overlap]"), "{overlap}");
+    let shipped = s.bad(&["eval", "--scheme", "mse.toml", "--calibrate", &eval]);
+    assert!(shipped.starts_with("error[calibration-overlap]"), "{shipped}");
 }
 
 /// Built libraries are kept between runs of the tests, under the hash of what they were built from.

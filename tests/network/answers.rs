@@ -3,7 +3,7 @@
 use crate::{machine, models, target};
 use codegen::generate::{Turn, arg_max, logits, turns};
 use codegen::{Compiled, Target, image, plan};
-use ir::accuracy::{Question, Texts};
+use ir::accuracy::Question;
 use ir::session;
 use sim::functional::{State, run_on};
 use std::collections::HashMap;
@@ -53,9 +53,8 @@ impl Machine {
 /// The prompt of the README, and shipped questions from all over their list.
 fn questions() -> Vec<Question> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    let npz = std::fs::read(folder.join("llama_eval.npz")).unwrap();
     let list = std::fs::read_to_string(folder.join("llama_questions.json")).unwrap();
-    let shipped = Texts::parse(&npz, &list).unwrap().questions;
+    let shipped = Question::parse(&list).unwrap();
     let readme = Question {
         prompt: "Ada has 12 coins and gets 30 more. Now Ada has ".into(),
         answer: "42 coins.\n".into(),

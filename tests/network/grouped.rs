@@ -52,7 +52,7 @@ fn a_file_with_grouped_heads_runs_on_every_machine() {
 
         let mut decoder = found.decoder;
         decoder.config.max_positions = Some(64);
-        let quantised = QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap();
+        let quantised = QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap();
         let tokens: Vec<u32> = ids.iter().map(|&id| id as u32).chain([7, 1]).collect();
         for (name, _) in hw::presets::PRESETS {
             check(&quantised, &target(&quantised, &machine(name), &plan::Options::default()), &tokens);

@@ -46,7 +46,7 @@ pub fn random(seed: u64, config: &Config) -> QuantDecoder {
     let layers = (0..2).map(|_| layer(&mut draw)).collect();
     let ends = Ends { embedding, final_norm: draw.gain(h), lm_head: draw.matrix(config.vocab, h) };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
-    QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap()
+    QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap()
 }
 
 /// The trained network of the examples.
@@ -56,7 +56,7 @@ pub fn trained() -> QuantDecoder {
     let graph = ir::pass::run(&ir::pass::normalise(), graph, |_, _| {}).unwrap();
     let mut decoder = recognise(&graph).unwrap().decoder;
     decoder.config.max_positions = Some(256);
-    QuantDecoder::new(&decoder, Scheme::named("w2a8kv4").unwrap()).unwrap()
+    QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap()
 }
 
 /// Small deterministic generator (splitmix64, Steele et al. 2014).

@@ -1,37 +1,42 @@
 use super::*;
 use crate::corpus::{Case, llamas};
-use crate::quant::QuantDecoder;
-use crate::quant::scheme::W2A8KV4;
 use crate::quant::tests::decoder;
+use crate::quant::{QuantDecoder, Scheme};
+use crate::session::generate;
 use std::path::Path;
 
 fn texts() -> Texts {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
-    let npz = std::fs::read(folder.join("llama_eval.npz")).unwrap();
+    let rows = Rows::parse(&std::fs::read(folder.join("llama_eval.npz")).unwrap()).unwrap();
     let questions = std::fs::read_to_string(folder.join("llama_questions.json")).unwrap();
-    Texts::parse(&npz, &questions).unwrap()
+    Texts { rows, questions: Question::parse(&questions).unwrap() }
 }
 
 fn case(name: &str) -> Case {
     llamas().map(|[prefill, _]| prefill).find(|case| case.name.contains(name)).unwrap()
 }
 
-fn quantised(name: &str) -> QuantDecoder {
-    QuantDecoder::new(&decoder(&case(name)), &W2A8KV4).unwrap()
+fn quantised(name: &str, scheme: &str) -> QuantDecoder {
+    QuantDecoder::new(&decoder(&case(name)), &Scheme::named(scheme).unwrap()).unwrap()
 }
 
-/// Bits per byte, next-byte accuracy and sums right lie within these distances of the published figures.
-fn assert_near(found: &Figures, published: [f64; 3], within: [f64; 3]) {
-    let figures = [found.prediction.bits_per_byte, found.prediction.next_byte, found.sums_right];
-    println!("{figures:.4?}, published {published:?}");
+fn measured(model: &dyn Predictor, texts: &Texts) -> Figures {
+    measure(model, texts, &|| ()).unwrap()
+}
+
+/// Bits per byte and next-byte accuracy lie within these distances of the published figures.
+fn assert_near(found: &Figures, published: [f64; 2], within: [f64; 2]) {
+    let figures = [found.prediction.bits_per_token, found.prediction.next_token];
+    println!("{figures:.4?}, {:?}, published {published:?}", found.answers_right);
     let near = |((a, b), w): ((&f64, &f64), &f64)| (a - b).abs() <= *w;
-    assert!(figures.iter().zip(&published).zip(&within).all(near));
+    assert!(figures.iter().zip(&published).zip(&within).all(near), "{figures:?}, published {published:?}");
 }
 
 #[test]
 fn texts_are_read() {
     let texts = texts();
-    assert_eq!((texts.rows.len(), texts.rows[0].len(), texts.questions.len()), (64, 129, 200));
+    assert_eq!((texts.rows.len(), texts.rows.length(), texts.questions.len()), (64, 129, 200));
+    assert!(texts.rows.are_bytes() && texts.rows.row(64).is_empty());
     let first = &texts.questions[0];
     assert_eq!((&*first.prompt, &*first.answer), ("Mia has 52 pens and gets 41 more. Now Mia has ", "93 "));
     assert_eq!(first.prompt_tokens()[..2], [10, u32::from(b'M')]);
@@ -47,37 +52,95 @@ fn damaged_texts_are_refused() {
     for at in 0..good.len() {
         let mut bad = good.clone();
         bad[at] ^= 0x5a;
-        let _ = Texts::parse(&bad, "[]");
+        let _ = Rows::parse(&bad);
     }
-    assert_eq!(Texts::parse(&good, "{}").unwrap_err().code, "accuracy-questions");
+    assert_eq!(Question::parse("{}").unwrap_err().code, "accuracy-questions");
 }
 
-/// Figures of the README of the trained models: all rows, and a part of the sums.
+/// Figures that came with the trained models: floats to the last digit that was published, and what the 2-bit models were
+/// trained for. Bounds of rounding that no training saw come from the published roundings of the same model, 0.634 and 1.122.
 #[test]
-fn texts_are_predicted_as_well_as_in_training() {
+fn figures_are_those_published() {
     let mut texts = texts();
-    texts.questions.truncate(40);
-    let found = measure(&quantised("trained_llama_w2_prefill"), &texts, 2).unwrap();
-    assert_near(&found, [0.5215, 0.8804, 0.895], [0.002, 0.002, 0.1]);
+    texts.questions.clear();
+    let float = |name| measured(&decoder(&case(name)), &texts);
+    let under = |name, scheme| measured(&quantised(name, scheme), &texts);
+    assert_near(&float("trained_llama/"), [0.5377, 0.8751], [0.0001, 0.0001]);
+    assert_near(&float("trained_llama_w2_prefill"), [0.5218, 0.8793], [0.0001, 0.0001]);
+    assert_near(&float("trained_llama_w2s24"), [0.5247, 0.8765], [0.0001, 0.0001]);
+    assert_near(&under("trained_llama_w2_prefill", "w2a8kv4"), [0.5215, 0.8804], [0.002, 0.002]);
+    assert_near(&under("trained_llama_w2s24", "w2s24a8kv4"), [0.5250, 0.8763], [0.002, 0.002]);
+    assert_near(&under("trained_llama/", "w8a8"), [0.5377, 0.8751], [0.002, 0.002]);
+    assert_near(&under("trained_llama/", "w4a8"), [0.5377, 0.8751], [0.02, 0.005]);
+    assert_near(&under("trained_llama/", "w2a8kv4"), [0.634, 0.855], [0.02, 0.01]);
+    assert_near(&under("trained_llama/", "w2s24a8kv4"), [1.122, 0.780], [0.1, 0.03]);
+}
+
+/// A share of the sums: the 2-bit models were trained to do them, and still do.
+#[test]
+fn sums_are_answered_as_published() {
+    let mut texts = texts();
+    texts.questions.truncate(60);
+    let right = |name, scheme| {
+        answers_right(&quantised(name, scheme), &texts.questions, &|| ()).unwrap() as f64 / 60.0
+    };
+    assert!((right("trained_llama_w2_prefill", "w2a8kv4") - 0.895).abs() < 0.1);
+    assert!((right("trained_llama_w2s24", "w2s24a8kv4") - 0.960).abs() < 0.05);
 }
 
 #[test]
-#[ignore = "a minute or more: cargo test -p tilewright-ir --lib accuracy -- --ignored --nocapture"]
-fn all_figures_are_those_published() {
-    let texts = texts();
-    let w2 = measure(&quantised("trained_llama_w2_prefill"), &texts, 2).unwrap();
-    assert_near(&w2, [0.5215, 0.8804, 0.895], [0.002, 0.002, 0.02]);
-    let float = measure(&decoder(&case("trained_llama/")), &texts, 2).unwrap();
-    assert_near(&float, [0.5377, 0.8751, 0.315], [0.0002, 0.0002, 0.001]);
-    let rounded = measure(&quantised("trained_llama/"), &texts, 2).unwrap();
-    assert_near(&rounded, [0.634, 0.855, 0.1], [0.02, 0.01, 0.1]);
+fn a_question_is_right_when_the_greedy_continuation_is_the_answer() {
+    let model = quantised("trained_llama/", "w8a8");
+    for question in &texts().questions[..12] {
+        let expected: Vec<u32> = question.answer.bytes().map(u32::from).collect();
+        let written = generate(&model, &question.prompt_tokens(), expected.len(), |_| true).unwrap();
+        let one = std::slice::from_ref(question);
+        assert_eq!(answers_right(&model, one, &|| ()).unwrap() == 1, written == expected, "{question:?}");
+    }
+}
+
+#[test]
+fn neither_threads_nor_other_rows_change_a_figure() {
+    let model = quantised("trained_llama_w2_prefill", "w2a8kv4");
+    let mut texts = texts();
+    texts.rows.truncate(6);
+    texts.questions.truncate(5);
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| measured(&model, &texts))
+    };
+    assert!(on(1) == on(3));
+    let steps = std::sync::atomic::AtomicUsize::new(0);
+    let step = || {
+        steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
+    measure(&model, &texts, &step).unwrap();
+    assert_eq!(steps.into_inner(), 11);
+}
+
+#[test]
+fn rows_of_any_integers_are_read_and_compared() {
+    let rows = |rows: &[&[u8]]| Rows::of_bytes(&rows.iter().map(|r| r.to_vec()).collect::<Vec<_>>()).unwrap();
+    let eval = rows(&[b"abcd", b"efgh", b"ijkl"]);
+    assert_eq!(eval.row(1), b"efgh".map(u32::from));
+    assert_eq!(rows(&[b"xxxx", b"ijkl"]).common(&eval), Some((1, 2)));
+    assert_eq!(rows(&[b"ijk"]).common(&eval), Some((0, 2)));
+    assert_eq!(rows(&[b"jkl", b"abd"]).common(&eval), None);
+    assert!(Rows::of_bytes(&[vec![1], vec![]]).is_none());
+    let codes = [
+        eval.check(256).map_err(|d| d.code),
+        eval.check(101).map_err(|d| d.code),
+        rows(&[b"a"]).check(256).map_err(|d| d.code),
+        rows(&[]).check(256).map_err(|d| d.code),
+    ];
+    assert_eq!(codes, [Ok(()), Err("accuracy-tokens"), Err("accuracy-tokens"), Err("accuracy-tokens")]);
 }
 
 #[test]
 fn the_example_is_answered() {
     let prompt: Vec<u32> =
         b"\nAda has 12 coins and gets 30 more. Now Ada has ".iter().map(|&b| b.into()).collect();
-    let written = generate(&quantised("trained_llama_w2_prefill"), &prompt, 9, |_| true).unwrap();
+    let written = generate(&quantised("trained_llama_w2_prefill", "w2a8kv4"), &prompt, 9, |_| true).unwrap();
     let text: String = written.iter().filter_map(|&t| char::from_u32(t)).collect();
     assert_eq!(text, "42 coins.");
 }

@@ -13,9 +13,10 @@ pub fn nibble(bits: u8) -> i8 {
     ((bits << 4) as i8) >> 4
 }
 
-/// Sum of products inside a group: exact for the lengths a machine can hold (2^16 products of -128 * -128 fit).
-pub fn dot(a: &[i8], w: &[i8]) -> i32 {
-    a.iter().zip(w).fold(0, |sum, (&a, &w)| sum.wrapping_add(i32::from(a) * i32::from(w)))
+/// Sum of products of bytes, or of 16-bit words: exact as long as it stays inside of 32 bits (2^16 products of -128 * -128
+/// do).
+pub fn dot<T: Copy + Into<i32>>(a: &[T], w: &[T]) -> i32 {
+    a.iter().zip(w).fold(0, |sum, (&a, &w)| sum.wrapping_add(a.into().wrapping_mul(w.into())))
 }
 
 /// Adds a group sum times its group scale.
@@ -62,7 +63,8 @@ mod tests {
     fn operands() {
         assert_eq!([0, 1, 2, 3, 7].map(weight_level), [-3, -1, 1, 3, 3]);
         assert_eq!([0, 7, 8, 15, 0xf9].map(nibble), [0, 7, -8, -1, -7]);
-        assert_eq!(dot(&[-128; 65536], &[-128; 65536]), 1 << 30);
+        assert_eq!(dot(&[-128i8; 65536], &[-128; 65536]), 1 << 30);
+        assert_eq!(dot(&[-255i16; 3], &[255, 2, -1]), -255 * 256);
         assert_eq!(wrap((1 << 39) + 5, 40), -(1 << 39) + 5);
         assert_eq!(wrap(-7, 64), -7);
     }

@@ -15,10 +15,12 @@
 //! | [`dot`] | `tw_dot` | exact group sum |
 //! | [`accumulate`], [`wrap`] | `tw_acc` | group scale, accumulator |
 //! | [`epilogue`], [`residual`] | `tw_epilogue` | channel and token scale, rounding, residual |
+//! | [`saturating_code`], [`affine_code`], [`affine_vector`] | none yet | static scales, zero points: evaluator only |
 //! | [`tables`] | `tw_rom_*`, `tw_interp` | correctly rounded points, lines between them |
 //!
 //! Fixed-point words are `i32` with [`FRACTION_BITS`] fractional bits unless a type says otherwise.
 
+mod affine;
 mod basic;
 pub mod error;
 mod function;
@@ -28,6 +30,7 @@ mod scale;
 pub mod tables;
 mod vector;
 
+pub use affine::{affine_code, affine_vector, saturating_code};
 pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
 pub use function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
 pub use gemm::{accumulate, dot, epilogue, nibble, residual, weight_level, wrap};

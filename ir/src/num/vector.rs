@@ -10,20 +10,24 @@ use super::scale::{Scale, norm16};
 ///
 /// The value of a code is `code * mantissa * 2^exponent / qmax`.
 pub fn quantise(x: i32, scale: Scale, qmax: i32) -> i8 {
-    let x16 = shift_floor(x.into(), scale.exponent.into());
-    let scaled = x16.wrapping_mul(recip(scale.mantissa).into()).wrapping_mul(qmax.into());
+    code(x, scale.exponent.into(), recip(scale.mantissa).into(), qmax)
+}
+
+fn code(x: i32, exponent: i32, reciprocal: i64, qmax: i32) -> i8 {
+    let scaled = shift_floor(x.into(), exponent).wrapping_mul(reciprocal).wrapping_mul(qmax.into());
     rshr(scaled, 31).clamp((-qmax).into(), qmax.into()) as i8
 }
 
 /// `x / 2^e` towards minus infinity. A shift left by more than 31 never comes from [`norm16`].
-fn shift_floor(x: i64, e: i32) -> i64 {
+pub(super) fn shift_floor(x: i64, e: i32) -> i64 {
     if e >= 0 { x >> e.min(63) } else { x << e.unsigned_abs().min(31) }
 }
 
 /// Codes of a whole vector (qmax 127 or 7) and the scale of its largest magnitude.
 pub fn quantise_vector(x: &[i32], qmax: i32, codes: &mut [i8]) -> Scale {
     let scale = norm16(max_abs(x).into());
-    codes.iter_mut().zip(x).for_each(|(code, &x)| *code = quantise(x, scale, qmax));
+    let (exponent, reciprocal) = (scale.exponent.into(), recip(scale.mantissa).into());
+    codes.iter_mut().zip(x).for_each(|(c, &x)| *c = code(x, exponent, reciprocal, qmax));
     scale
 }
 
@@ -98,11 +102,15 @@ pub fn softmax(scores: &[i32], v_scales: &[Scale], len: usize, y: &mut [i32]) ->
     y.fill(0);
     let valid = &scores[..len.min(scores.len())];
     let top = valid.iter().copied().max().unwrap_or(0);
-    let weight = |a: i32| exp2n(top.wrapping_sub(a) as u32);
-    for ((y, &a), &v) in y.iter_mut().zip(valid).zip(v_scales) {
-        *y = softmax_value(weight(a), v);
+    let mut sum = 0u32;
+    for (i, &a) in valid.iter().enumerate() {
+        let weight = exp2n(top.wrapping_sub(a) as u32);
+        sum = sum.wrapping_add(weight);
+        if let (Some(y), Some(&v)) = (y.get_mut(i), v_scales.get(i)) {
+            *y = softmax_value(weight, v);
+        }
     }
-    valid.iter().fold(0, |sum, &a| sum.wrapping_add(weight(a)))
+    sum
 }
 
 /// Token scale of quantised softmax numerators: their scale over their sum, times 2^15 (the unit of the sum).

@@ -1,10 +1,11 @@
 //! Integer attention on a quantised cache: rotation, scores, softmax, values. Conventions: [`super::integer`].
 //!
-//! The cache holds a row per position; a row holds the heads one after the other, int4, with a scale per head. With `n`
-//! rows of q and `p` positions in the cache, row `t` of q stands at position `p - n + t` and sees the positions up to its
+//! The cache holds a row per position; a row holds the heads one after the other, as codes of 4 or 8 bits with a scale per
+//! head, and a zero point if they are unsigned. With `n` rows of q and `p` positions in the cache, row `t` of q stands at position `p - n + t` and sees the positions up to its
 //! own. Results of positions that a row does not see are 0 and stand for nothing.
 
-use super::integer::{bytes, dims, require, scales};
+use super::integer::{dims, require, scales};
+use super::quantise::{Code, check_zeros, code_of, differences};
 use super::{Fault, Operator, operator, result};
 use crate::num::{self, Scale};
 use crate::tensor::{Data, Tensor};
@@ -25,7 +26,7 @@ operator! {
 /// Positions that the machine's rotary embedding tells apart.
 pub const MAX_POSITIONS: usize = 1 << 16;
 
-/// Elements of a head whose products with int4 codes sum exactly ([`num::dot`]).
+/// Elements of a head whose products sum exactly in 32 bits, and as many positions do: 2^16 products of 128 and 255.
 pub const MAX_HEAD_DIM: usize = 1 << 16;
 
 impl Operator for IntRope {
@@ -55,8 +56,9 @@ impl Operator for IntRope {
 }
 
 operator! {
-    /// `cached-scores(q i8[n, heads * d], q_scales i32[n, heads], k i4[p, kv_heads * d], k_scales i32[p, kv_heads])`:
-    /// scores `i32[heads, n, p]` in log2 units; K's scale acts as the channel scale of [`num::epilogue`].
+    /// `cached-scores(q [n, heads * d], q_scales i32[n, heads], k [p, kv_heads * d], k_scales i32[p, kv_heads])`: scores
+    /// `i32[heads, n, p]` in log2 units; K's scale acts as the channel scale of [`num::epilogue`]. q is i8 or i4; k is i8 or
+    /// i4, or u8 or u4 with zero points `[p, kv_heads]` as a fifth operand.
     CachedScores "cached-scores" {
         /// Heads of q.
         heads: usize,
@@ -77,14 +79,22 @@ fn seen(t: usize, n: usize, p: usize) -> usize {
     p - n + t + 1
 }
 
+/// The code of q or of the probabilities.
+fn signed(ty: &Type, what: &str) -> Result<Code, Fault> {
+    let code = code_of(ty, what)?;
+    require(code.symmetric, &format!("codes of {what} are signed"))?;
+    Ok(code)
+}
+
 impl Operator for CachedScores {
     fn arity(&self) -> RangeInclusive<usize> {
-        4..=4
+        4..=5
     }
     fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
-        let [n, q_width] = dims(&operands[0], DType::I8, "q")?;
+        let (q, k) = (signed(&operands[0], "q")?, code_of(&operands[2], "k")?);
+        let [n, q_width] = dims(&operands[0], q.dtype(), "q")?;
         let q_scales = dims::<2>(&operands[1], DType::I32, "the scales of q")?;
-        let [p, k_width] = dims(&operands[2], DType::I4, "k")?;
+        let [p, k_width] = dims(&operands[2], k.dtype(), "k")?;
         let k_scales = dims::<2>(&operands[3], DType::I32, "the scales of k")?;
         shared(self.heads, self.kv_heads)?;
         let dim = q_width / self.heads;
@@ -93,13 +103,14 @@ impl Operator for CachedScores {
         require(dim <= MAX_HEAD_DIM, "heads have at most 65536 elements")?;
         let scaled = q_scales == [n, self.heads] && k_scales == [p, self.kv_heads];
         require(scaled, "each row has a scale per head")?;
+        check_zeros(k, operands.get(4), k_scales, "k")?;
         require(n <= p, "the cache holds the new rows too")?;
         Ok(vec![Type::of(DType::I32, [self.heads, n, p])])
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
         let (n, p) = (operands[0].shape()[0], operands[2].shape()[0]);
         let dim = operands[0].shape()[1] / self.heads;
-        let (q, k) = (bytes(operands[0]), bytes(operands[2]));
+        let (q, k) = (differences(operands[0], None), differences(operands[2], operands.get(4).copied()));
         let (q_scales, k_scales) = (scales(operands[1]), scales(operands[3]));
         let mut data = vec![0; self.heads * n * p];
         for (row, y) in data.chunks_exact_mut(p.max(1)).enumerate() {
@@ -116,11 +127,13 @@ impl Operator for CachedScores {
 }
 
 operator! {
-    /// `folded-softmax(scores i32[heads, n, p], v_scales i32[p, kv_heads])`: probabilities times the scales of V, as codes
-    /// `i8[heads, n, p]` with scales `i32[heads, n]` ([`num::softmax`], [`num::softmax_slot`]).
+    /// `folded-softmax(scores i32[heads, n, p], v_scales i32[p, kv_heads])`: probabilities times the scales of V, as signed
+    /// codes `[heads, n, p]` with scales `i32[heads, n]` ([`num::softmax`], [`num::softmax_slot`]).
     FoldedSoftmax "folded-softmax" {
         /// Heads of v.
         kv_heads: usize,
+        /// Bits of a code: 8 or 4.
+        bits: u32,
     }
 }
 
@@ -133,29 +146,38 @@ impl Operator for FoldedSoftmax {
         let v_scales = dims::<2>(&operands[1], DType::I32, "the scales of v")?;
         shared(heads, self.kv_heads)?;
         require(v_scales == [p, self.kv_heads] && n <= p, "v has a scale per position and head")?;
-        Ok(vec![Type::of(DType::I8, [heads, n, p]), Type::of(DType::I32, [heads, n])])
+        require(self.bits == 8 || self.bits == 4, "codes have 8 or 4 bits")?;
+        Ok(vec![Type::of(self.code().dtype(), [heads, n, p]), Type::of(DType::I32, [heads, n])])
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
         let &[heads, n, p] = operands[0].shape() else { return Err(Fault::new("scores have three axes")) };
-        let v_scales = scales(operands[1]);
+        let (v_scales, steps) = (scales(operands[1]), self.code().steps() as i32);
         let (mut codes, mut words) = (vec![0i8; heads * n * p], Vec::with_capacity(heads * n));
         let mut weights = vec![0; p];
         for (row, scores) in operands[0].ints().chunks_exact(p.max(1)).enumerate() {
             let head = row / n / (heads / self.kv_heads);
             let v: Vec<Scale> = (0..p).map(|i| v_scales[i * self.kv_heads + head]).collect();
             let sum = num::softmax(scores, &v, seen(row % n, n, p), &mut weights);
-            let scale = num::quantise_vector(&weights, 127, &mut codes[row * p..][..p]);
+            let scale = num::quantise_vector(&weights, steps, &mut codes[row * p..][..p]);
             words.push(num::softmax_slot(scale, sum).word() as i32);
         }
         let codes = Data::Int(codes.into_iter().map(i32::from).collect());
-        let codes = result(DType::I8, [heads, n, p], codes)?;
+        let codes = result(self.code().dtype(), [heads, n, p], codes)?;
         Ok([codes, result(DType::I32, [heads, n], Data::Int(words))?].concat())
     }
 }
 
+impl FoldedSoftmax {
+    /// What its codes are.
+    fn code(&self) -> Code {
+        Code { bits: self.bits, symmetric: true }
+    }
+}
+
 operator! {
-    /// `cached-values(probabilities i8[heads, n, p], scales i32[heads, n], v i4[p, kv_heads * d], channel i32[1])`: the
-    /// weighted sums of the codes of v, `i32[n, heads * d]`; all outputs have one channel scale.
+    /// `cached-values(probabilities [heads, n, p], scales i32[heads, n], v [p, kv_heads * d], channel i32[1])`: the weighted
+    /// sums of the codes of v, `i32[n, heads * d]`; all outputs have one channel scale. Probabilities are i8 or i4; v is i8 or
+    /// i4, or u8 or u4 with zero points `[p, kv_heads]` as a fifth operand.
     CachedValues "cached-values" {
         /// Heads of v.
         kv_heads: usize,
@@ -166,12 +188,13 @@ operator! {
 
 impl Operator for CachedValues {
     fn arity(&self) -> RangeInclusive<usize> {
-        4..=4
+        4..=5
     }
     fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
-        let [heads, n, p] = dims(&operands[0], DType::I8, "the probabilities")?;
+        let (probability, code) = (signed(&operands[0], "the probabilities")?, code_of(&operands[2], "v")?);
+        let [heads, n, p] = dims(&operands[0], probability.dtype(), "the probabilities")?;
         let slots = dims::<2>(&operands[1], DType::I32, "their scales")?;
-        let [positions, width] = dims(&operands[2], DType::I4, "v")?;
+        let [positions, width] = dims(&operands[2], code.dtype(), "v")?;
         let [one] = dims(&operands[3], DType::I32, "the channel scale")?;
         shared(heads, self.kv_heads)?;
         require(width % self.kv_heads == 0, "a row of v is a whole number of heads")?;
@@ -180,6 +203,7 @@ impl Operator for CachedValues {
             "there is a row of v per position and a scale per row",
         )?;
         require(one == 1, "there is one channel scale")?;
+        check_zeros(code, operands.get(4), [p, self.kv_heads], "v")?;
         require(p <= MAX_POSITIONS, "positions are below 65536")?;
         let width = heads.checked_mul(width / self.kv_heads);
         let width = width.ok_or_else(|| Fault::new("the result is too wide"))?;
@@ -190,13 +214,15 @@ impl Operator for CachedValues {
             return Err(Fault::new("probabilities have three axes"));
         };
         let dim = operands[2].shape()[1] / self.kv_heads;
-        let (codes, v) = (bytes(operands[0]), bytes(operands[2]));
+        let codes = differences(operands[0], None);
+        let v = differences(operands[2], operands.get(4).copied());
         let (slots, channel) = (scales(operands[1]), scales(operands[3]));
         let columns = transposed(&v, p, self.kv_heads * dim);
         let mut data = vec![0; n * heads * dim];
         for (i, y) in data.iter_mut().enumerate() {
             let (t, h, d) = (i / (heads * dim), i / dim % heads, i % dim);
             let column = h / (heads / self.kv_heads) * dim + d;
+            // Probabilities of positions that a row does not see are 0.
             let sum = num::dot(&codes[(h * n + t) * p..][..p], &columns[column * p..][..p]);
             *y = num::epilogue(sum.into(), channel[0], slots[h * n + t], self.shift);
         }
@@ -204,6 +230,6 @@ impl Operator for CachedValues {
     }
 }
 
-fn transposed(v: &[i8], rows: usize, columns: usize) -> Vec<i8> {
+fn transposed(v: &[i16], rows: usize, columns: usize) -> Vec<i16> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| v[r * columns + c])).collect()
 }

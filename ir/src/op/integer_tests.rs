@@ -1,4 +1,4 @@
-use super::super::{CachedScores, CachedValues, FoldedSoftmax, IntRope};
+use super::super::{CachedScores, CachedValues, FoldedSoftmax, IntRope, Quantise};
 use super::*;
 
 fn int(dtype: DType, shape: &[usize], data: &[i32]) -> Tensor {
@@ -22,29 +22,11 @@ fn embeds_rows() {
 #[test]
 fn quantises_each_part_of_a_row() {
     let x = int(DType::I32, &[1, 4], &[100, -50, 7, 0]);
-    let both = Quantise { bits: 4, parts: 2 }.evaluate(&[&x]).unwrap();
+    let both = Quantise { bits: 4, parts: 2, symmetric: true }.evaluate(&[&x]).unwrap();
     assert_eq!(both[0].ints(), [7, -3, 7, 0]);
     assert_eq!(both[1].ints(), [num::norm16(100).word() as i32, num::norm16(7).word() as i32]);
-    assert!(Quantise { bits: 4, parts: 3 }.infer(&[x.ty()]).is_err());
-    assert!(Quantise { bits: 5, parts: 1 }.infer(&[x.ty()]).is_err());
-}
-
-#[test]
-fn linear_scales_groups_and_channels() {
-    let x = int(DType::I8, &[1, 4], &[1, 2, 3, -4]);
-    let w = int(DType::U2, &[2, 4], &[3, 0, 1, 2, 2, 2, 2, 2]);
-    let g = int(DType::U8, &[2, 2], &[10, 1, 255, 255]);
-    let c = int(DType::I32, &[2], &[one(), one()]);
-    let s = int(DType::I32, &[1, 1], &[one()]);
-    let y = GroupLinear { group: 2, shift: 0 }.evaluate(&[&x, &s, &w, &g, &c]).unwrap();
-    assert_eq!(y[0].ints(), [10 * (3 - 6) + (-3 - 4), 255 * 3 - 255]);
-}
-
-#[test]
-fn accumulators_of_large_layers_fit() {
-    assert_eq!(GroupLinear::accumulator_bits(11008), 32);
-    assert!(GroupLinear::accumulator_bits(1 << 22) <= 40);
-    assert!(GroupLinear::accumulator_bits(1 << 23) > 40);
+    assert!(Quantise { bits: 4, parts: 3, symmetric: true }.infer(&[x.ty()]).is_err());
+    assert!(Quantise { bits: 5, parts: 1, symmetric: true }.infer(&[x.ty()]).is_err());
 }
 
 #[test]
@@ -55,7 +37,7 @@ fn attention_of_one_position_returns_its_value() {
     let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0 }.evaluate(&[&q, &s, &k, &s]).unwrap();
     assert_eq!(scores[0].ints(), [5 - 42]);
     let v_scale = int(DType::I32, &[1, 1], &[num::norm16(70_000).word() as i32]);
-    let p = FoldedSoftmax { kv_heads: 1 }.evaluate(&[&scores[0], &v_scale]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8 }.evaluate(&[&scores[0], &v_scale]).unwrap();
     assert_eq!(p[0].ints(), [127]);
     let v = int(DType::I4, &[1, 2], &[7, -7]);
     let channel = int(DType::I32, &[1], &[Scale { mantissa: 37744, exponent: -15 }.word() as i32]);
@@ -71,7 +53,7 @@ fn rows_see_no_later_position() {
     let (s2, s3) = (int(DType::I32, &[2, 1], &[one(); 2]), int(DType::I32, &[3, 1], &[one(); 3]));
     let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0 }.evaluate(&[&q, &s2, &k, &s3]).unwrap();
     assert_eq!(scores[0].ints(), [2, 4, 0, 2, 4, 6]);
-    let p = FoldedSoftmax { kv_heads: 1 }.evaluate(&[&scores[0], &s3]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8 }.evaluate(&[&scores[0], &s3]).unwrap();
     assert_eq!((p[0].ints()[2], p[0].ints()[5]), (0, 127));
 }
 

@@ -15,10 +15,12 @@ pub mod broadcast;
 pub mod cached;
 pub mod compare;
 pub mod elementwise;
+pub mod group_linear;
 pub mod integer;
 pub mod layout;
 pub mod linear;
 pub mod norm;
+pub mod quantise;
 pub mod reduce;
 pub mod scatter;
 
@@ -26,10 +28,12 @@ pub use attention::*;
 pub use cached::*;
 pub use compare::*;
 pub use elementwise::*;
+pub use group_linear::*;
 pub use integer::*;
 pub use layout::*;
 pub use linear::*;
 pub use norm::*;
+pub use quantise::*;
 pub use reduce::*;
 pub use scatter::*;
 
@@ -189,7 +193,9 @@ operators! {
     // attention
     Rope Attention
     // integer
-    IntEmbed IntRmsNorm Quantise GroupLinear AddSaturate IntSiluMul
+    IntEmbed IntRmsNorm AddSaturate IntSiluMul
+    // quantise, group_linear
+    Quantise GroupLinear
     // cached
     IntRope CachedScores FoldedSoftmax CachedValues
 }

@@ -1,10 +1,11 @@
 //! Builds the graph of a quantised decoder for a number of tokens and a length of the cache.
 
 use super::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
+use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
 use crate::op::{
-    AddSaturate, CachedScores, CachedValues, Concat, FoldedSoftmax, GroupLinear, IntEmbed, IntRmsNorm,
+    AddSaturate, CachedScores, CachedValues, Code, Concat, FoldedSoftmax, GroupLinear, IntEmbed, IntRmsNorm,
     IntRope, IntSiluMul, Op, Quantise,
 };
 use crate::tensor::{Data, Tensor};
@@ -13,9 +14,10 @@ use crate::types::{DType, Type};
 impl QuantDecoder {
     /// The graph that reads `tokens` tokens at the positions `past..past + tokens`, with `past` cached tokens.
     ///
-    /// Inputs: `tokens` i64 `[tokens]`, then per layer `past.N.key.codes` i4 `[past, kv_heads * head_dim]`,
-    /// `past.N.key.scales` i32 `[past, kv_heads]` (scale words) and the same of `value`, which are left out when `past` is
-    /// zero. Outputs: `logits` i32 `[tokens, vocab]`, then per layer the same four, `present.` and with the new rows behind.
+    /// Inputs: `tokens` i64 `[tokens]`, then per layer `past.N.key.codes` `[past, kv_heads * head_dim]`, `past.N.key.scales`
+    /// i32 `[past, kv_heads]` (scale words), `past.N.key.zeros` shaped as the scales if the cache is not symmetric, and the same
+    /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]`, then per layer the same,
+    /// `present.` and with the new rows behind.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         if tokens == 0 {
             return Err(Diagnostic::new("decoder-tokens", "a graph of zero tokens was asked for")
@@ -24,7 +26,7 @@ impl QuantDecoder {
         }
         let mut build = Build::new(self, past)?;
         let ids = build.b.input("tokens", Type::of(DType::I64, [tokens]));
-        let caches: Vec<_> = (0..self.layers.len()).map(|n| build.cache_inputs(n)).collect();
+        let caches = (0..self.layers.len()).map(|n| build.cache_inputs(n)).collect::<Result<Vec<_>, _>>()?;
         let table = build.vector(&self.embedding);
         let embed = IntEmbed { shift: self.embedding.shift };
         build.x = build.op(embed, &[table, ids], &self.embedding.origin)?;
@@ -36,22 +38,48 @@ impl QuantDecoder {
         let logits = build.linear(normed, &self.lm_head)?;
         build.b.output("logits", logits);
         for (n, present) in presents.into_iter().enumerate() {
-            for (part, value) in PARTS.iter().zip(present) {
-                build.b.output(format!("present.{n}.{part}"), value);
+            for (name, codes) in [("key", present.key), ("value", present.value)] {
+                for (part, value) in PARTS.iter().zip(codes.all()) {
+                    build.b.output(format!("present.{n}.{name}.{part}"), value);
+                }
             }
         }
         build.b.finish()
     }
 }
 
-/// What the cache of a layer consists of.
-const PARTS: [&str; 4] = ["key.codes", "key.scales", "value.codes", "value.scales"];
+/// What codes consist of.
+const PARTS: [&str; 3] = ["codes", "scales", "zeros"];
 
-/// Codes and scales of keys, codes and scales of values.
-type Cache = [ValueId; 4];
+/// Codes, their scales, and their zero points if they are not symmetric.
+#[derive(Clone, Copy)]
+struct Codes {
+    codes: ValueId,
+    scales: ValueId,
+    zeros: Option<ValueId>,
+}
 
-/// Codes, and their scales.
-type Codes = [ValueId; 2];
+impl Codes {
+    /// From the results of `quantise`, or inputs in that order.
+    fn from(values: &[ValueId]) -> Result<Codes, Diagnostic> {
+        match *values {
+            [codes, scales] => Ok(Codes { codes, scales, zeros: None }),
+            [codes, scales, zeros] => Ok(Codes { codes, scales, zeros: Some(zeros) }),
+            _ => Err(Diagnostic::new("graph-arity", "`quantise` has two results or three")),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = ValueId> {
+        [self.codes, self.scales].into_iter().chain(self.zeros)
+    }
+}
+
+/// The cache of a layer.
+#[derive(Clone, Copy)]
+struct Cache {
+    key: Codes,
+    value: Codes,
+}
 
 struct Build<'d> {
     b: Builder,
@@ -63,6 +91,8 @@ struct Build<'d> {
     channel: ValueId,
     /// The residual stream as it stands.
     x: ValueId,
+    /// Activations that have entered linear layers so far.
+    inputs: usize,
 }
 
 impl<'d> Build<'d> {
@@ -70,35 +100,44 @@ impl<'d> Build<'d> {
         let mut b = Builder::new(decoder.name.clone());
         let steps = words(&mut b, "rope.steps", decoder.phase_steps.iter().copied())?;
         let channel = words(&mut b, "values.channel", [decoder.value_channel.word()])?;
-        Ok(Build { b, decoder, past, steps, channel, x: steps })
+        Ok(Build { b, decoder, past, steps, channel, x: steps, inputs: 0 })
     }
 
     fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId], origin: &Origin) -> Result<ValueId, Diagnostic> {
         self.b.node1(op, inputs, origin.clone())
     }
 
-    fn cache_inputs(&mut self, n: usize) -> Option<Cache> {
-        let c = &self.decoder.config;
-        let codes = Type::of(DType::I4, [self.past, c.kv_width()]);
-        let scales = Type::of(DType::I32, [self.past, c.kv_heads]);
-        let mut input = |i: usize, ty: &Type| self.b.input(format!("past.{n}.{}", PARTS[i]), ty.clone());
-        (self.past > 0).then(|| [input(0, &codes), input(1, &scales), input(2, &codes), input(3, &scales)])
+    fn cache_inputs(&mut self, n: usize) -> Result<Option<Cache>, Diagnostic> {
+        if self.past == 0 {
+            return Ok(None);
+        }
+        let (c, code) = (&self.decoder.config, self.decoder.scheme.cache_code());
+        let codes = Type::of(code.dtype(), [self.past, c.kv_width()]);
+        let per_head = |dtype| Type::of(dtype, [self.past, c.kv_heads]);
+        let zeros = (!code.symmetric).then(|| per_head(code.dtype()));
+        let types: Vec<Type> = [codes, per_head(DType::I32)].into_iter().chain(zeros).collect();
+        let mut part = |name: &str| {
+            let inputs = PARTS.iter().zip(&types);
+            let inputs = inputs.map(|(part, ty)| self.b.input(format!("past.{n}.{name}.{part}"), ty.clone()));
+            Codes::from(&inputs.collect::<Vec<_>>())
+        };
+        Ok(Some(Cache { key: part("key")?, value: part("value")? }))
     }
 
     fn vector(&mut self, vector: &QuantVector) -> ValueId {
         self.b.constant(vector.name.clone(), vector.constant.clone())
     }
 
-    /// Codes of `bits` bits with a scale for each of `parts` parts of a row.
+    /// Codes with a scale for each of `parts` parts of a row.
     fn quantise(
         &mut self,
         x: ValueId,
-        bits: u32,
+        code: Code,
         parts: usize,
         origin: &Origin,
     ) -> Result<Codes, Diagnostic> {
-        let both = self.b.node(Quantise { bits, parts }, &[x], origin.clone())?;
-        <Codes>::try_from(both).map_err(|_| Diagnostic::new("graph-arity", "`quantise` has two results"))
+        let op = Quantise { bits: code.bits, parts, symmetric: code.symmetric };
+        Codes::from(&self.b.node(op, &[x], origin.clone())?)
     }
 
     /// The norm of the residual stream, ready to enter a linear layer.
@@ -109,19 +148,36 @@ impl<'d> Build<'d> {
         self.activation(normed, &gain.origin)
     }
 
+    /// What enters a linear layer: per token, or under a scale that was fixed beforehand.
     fn activation(&mut self, x: ValueId, origin: &Origin) -> Result<Codes, Diagnostic> {
-        self.quantise(x, self.decoder.scheme.activations, 1, origin)
+        let (n, code) = (self.inputs, self.decoder.scheme.activation_code());
+        self.inputs += 1;
+        let Some(fixed) = self.decoder.inputs.get(n) else { return self.quantise(x, code, 1, origin) };
+        let mut operands = vec![x, words(&mut self.b, &format!("input.{n}.scale"), [fixed.scale.word()])?];
+        if !code.symmetric {
+            let zero = Tensor::new(code.dtype(), [1], Data::Int(vec![fixed.zero.into()]));
+            let zero = zero.ok_or_else(|| Diagnostic::new("graph-invalid", "a zero point is one number"))?;
+            operands.push(self.b.constant(format!("input.{n}.zero"), zero.to_constant()));
+        }
+        let op = Quantise { bits: code.bits, parts: 1, symmetric: code.symmetric };
+        Codes::from(&self.b.node(op, &operands, origin.clone())?)
     }
 
-    fn linear(&mut self, [x, scales]: Codes, linear: &QuantLinear) -> Result<ValueId, Diagnostic> {
-        let part = |b: &mut Builder, part: &str, c: &_| {
-            b.constant(format!("{}.{part}", linear.name), Clone::clone(c))
-        };
-        let codes = part(&mut self.b, "codes", &linear.codes);
-        let groups = part(&mut self.b, "groups", &linear.groups);
-        let channels = part(&mut self.b, "channels", &linear.channels);
-        let op = GroupLinear { group: self.decoder.scheme.weights.group, shift: 0 };
-        self.op(op, &[x, scales, codes, groups, channels], &linear.origin)
+    fn linear(&mut self, x: Codes, linear: &QuantLinear) -> Result<ValueId, Diagnostic> {
+        let mut part =
+            |part: &str, c: &Constant| self.b.constant(format!("{}.{part}", linear.name), c.clone());
+        let weights = [
+            part("codes", &linear.codes),
+            part("groups", &linear.groups),
+            part("channels", &linear.channels),
+        ];
+        let zeros = linear.zeros.as_ref().map(|c| part("zeros", c));
+        let positions = linear.positions.as_ref().map(|c| part("positions", c));
+        let operands = [x.codes, x.scales].into_iter().chain(weights);
+        let operands: Vec<ValueId> = operands.chain(x.zeros).chain(zeros).chain(positions).collect();
+        let (group, levels) = (linear.group, linear.levels.clone());
+        let op = GroupLinear { group, shift: 0, levels, sparse: linear.positions.is_some() };
+        self.op(op, &operands, &linear.origin)
     }
 
     fn layer(&mut self, layer: &QuantLayer, cache: Option<Cache>) -> Result<Cache, Diagnostic> {
@@ -143,36 +199,39 @@ impl<'d> Build<'d> {
 
     /// Keys and values of the new rows, behind the cached ones.
     fn cache(&mut self, h: Codes, layer: &QuantLayer, cache: Option<Cache>) -> Result<Cache, Diagnostic> {
-        let (bits, heads) = (self.decoder.scheme.cache, self.decoder.config.kv_heads);
+        let (code, heads) = (self.decoder.scheme.cache_code(), self.decoder.config.kv_heads);
         let (at_k, at_v) = (&layer.origins.cache_k, &layer.origins.cache_v);
         let k = self.linear(h, &layer.wk)?;
         let k = self.rope(k, &layer.origins.rope_k)?;
         let v = self.linear(h, &layer.wv)?;
-        let [k, k_scales] = self.quantise(k, bits, heads, at_k)?;
-        let [v, v_scales] = self.quantise(v, bits, heads, at_v)?;
-        let Some([old_k, old_ks, old_v, old_vs]) = cache else { return Ok([k, k_scales, v, v_scales]) };
-        let join = Concat { axis: 0 };
-        Ok([
-            self.op(join.clone(), &[old_k, k], at_k)?,
-            self.op(join.clone(), &[old_ks, k_scales], at_k)?,
-            self.op(join.clone(), &[old_v, v], at_v)?,
-            self.op(join, &[old_vs, v_scales], at_v)?,
-        ])
+        let key = self.quantise(k, code, heads, at_k)?;
+        let value = self.quantise(v, code, heads, at_v)?;
+        let Some(old) = cache else { return Ok(Cache { key, value }) };
+        Ok(Cache { key: self.join(old.key, key, at_k)?, value: self.join(old.value, value, at_v)? })
+    }
+
+    fn join(&mut self, old: Codes, new: Codes, origin: &Origin) -> Result<Codes, Diagnostic> {
+        let pairs = old.all().zip(new.all());
+        let joined = pairs.map(|(old, new)| self.op(Concat { axis: 0 }, &[old, new], origin));
+        Codes::from(&joined.collect::<Result<Vec<_>, _>>()?)
     }
 
     fn attention(&mut self, h: Codes, layer: &QuantLayer, present: Cache) -> Result<ValueId, Diagnostic> {
         let (c, d, origins) = (&self.decoder.config, self.decoder, &layer.origins);
         let (heads, kv_heads) = (c.heads, c.kv_heads);
-        let [k, k_scales, v, v_scales] = present;
+        let Cache { key, value } = present;
         let q = self.linear(h, &layer.wq)?;
         let q = self.rope(q, &origins.rope_q)?;
-        let [q, q_scales] = self.quantise(q, d.scheme.attention, heads, &origins.rope_q)?;
+        let code = d.scheme.attention_code();
+        let q = self.quantise(q, code, heads, &origins.rope_q)?;
         let scores = CachedScores { heads, kv_heads, shift: d.score_shift };
-        let scores = self.op(scores, &[q, q_scales, k, k_scales], &origins.scores)?;
-        let weights =
-            self.b.node(FoldedSoftmax { kv_heads }, &[scores, v_scales], origins.softmax.clone())?;
+        let operands: Vec<ValueId> = q.all().chain(key.all()).collect();
+        let scores = self.op(scores, &operands, &origins.scores)?;
+        let softmax = FoldedSoftmax { kv_heads, bits: code.bits };
+        let weights = self.b.node(softmax, &[scores, value.scales], origins.softmax.clone())?;
         let values = CachedValues { kv_heads, shift: d.value_shift };
-        self.op(values, &[&weights[..], &[v, self.channel]].concat(), &origins.values)
+        let operands = weights.into_iter().chain([value.codes, self.channel]).chain(value.zeros);
+        self.op(values, &operands.collect::<Vec<_>>(), &origins.values)
     }
 
     fn mlp(&mut self, layer: &QuantLayer) -> Result<ValueId, Diagnostic> {

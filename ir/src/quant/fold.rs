@@ -1,12 +1,14 @@
 //! Where the constant factors of a quantised decoder go.
 //!
-//! A code with its scale means `code * scale / qmax`. The division by qmax, the half of the weight levels and the factor of
-//! the scores are constants; hardware multiplies by none of them on its own:
-//! - linear layers: `c / 2 / 127` goes into the channel scale;
-//! - scores: K's scales stand where channel scales do, so `log2(e) / sqrt(head_dim) / (127 * 7)` must go elsewhere: into the
-//!   channel scales of the query projection (the rotary embedding and the quantiser of q are homogeneous), times the power of
-//!   two next above 127 * 7, which the shift of the scores takes back, so that q keeps its magnitude;
-//! - values: `1 / (127 * 7)` is the channel scale of every output, as the same power of two over 127 * 7 and a shift.
+//! A code with its scale means `(code - zero point) * scale / steps` (steps: 127 or 7 of symmetric codes, 255 or 15 of others).
+//! The divisions by steps and the factor of the scores are constants; hardware multiplies by none of them on its own:
+//! - linear layers: `c / steps of x` goes into the channel scale;
+//! - scores: K's scales stand where channel scales do, so `log2(e) / sqrt(head_dim) / (steps of q * steps of k)` must go
+//!   elsewhere: into the channel scales of the query projection (the rotary embedding and the quantiser of q are homogeneous),
+//!   times the power of two next above the product of steps, which the shift of the scores takes back, so that q keeps its
+//!   magnitude;
+//! - values: `1 / (steps of p * steps of v)` is the channel scale of every output, as the same power of two over the product
+//!   of steps and a shift.
 
 use super::Scheme;
 use super::exact;
@@ -37,10 +39,10 @@ pub struct Factors {
 impl Factors {
     /// The factors of a decoder under a scheme.
     pub fn new(config: &Config, scheme: &Scheme) -> Result<Factors, Diagnostic> {
-        let pair = Scheme::qmax(scheme.attention) * Scheme::qmax(scheme.cache);
+        let pair = scheme.attention_code().steps() * scheme.cache_code().steps();
         let power = pair.next_power_of_two();
         let bits = power.trailing_zeros();
-        let linear = Rational::from((1, 2 * Scheme::qmax(scheme.activations)));
+        let linear = Rational::from((1, scheme.activation_code().steps()));
         let value = Rational::from((power, pair));
         let score = exact::log2_e() / exact::square_root(config.head_dim.max(1) as u64);
         Ok(Factors {
@@ -80,7 +82,10 @@ fn eps(config: &Config) -> Result<u32, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::scheme::W2A8KV4;
+
+    fn w2a8kv4() -> Scheme {
+        Scheme::named("w2a8kv4").unwrap()
+    }
 
     fn config() -> Config {
         Config {
@@ -98,11 +103,11 @@ mod tests {
 
     #[test]
     fn factors_of_a_small_decoder() {
-        let f = Factors::new(&config(), &W2A8KV4).unwrap();
-        assert_eq!(f.linear, Rational::from((1, 254)));
+        let f = Factors::new(&config(), &w2a8kv4()).unwrap();
+        assert_eq!(f.linear, Rational::from((1, 127)));
         assert_eq!((f.score_shift, f.value_shift, f.eps), (26, 10, 549756));
         assert_eq!(f.value_channel, Scale { mantissa: 37744, exponent: -15 });
-        let query = 1.0 / 254.0 * 1024.0 / 889.0 * std::f64::consts::LOG2_E / 32f64.sqrt();
+        let query = 1.0 / 127.0 * 1024.0 / 889.0 * std::f64::consts::LOG2_E / 32f64.sqrt();
         assert!((f.query.to_f64() / query - 1.0).abs() < 1e-14);
     }
 
@@ -111,7 +116,7 @@ mod tests {
         let code = |change: fn(&mut Config)| {
             let mut c = config();
             change(&mut c);
-            Factors::new(&c, &W2A8KV4).map_err(|d| d.code)
+            Factors::new(&c, &w2a8kv4()).map_err(|d| d.code)
         };
         assert_eq!(code(|c| c.eps = 0.1), Err("quant-eps"));
         assert_eq!(code(|c| c.eps = -1e-6), Err("quant-eps"));

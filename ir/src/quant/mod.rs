@@ -7,17 +7,20 @@
 //! | [`exact`] | factors, from exact rationals |
 //! | `weights` | integer tensors of a decoder |
 //! | `fold` | where constant factors go |
+//! | [`calibrate`] | fixed scales of activations, from texts |
 //! | `build` | the graph for any number of tokens and any cache |
 //!
 //! Invariant: the graph says everything that changes a bit; machine, plan and program change time only.
 
 mod build;
+pub mod calibrate;
 pub mod exact;
 mod fold;
 pub mod grid;
 pub mod scheme;
 mod weights;
 
+pub use calibrate::{Calibration, StaticScale};
 pub use fold::Factors;
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
@@ -25,6 +28,7 @@ pub use weights::{QuantLinear, QuantVector};
 use crate::decoder::{Config, Decoder, Layer, LayerOrigins, Weight};
 use crate::diag::Diagnostic;
 use crate::num::Scale;
+use scheme::ScaleSource;
 use std::sync::Arc;
 
 /// One quantised layer; see [`Layer`].
@@ -61,7 +65,10 @@ pub struct QuantDecoder {
     pub config: Config,
     /// The scheme.
     pub scheme: Scheme,
-    /// Token embedding, i16 `[vocab, hidden]`; its shift is that of `int-embed`.
+    /// Fixed scales of what enters linear layers, four per layer (q, k and v; output; gate and up; down) and one of the
+    /// projection to logits; empty if scales are found at run time.
+    pub inputs: Vec<StaticScale>,
+    /// Token embedding `[vocab, hidden]`; its shift is that of `int-embed`.
     pub embedding: QuantVector,
     /// Layers in order.
     pub layers: Vec<QuantLayer>,
@@ -84,7 +91,39 @@ pub struct QuantDecoder {
 impl QuantDecoder {
     /// Quantises a decoder. Weights on the grid are recovered exactly, others are rounded to nearest; absent weights stay
     /// absent.
+    ///
+    /// # Errors
+    /// Weights that do not fit the scheme, or a scheme of fixed scales, which needs [`QuantDecoder::calibrated`].
     pub fn new(decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
+        if scheme.activations.scale == ScaleSource::RunTime {
+            return QuantDecoder::with(decoder, scheme, Vec::new());
+        }
+        Err(Diagnostic::new("scheme-calibration", format!("the scheme `{}` needs calibration", scheme.name))
+            .at_item("activations.scale")
+            .because("the scales of activations are fixed beforehand, from texts that the model reads")
+            .help("give texts with `--calibrate FILE.npz`, other ones than those of the evaluation"))
+    }
+
+    /// Quantises a decoder, with fixed scales from a calibration if the scheme asks for them.
+    ///
+    /// # Errors
+    /// Weights that do not fit the scheme, or a calibration of another decoder.
+    pub fn calibrated(
+        decoder: &Decoder,
+        scheme: &Scheme,
+        calibration: &Calibration,
+    ) -> Result<QuantDecoder, Diagnostic> {
+        if scheme.activations.scale == ScaleSource::RunTime {
+            return QuantDecoder::new(decoder, scheme);
+        }
+        QuantDecoder::with(decoder, scheme, calibration.scales(decoder, scheme)?)
+    }
+
+    fn with(
+        decoder: &Decoder,
+        scheme: &Scheme,
+        inputs: Vec<StaticScale>,
+    ) -> Result<QuantDecoder, Diagnostic> {
         decoder.check()?;
         let config = &decoder.config;
         let ends = decoder.ends.as_ref().ok_or_else(|| {
@@ -96,14 +135,14 @@ impl QuantDecoder {
             .help("use the whole model")
         })?;
         let factors = Factors::new(config, scheme)?;
-        let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, scheme);
+        let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, &scheme.weights);
         let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
         let norms: Vec<&Weight> = norms.chain([&ends.final_norm]).collect();
         let gains = QuantVector::gains(&norms)?;
         let layer = |(layer, gains): (&Layer, &[QuantVector])| {
             Ok(QuantLayer {
                 input_norm: gains[0].clone(),
-                wq: QuantLinear::new(&layer.wq, &factors.query, scheme)?,
+                wq: QuantLinear::new(&layer.wq, &factors.query, &scheme.weights)?,
                 wk: linear(&layer.wk)?,
                 wv: linear(&layer.wv)?,
                 wo: linear(&layer.wo)?,
@@ -118,7 +157,8 @@ impl QuantDecoder {
             name: decoder.name.clone(),
             config: config.clone(),
             scheme: scheme.clone(),
-            embedding: QuantVector::table(&ends.embedding)?,
+            inputs,
+            embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
             layers: decoder
                 .layers
                 .iter()
@@ -126,7 +166,7 @@ impl QuantDecoder {
                 .map(layer)
                 .collect::<Result<_, Diagnostic>>()?,
             final_norm: gains[gains.len() - 1].clone(),
-            lm_head: linear(&ends.lm_head)?,
+            lm_head: QuantLinear::new(&ends.lm_head, &factors.linear, scheme.lm_head())?,
             phase_steps: factors.phase_steps,
             eps: factors.eps,
             score_shift: factors.score_shift,

@@ -1,3 +1,4 @@
+use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
@@ -14,7 +15,46 @@ pub(crate) fn decoder(case: &Case) -> Decoder {
 }
 
 fn w2a8kv4(decoder: &Decoder) -> QuantDecoder {
-    QuantDecoder::new(decoder, &scheme::W2A8KV4).unwrap()
+    quantised(decoder, &Scheme::named("w2a8kv4").unwrap())
+}
+
+fn quantised(decoder: &Decoder, scheme: &Scheme) -> QuantDecoder {
+    QuantDecoder::new(decoder, scheme).unwrap()
+}
+
+/// The built-in schemes, and ones that have everything else that a scheme can say; all find scales at run time.
+fn schemes() -> Vec<Scheme> {
+    let of = |name: &str, changes: &[(&str, &str)]| {
+        let text = scheme::text(name).unwrap().to_string();
+        Scheme::parse(&changes.iter().fold(text, |text, (from, to)| text.replace(from, to))).unwrap()
+    };
+    let zeros = [
+        ("[activations]", "symmetric = false\n[activations]"),
+        ("[attention]", "symmetric = false\n[attention]"),
+    ];
+    let cache = [("[embedding]", "symmetric = false\n[embedding]"), ("bits = 16", "bits = 8")];
+    let mut all = scheme::built_in().unwrap();
+    all.extend([
+        of("w4a4", &zeros),
+        of("w8a8", &[&zeros[..], &cache[..]].concat()),
+        of(
+            "w8a8",
+            &[("bits = 8\n\n[activations]", "bits = 8\ngroup = 16\nsymmetric = false\n[activations]")],
+        ),
+        of("w2a8kv4", &cache[..1]),
+        of(
+            "w2a8kv4",
+            &[("[-3, -1, 1, 3]", "[-2, -1, 0, 1]"), ("[kv_cache]", "[lm_head]\nbits = 8\n[kv_cache]")],
+        ),
+        of(
+            "w2s24a8kv4",
+            &[
+                ("levels = [-3, -1, 1, 3]", "symmetric = false"),
+                ("bits = 8\n\n[kv_cache]", "bits = 4\n[kv_cache]"),
+            ],
+        ),
+    ]);
+    all
 }
 
 /// A small decoder in which two heads of q share one of k and v.
@@ -76,12 +116,63 @@ fn logits(decoder: &QuantDecoder, tokens: &[u32], steps: &[usize]) -> Vec<i32> {
 
 #[test]
 fn steps_do_not_change_a_bit() {
-    let decoder = w2a8kv4(&shared_heads());
     let tokens: Vec<u32> = (0..12).map(|i| i * 7 % 20).collect();
-    let whole = logits(&decoder, &tokens, &[12]);
-    assert_eq!(whole.len(), 12 * 20);
-    for steps in [&[1; 12][..], &[5, 7], &[11, 1], &[1, 4, 4, 3]] {
-        assert!(logits(&decoder, &tokens, steps) == whole, "{steps:?}");
+    for scheme in schemes() {
+        let decoder = quantised(&shared_heads(), &scheme);
+        let whole = logits(&decoder, &tokens, &[12]);
+        assert_eq!(whole.len(), 12 * 20);
+        for steps in [&[1; 12][..], &[5, 7], &[11, 1], &[1, 4, 4, 3]] {
+            assert!(logits(&decoder, &tokens, steps) == whole, "{scheme:?}, {steps:?}");
+        }
+    }
+}
+
+/// A float decoder with the weights that a scheme's grid has.
+fn on_grid(decoder: &Decoder, scheme: &Scheme) -> Decoder {
+    let mut decoder = decoder.clone();
+    let rounded = |weight: &mut Weight, scheme: &WeightScheme| {
+        let tensor = weight.constant.tensor().unwrap();
+        let rows = tensor.floats().chunks_exact(tensor.shape()[1]);
+        let rows = rows.flat_map(|row| grid::weights(&grid::quantise(row, scheme), scheme));
+        weight.constant = Tensor::f32(tensor.shape(), rows.collect()).unwrap().to_constant();
+    };
+    for l in &mut decoder.layers {
+        let linears = [&mut l.wq, &mut l.wk, &mut l.wv, &mut l.wo, &mut l.gate, &mut l.up, &mut l.down];
+        linears.into_iter().for_each(|weight| rounded(weight, &scheme.weights));
+    }
+    rounded(&mut decoder.ends.as_mut().unwrap().lm_head, scheme.lm_head());
+    decoder
+}
+
+/// Logits of integers follow those of floats on the same weights; how closely depends on the bits of activations and cache.
+#[test]
+fn every_scheme_computes_what_floats_compute() {
+    let tokens: Vec<u32> = (0..12).map(|i| i * 7 % 20).collect();
+    for scheme in schemes() {
+        let float = on_grid(&shared_heads(), &scheme);
+        let exact = Session::new(&float).read(&tokens).unwrap();
+        let found = logits(&quantised(&shared_heads(), &scheme), &tokens, &[12]);
+        let errors = exact.floats().iter().zip(&found).map(|(a, &b)| f64::from(*a) - f64::from(b) / 65536.0);
+        let energy: f64 = exact.floats().iter().map(|x| f64::from(*x).powi(2)).sum();
+        let error = (errors.map(|e| e * e).sum::<f64>() / energy).sqrt();
+        let most = match (scheme.activations.bits, scheme.kv_cache.bits) {
+            (8, 8) => 0.03,
+            (8, _) => 0.2,
+            _ => 0.5,
+        };
+        assert!(error < most, "{scheme:?}: {error}");
+    }
+}
+
+#[test]
+fn graphs_of_every_scheme_round_trip() {
+    for scheme in schemes() {
+        for (tokens, past) in [(3, 0), (1, 5)] {
+            let graph = quantised(&shared_heads(), &scheme).graph(tokens, past).unwrap();
+            let printed = text::print(&graph);
+            assert!(text::parse(&printed).unwrap() == graph, "{scheme:?}");
+            assert!(graph.values().all(|(_, v)| !v.ty.dtype.is_float()));
+        }
     }
 }
 
@@ -104,17 +195,23 @@ fn prefill_and_decode_files_give_one_decoder() {
 
 #[test]
 fn trained_grids_come_back_bit_for_bit() {
-    let float = decoder(&llama()[0]);
-    let quantised = w2a8kv4(&float);
-    assert!(quantised.on_grid());
+    let dense = (decoder(&llama()[0]), "w2a8kv4");
+    let pruned = (decoder(&llamas().nth(2).unwrap()[0]), "w2s24a8kv4");
+    for (float, scheme) in [dense, pruned] {
+        come_back(&float, &Scheme::named(scheme).unwrap());
+    }
+}
+
+fn come_back(float: &Decoder, scheme: &Scheme) {
+    assert!(quantised(float, scheme).on_grid());
     let config = &float.config;
     let layers = float.layers.iter().flat_map(|l| l.weights(config));
     let weights = layers.map(|(_, w, _)| w).chain(float.ends.iter().map(|ends| &ends.lm_head));
     for weight in weights.filter(|w| w.constant.ty().shape.rank() == 2) {
         let tensor = weight.constant.tensor().unwrap();
         for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
-            let found = grid::recover(row, 32).unwrap();
-            assert!(grid::weights(&found, 32) == row, "{}", weight.name);
+            let found = grid::quantise(row, &scheme.weights);
+            assert!(found.exact && grid::weights(&found, &scheme.weights) == row, "{}", weight.name);
             assert_eq!(found.groups.iter().max(), Some(&255), "{}", weight.name);
         }
     }
@@ -156,7 +253,7 @@ fn refusals_are_explained() {
     let refused = |change: fn(&mut Decoder)| {
         let mut decoder = shared_heads();
         change(&mut decoder);
-        QuantDecoder::new(&decoder, &scheme::W2A8KV4).unwrap_err().render()
+        QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap_err().render()
     };
     let texts = [
         Scheme::named("w3a3").unwrap_err().render(),

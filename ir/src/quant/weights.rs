@@ -1,6 +1,7 @@
 //! Integer tensors of a decoder.
 
-use super::{Scheme, exact, grid};
+use super::scheme::{Sparsity, TableScheme, WeightScheme};
+use super::{exact, grid};
 use crate::constant::Constant;
 use crate::decoder::Weight;
 use crate::diag::Diagnostic;
@@ -8,18 +9,27 @@ use crate::graph::Origin;
 use crate::num::FRACTION_BITS;
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
+use rayon::prelude::*;
 use rug::Rational;
 use std::sync::Arc;
 
-/// A linear layer on the weight grid.
+/// A linear layer on the weight grid of a scheme; the operands and attributes of `group-linear`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantLinear {
-    /// Weight codes, u2 `[outputs, inputs]`.
+    /// Weight codes `[outputs, inputs]`; `[outputs, inputs / 2]` if sparse.
     pub codes: Constant,
     /// Group scales, u8 `[outputs, inputs / group]`.
     pub groups: Constant,
     /// Channel scale words, i32 `[outputs]`.
     pub channels: Constant,
+    /// Zero points of the groups, of the codes' type.
+    pub zeros: Option<Constant>,
+    /// Places of the kept weights of a sparse layer, u2, shaped as the codes.
+    pub positions: Option<Constant>,
+    /// Weights along K that share a group scale.
+    pub group: usize,
+    /// What codes mean; empty if they mean themselves.
+    pub levels: Vec<i32>,
     /// Whether all weights lay on the grid.
     pub on_grid: bool,
     /// Name of the weight in the model.
@@ -28,10 +38,10 @@ pub struct QuantLinear {
     pub origin: Origin,
 }
 
-/// An int16 tensor with one power-of-two scale: the embedding, or the gain of a norm.
+/// A tensor with one power-of-two scale: the embedding, or the gain of a norm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantVector {
-    /// The elements, i16.
+    /// The elements: i16, or i8.
     pub constant: Constant,
     /// The `shift` of the operator that reads it.
     pub shift: i32,
@@ -43,45 +53,82 @@ pub struct QuantVector {
 
 impl QuantLinear {
     /// Quantises a weight `[outputs, inputs]`; `factor` is multiplied into the channel scales.
-    pub fn new(weight: &Weight, factor: &Rational, scheme: &Scheme) -> Result<QuantLinear, Diagnostic> {
-        let group = scheme.weights.group;
+    pub fn new(weight: &Weight, factor: &Rational, scheme: &WeightScheme) -> Result<QuantLinear, Diagnostic> {
         let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
         let &[outputs, inputs] = &shape[..] else { return Err(refused(weight, "it is not a matrix")) };
-        if inputs == 0 || inputs % group != 0 {
+        let group = scheme.group.unwrap_or(inputs);
+        let sparse = scheme.sparsity == Sparsity::TwoOfFour;
+        if inputs == 0 || inputs % group != 0 || sparse && group % 4 != 0 {
+            let kind = if sparse { "groups of a multiple of 4, of" } else { "groups of" };
             return Err(refused(
                 weight,
-                &format!("a row of {inputs} weights is not a number of groups of {group}"),
+                &format!("a row of {inputs} weights is not a number of {kind} {group}"),
             ));
         }
-        let shapes = [[outputs, inputs], [outputs, inputs / group]];
-        let Some(tensor) = weight.constant.tensor() else { return Ok(QuantLinear::absent(weight, shapes)) };
-        finite(weight, &tensor)?;
-        let rows: Vec<grid::Row> =
-            tensor.floats().chunks_exact(inputs).map(|w| grid::quantise(w, group)).collect();
-        let channels = rows.iter().map(|row| channel_word(row.channel, factor));
-        let channels =
-            channels.collect::<Option<_>>().ok_or_else(|| refused(weight, "its weights are too large"))?;
-        let codes = rows.iter().flat_map(|row| &row.codes).map(|&c| c.into()).collect();
-        let groups = rows.iter().flat_map(|row| &row.groups).map(|&u| u.into()).collect();
+        let kept = if sparse { inputs / 2 } else { inputs };
+        let mut parts = Parts::new(weight, [outputs, kept, inputs / group], scheme);
+        let mut on_grid = false;
+        if let Some(tensor) = weight.constant.tensor() {
+            finite(weight, &tensor)?;
+            let rows: Vec<grid::Row> =
+                tensor.floats().par_chunks_exact(inputs).map(|w| grid::quantise(w, scheme)).collect();
+            let channels = rows.iter().map(|row| channel_word(row.channel, factor));
+            let channels = channels.collect::<Option<_>>();
+            parts.fill(&rows, channels.ok_or_else(|| refused(weight, "its weights are too large"))?)?;
+            on_grid = rows.iter().all(|row| row.exact);
+        }
         Ok(QuantLinear {
-            codes: constant(weight, DType::U2, &shapes[0], codes)?,
-            groups: constant(weight, DType::U8, &shapes[1], groups)?,
-            channels: constant(weight, DType::I32, &[outputs], channels)?,
-            on_grid: rows.iter().all(|row| row.exact),
+            codes: parts.codes,
+            groups: parts.groups,
+            channels: parts.channels,
+            zeros: (!scheme.symmetric).then_some(parts.zeros),
+            positions: sparse.then_some(parts.positions),
+            group,
+            levels: scheme.levels.clone(),
+            on_grid,
             name: weight.name.clone(),
             origin: weight.origin.clone(),
         })
     }
+}
 
-    fn absent(weight: &Weight, [codes, groups]: [[usize; 2]; 2]) -> QuantLinear {
-        QuantLinear {
-            codes: Constant::absent(Type::of(DType::U2, codes)),
-            groups: Constant::absent(Type::of(DType::U8, groups)),
-            channels: Constant::absent(Type::of(DType::I32, &codes[..1])),
-            on_grid: false,
-            name: weight.name.clone(),
-            origin: weight.origin.clone(),
+/// The tensors of a linear layer, absent until they are filled.
+struct Parts<'w> {
+    weight: &'w Weight,
+    codes: Constant,
+    groups: Constant,
+    channels: Constant,
+    zeros: Constant,
+    positions: Constant,
+}
+
+impl Parts<'_> {
+    fn new<'w>(weight: &'w Weight, [outputs, kept, groups]: [usize; 3], scheme: &WeightScheme) -> Parts<'w> {
+        let absent = |dtype, shape: &[usize]| Constant::absent(Type::of(dtype, shape));
+        Parts {
+            weight,
+            codes: absent(scheme.dtype(), &[outputs, kept]),
+            groups: absent(DType::U8, &[outputs, groups]),
+            channels: absent(DType::I32, &[outputs]),
+            zeros: absent(scheme.dtype(), &[outputs, groups]),
+            positions: absent(DType::U2, &[outputs, kept]),
         }
+    }
+
+    fn fill(&mut self, rows: &[grid::Row], channels: Vec<i32>) -> Result<(), Diagnostic> {
+        let all = |part: fn(&grid::Row) -> &Vec<i32>| rows.iter().flat_map(part).copied().collect();
+        let parts: [(&mut Constant, Vec<i32>); 5] = [
+            (&mut self.codes, all(|row| &row.codes)),
+            (&mut self.groups, all(|row| &row.groups)),
+            (&mut self.channels, channels),
+            (&mut self.zeros, all(|row| &row.zeros)),
+            (&mut self.positions, all(|row| &row.positions)),
+        ];
+        for (part, data) in parts.into_iter().filter(|(_, data)| !data.is_empty()) {
+            let shape = part.ty().shape.fixed().unwrap_or_default();
+            *part = constant(self.weight, part.ty().dtype, &shape, data)?;
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +137,7 @@ impl QuantVector {
     /// `int-rms-norm`.
     pub fn gain(weight: &Weight, most: i32) -> Result<QuantVector, Diagnostic> {
         let elements = weight.constant.ty().shape.elements().unwrap_or(0);
-        QuantVector::new(weight, (elements as f64).sqrt(), 23 - FRACTION_BITS as i32, most)
+        QuantVector::new(weight, DType::I16, (elements as f64).sqrt(), [23 - FRACTION_BITS as i32, most])
     }
 
     /// Gains of the norms of a network, with one shift: one loop body of instructions serves all layers.
@@ -101,23 +148,30 @@ impl QuantVector {
     }
 
     /// Embedding; its shift is that of `int-embed`.
-    pub fn table(weight: &Weight) -> Result<QuantVector, Diagnostic> {
-        QuantVector::new(weight, 1.0, -(FRACTION_BITS as i32), i32::MAX)
+    pub fn table(weight: &Weight, scheme: TableScheme) -> Result<QuantVector, Diagnostic> {
+        let dtype = if scheme.bits == 8 { DType::I8 } else { DType::I16 };
+        QuantVector::new(weight, dtype, 1.0, [-(FRACTION_BITS as i32), i32::MAX])
     }
 
     /// The elements times `factor`, rounded half away from zero, with as many fractional bits as fit; the shift is those bits
     /// plus `bias`, and at most `most`.
-    fn new(weight: &Weight, factor: f64, bias: i32, most: i32) -> Result<QuantVector, Diagnostic> {
+    fn new(
+        weight: &Weight,
+        dtype: DType,
+        factor: f64,
+        [bias, most]: [i32; 2],
+    ) -> Result<QuantVector, Diagnostic> {
         let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
         let (constant, bits) = match weight.constant.tensor() {
-            None => (Constant::absent(Type::of(DType::I16, shape)), 0),
+            None => (Constant::absent(Type::of(dtype, shape)), 0),
             Some(tensor) => {
                 finite(weight, &tensor)?;
                 let top = tensor.floats().iter().fold(0f64, |m, &x| m.max(f64::from(x).abs() * factor));
-                let bits = fraction_bits(top).ok_or_else(|| refused(weight, "its elements are too large"))?;
+                let bits =
+                    fraction_bits(top, dtype).ok_or_else(|| refused(weight, "its elements are too large"))?;
                 let bits = bits.min(most.saturating_sub(bias));
                 let code = |&x: &f32| (f64::from(x) * factor * f64::from(bits).exp2()).round() as i32;
-                (constant(weight, DType::I16, &shape, tensor.floats().iter().map(code).collect())?, bits)
+                (constant(weight, dtype, &shape, tensor.floats().iter().map(code).collect())?, bits)
             }
         };
         let (name, origin) = (weight.name.clone(), weight.origin.clone());
@@ -125,14 +179,15 @@ impl QuantVector {
     }
 }
 
-/// The most fractional bits, within what a shift field holds, with which `top` rounds to an int16.
-fn fraction_bits(top: f64) -> Option<i32> {
-    (-32..=32).rev().find(|&bits| (top * f64::from(bits).exp2()).round() <= f64::from(i16::MAX))
+/// The most fractional bits, within what a shift field holds, with which `top` rounds to the type.
+fn fraction_bits(top: f64, dtype: DType) -> Option<i32> {
+    let (_, high) = dtype.range()?;
+    (-32..=32).rev().find(|&bits| (top * f64::from(bits).exp2()).round() <= high as f64)
 }
 
 /// The nearest scale word of `channel * factor`.
-fn channel_word(channel: f32, factor: &Rational) -> Option<i32> {
-    let exact = exact::float(channel.into())? * factor;
+fn channel_word(channel: f64, factor: &Rational) -> Option<i32> {
+    let exact = exact::float(channel)? * factor;
     Some(exact::nearest_scale(&exact)?.word() as i32)
 }
 
@@ -159,7 +214,13 @@ fn refused(weight: &Weight, why: &str) -> Diagnostic {
 mod tests {
     use super::*;
     use crate::num::Scale;
-    use crate::quant::scheme::W2A8KV4;
+    use crate::quant::scheme::Scheme;
+
+    const WORDS: TableScheme = TableScheme { bits: 16 };
+
+    fn w2a8kv4() -> WeightScheme {
+        Scheme::named("w2a8kv4").unwrap().weights
+    }
 
     fn weight(shape: &[usize], data: Vec<f32>) -> Weight {
         let constant = Tensor::f32(shape, data).unwrap().to_constant();
@@ -168,9 +229,12 @@ mod tests {
 
     #[test]
     fn vectors_use_all_bits() {
-        let table = QuantVector::table(&weight(&[2, 2], vec![1.0, -0.5, 0.25, 0.0])).unwrap();
+        let table = QuantVector::table(&weight(&[2, 2], vec![1.0, -0.5, 0.25, 0.0]), WORDS).unwrap();
         assert_eq!(table.constant.tensor().unwrap().ints(), [16384, -8192, 4096, 0]);
         assert_eq!(table.shift, 14 - 16);
+        let bytes = TableScheme { bits: 8 };
+        let table = QuantVector::table(&weight(&[2, 2], vec![1.0, -0.5, 0.25, 0.0]), bytes).unwrap();
+        assert_eq!((table.constant.ty().dtype, table.shift), (DType::I8, 6 - 16));
         let gain = QuantVector::gain(&weight(&[4], vec![1.0, 2.0, 0.5, -1.0]), i32::MAX).unwrap();
         assert_eq!(gain.constant.tensor().unwrap().ints(), [16384 / 2, 16384, 4096, -8192]);
         assert_eq!(gain.shift, 12 + 7);
@@ -183,7 +247,7 @@ mod tests {
     #[test]
     fn linear_parts() {
         let data = [[0.5f32, -1.5].repeat(16), [1.0, -3.0].repeat(16)].concat();
-        let linear = QuantLinear::new(&weight(&[2, 32], data), &Rational::from(255), &W2A8KV4).unwrap();
+        let linear = QuantLinear::new(&weight(&[2, 32], data), &Rational::from(510), &w2a8kv4()).unwrap();
         assert!(linear.on_grid);
         assert_eq!(linear.codes.tensor().unwrap().ints()[..4], [2, 0, 2, 0]);
         assert_eq!(linear.groups.tensor().unwrap().ints(), [255, 255]);
@@ -194,12 +258,12 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_quantised() {
-        let error = |w: &Weight| QuantLinear::new(w, &Rational::from(1), &W2A8KV4).unwrap_err();
+        let error = |w: &Weight| QuantLinear::new(w, &Rational::from(1), &w2a8kv4()).unwrap_err();
         assert!(error(&weight(&[1, 33], vec![1.0; 33])).why.contains("33"));
         assert!(error(&weight(&[1, 32], vec![f32::NAN; 32])).why.contains("element 0"));
-        assert!(QuantVector::table(&weight(&[1, 1], vec![f32::MAX])).is_err());
+        assert!(QuantVector::table(&weight(&[1, 1], vec![f32::MAX]), WORDS).is_err());
         let absent =
             Weight { constant: Constant::absent(Type::of(DType::F32, [4, 64])), ..weight(&[0], vec![]) };
-        assert!(QuantLinear::new(&absent, &Rational::from(1), &W2A8KV4).unwrap().groups.is_absent());
+        assert!(QuantLinear::new(&absent, &Rational::from(1), &w2a8kv4()).unwrap().groups.is_absent());
     }
 }

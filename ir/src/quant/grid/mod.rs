@@ -1,0 +1,87 @@
+//! Rows of weights (a row is an output) as a scheme stores them: `weight = (level or code - zero point) * (u * c)`, u a byte
+//! per group and c a number per output.
+//!
+//! A row that lies on the grid of the levels -3, -1, 1, 3 is recovered exactly ([`recover`]); any other row is rounded
+//! ([`fit`]).
+
+mod fit;
+mod recover;
+
+use super::scheme::{Sparsity, WeightScheme};
+use fit::Levels;
+
+/// A row of weights on the grid of a scheme.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Row {
+    /// Code of each weight that is kept.
+    pub codes: Vec<i32>,
+    /// Zero point of each group; empty if symmetric.
+    pub zeros: Vec<i32>,
+    /// With 2:4, which of its four each kept weight is; else empty.
+    pub positions: Vec<i32>,
+    /// Scale of each group.
+    pub groups: Vec<i32>,
+    /// Scale of the output.
+    pub channel: f64,
+    /// Whether the weights lay on the grid.
+    pub exact: bool,
+}
+
+/// The row on the grid of a scheme. Weights must be finite, and a whole number of groups.
+pub fn quantise(weights: &[f32], scheme: &WeightScheme) -> Row {
+    let group = scheme.group.unwrap_or(weights.len()).max(1);
+    match scheme.sparsity {
+        Sparsity::Dense => dense(weights, group, scheme),
+        Sparsity::TwoOfFour => {
+            let (kept, positions, exact) = pruned(weights);
+            let row = dense(&kept, group / 2, scheme);
+            Row { positions, exact: row.exact && exact, ..row }
+        }
+    }
+}
+
+fn dense(weights: &[f32], group: usize, scheme: &WeightScheme) -> Row {
+    let recovered = (scheme.levels == recover::LEVELS && scheme.group.is_some())
+        .then(|| recover::recover(weights, group))
+        .flatten();
+    recovered.unwrap_or_else(|| match scheme.symmetric {
+        true => fit::round(weights, group, scheme.group.is_some(), &Levels::of(scheme)),
+        false => fit::round(weights, group, scheme.group.is_some(), &fit::Affine::of(scheme)),
+    })
+}
+
+/// Of every four weights the two of largest magnitude (the first of equals), their places, and whether the others are zero.
+fn pruned(weights: &[f32]) -> (Vec<f32>, Vec<i32>, bool) {
+    let (mut kept, mut positions, mut exact) = (Vec::new(), Vec::new(), true);
+    for four in weights.chunks_exact(4) {
+        let mut order = [0, 1, 2, 3];
+        order.sort_by(|&a: &usize, &b| four[b].abs().total_cmp(&four[a].abs()));
+        exact &= order[2..].iter().all(|&i| four[i] == 0.0);
+        let [a, b] = [order[0].min(order[1]), order[0].max(order[1])];
+        kept.extend([four[a], four[b]]);
+        positions.extend([a as i32, b as i32]);
+    }
+    (kept, positions, exact)
+}
+
+/// Weights of a row, as the grid has them.
+pub fn weights(row: &Row, scheme: &WeightScheme) -> Vec<f32> {
+    let group = row.codes.len().div_ceil(row.groups.len().max(1)).max(1);
+    let level = |group: usize, code: i32| match scheme.levels.get(code as usize) {
+        Some(&level) => level as f32,
+        None => (code - row.zeros.get(group).unwrap_or(&0)) as f32,
+    };
+    let kept = row.codes.chunks(group).zip(&row.groups).enumerate().flat_map(|(g, (codes, &u))| {
+        let s = u as f32 * row.channel as f32;
+        codes.iter().map(move |&code| level(g, code) * s)
+    });
+    if row.positions.is_empty() {
+        return kept.collect();
+    }
+    let mut all = vec![0.0; 2 * row.codes.len()];
+    kept.zip(&row.positions).enumerate().for_each(|(i, (w, &at))| all[i / 2 * 4 + at as usize] = w);
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! `eval MODEL`: how well a model predicts texts, as floats and under each of some schemes.
+
+use crate::accuracy::{Accuracy, shipped};
+use crate::cli::{Outcome, Report};
+use crate::place::{read_bytes, read_text, scheme};
+use crate::{model, progress::Progress};
+use ir::accuracy::{Question, Rows, Texts};
+use ir::decoder::{Decoder, recognise};
+use ir::diag::Diagnostic;
+use ir::quant::scheme::{BUILT_IN, ScaleSource};
+use ir::quant::{Calibration, QuantDecoder, Scheme};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Measure how well a model predicts texts, as floats and under schemes
+#[derive(clap::Args)]
+pub struct Args {
+    /// An ONNX file, a text-IR file (.tw), or a built-in name
+    #[arg(default_value = "trained-llama")]
+    model: String,
+    /// Texts: an npz file with an array `tokens` of shape [rows, length], each row on its own; if not given, the shipped ones
+    #[arg(long, short, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Questions: a JSON list of pairs [prompt, answer] of texts, for models whose tokens are bytes
+    #[arg(long, short, value_name = "FILE")]
+    questions: Option<PathBuf>,
+    /// Built-in schemes or scheme files; if not given, all built-in ones
+    #[arg(long, short, value_name = "S,..", value_delimiter = ',')]
+    scheme: Vec<String>,
+    /// Texts that fix the scales of activations where a scheme asks for that; none of the evaluation's
+    #[arg(long, short, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
+    /// Number of a named dimension
+    #[arg(long, value_name = "NAME=VALUE", value_parser = model::binding)]
+    bind: Vec<(String, u64)>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> Outcome {
+    let schemes = schemes(&args.scheme)?;
+    let texts = texts(args)?;
+    let working = Progress::begin("importing", 0);
+    let graph = model::load(&args.model, &args.bind.iter().cloned().collect())?;
+    let decoder = recognise(&graph).map_err(|e| e.in_file(args.model.clone()))?.decoder;
+    let calibration = calibration(args, &schemes, &texts, &decoder)?;
+    drop(working);
+    let mut accuracy = Accuracy::begin(&texts, &decoder, 1 + schemes.len())?;
+    accuracy.float(&decoder)?;
+    for scheme in &schemes {
+        let quantised = match &calibration {
+            Some(calibration) => QuantDecoder::calibrated(&decoder, scheme, calibration)?,
+            None => QuantDecoder::new(&decoder, scheme)?,
+        };
+        accuracy.quantised(&quantised)?;
+    }
+    let named = |file: &Option<PathBuf>| file.as_ref().map(|f| f.display().to_string());
+    let mut json = accuracy.json();
+    json["model"] = args.model.clone().into();
+    json["data"] = named(&args.data).into();
+    json["calibration"] = json!(named(&args.calibrate));
+    Ok(Report::new(format!("{}\n{}", args.model, accuracy.text()), json))
+}
+
+fn schemes(names: &[String]) -> Result<Vec<Scheme>, Diagnostic> {
+    match names {
+        [] => BUILT_IN.iter().map(|(name, _)| Scheme::named(name)).collect(),
+        names => names.iter().map(|name| scheme(name)).collect(),
+    }
+}
+
+fn texts(args: &Args) -> Result<Texts, Diagnostic> {
+    let shipped = if args.data.is_none() { shipped()? } else { Texts::default() };
+    let rows = args.data.as_deref().map(rows).transpose()?.unwrap_or(shipped.rows);
+    let asked = args
+        .questions
+        .as_deref()
+        .map(|file| Question::parse(&read_text(file)?).map_err(|e| e.in_file(file.display().to_string())));
+    Ok(Texts { rows, questions: asked.transpose()?.unwrap_or(shipped.questions) })
+}
+
+fn rows(file: &Path) -> Result<Rows, Diagnostic> {
+    Rows::parse(&read_bytes(file)?).map_err(|e| e.in_file(file.display().to_string()))
+}
+
+/// The calibration, if a scheme needs one. Its texts are none of those that accuracy is measured on.
+fn calibration(
+    args: &Args,
+    schemes: &[Scheme],
+    texts: &Texts,
+    decoder: &Decoder,
+) -> Result<Option<Calibration>, Diagnostic> {
+    let Some(file) = &args.calibrate else {
+        let needs = schemes.iter().find(|scheme| scheme.activations.scale != ScaleSource::RunTime);
+        // Told before anything is measured.
+        return needs.map_or(Ok(None), |scheme| QuantDecoder::new(decoder, scheme).map(|_| None));
+    };
+    let rows = rows(file)?;
+    let at = |e: Diagnostic| e.in_file(file.display().to_string());
+    rows.check(decoder.config.vocab).map_err(at)?;
+    if let Some((own, other)) = rows.common(&texts.rows) {
+        return Err(at(Diagnostic::new(
+            "calibration-overlap",
+            "the calibration uses texts of the evaluation",
+        )
+        .because(format!("its row {own} is row {other} of what accuracy is measured on"))
+        .help("calibrate on other texts; figures would be better than the scheme is")));
+    }
+    let all = rows.all();
+    let all: Vec<&[u32]> = all.iter().map(Vec::as_slice).collect();
+    Calibration::new(decoder, &all).map(Some)
+}
