@@ -1,7 +1,7 @@
 //! A model on a simulated machine: it reads tokens, and gives logits and the times of every instruction.
 //!
 //! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
-//! machine's own memory carries over from one pass to the next.
+//! machine's own memory carries over from one pass to the next. Without weights there are cycles only.
 
 use crate::energy::Counted;
 use codegen::generate::{Turn, logits, turns};
@@ -18,7 +18,8 @@ use std::rc::Rc;
 /// A model on a machine, and the text that it has read so far.
 pub struct Accelerator {
     target: Target,
-    state: State,
+    /// What the memory holds, if there are weights.
+    state: Option<State>,
     position: u32,
     programs: BTreeMap<u32, Rc<Compiled>>,
 }
@@ -39,8 +40,8 @@ pub struct Pass {
 
 impl Accelerator {
     /// A machine whose memory begins with `image`, with `position` cached tokens of zeros.
-    pub fn new(target: Target, image: &[u8], position: u32) -> Accelerator {
-        let state = State::new(&target.machine, image);
+    pub fn new(target: Target, image: Option<&[u8]>, position: u32) -> Accelerator {
+        let state = image.map(|image| State::new(&target.machine, image));
         Accelerator { target, state, position, programs: BTreeMap::new() }
     }
 
@@ -49,7 +50,8 @@ impl Accelerator {
         self.position
     }
 
-    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one.
+    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one, if there
+    /// are weights.
     ///
     /// # Errors
     /// A token that the model does not know, a full context, a program that is not legal, or what `seen` refuses.
@@ -57,13 +59,13 @@ impl Accelerator {
         &mut self,
         tokens: &[u32],
         mut seen: impl FnMut(Pass) -> Result<(), Diagnostic>,
-    ) -> Result<Vec<i32>, Diagnostic> {
+    ) -> Result<Option<Vec<i32>>, Diagnostic> {
         let mut last = 0;
         for turn in turns(&self.target, self.position, tokens)? {
             last = turn.tokens.len() as u32;
             seen(self.pass(&turn)?)?;
         }
-        Ok(logits(&self.target, &self.state.dram, last, last.saturating_sub(1)))
+        Ok(self.state.as_ref().map(|s| logits(&self.target, &s.dram, last, last.saturating_sub(1))))
     }
 
     fn pass(&mut self, turn: &Turn) -> Result<Pass, Diagnostic> {
@@ -71,7 +73,9 @@ impl Accelerator {
         let args = turn.args(&compiled);
         let machine = &self.target.machine;
         isa::check::check(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
-        run_on(&mut self.state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
+        if let Some(state) = &mut self.state {
+            run_on(state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
+        }
         let timed = simulate_in_detail(&compiled.program, machine, &args);
         let (trace, detail) = timed.map_err(|e| illegal(&e))?;
         let energy = Counted::of(&compiled.program, machine, &args, &trace.drawn).map_err(|e| illegal(&e))?;

@@ -40,14 +40,15 @@ pub struct Request {
     pub bind: Vec<(String, u64)>,
 }
 
-/// A model placed on a machine, with its weights.
+/// A model placed on a machine.
 pub struct Product {
     pub name: String,
     pub machine: MachineFile,
     pub decoder: Decoder,
     pub quantised: QuantDecoder,
     pub target: Target,
-    pub image: Vec<u8>,
+    /// Memory before the first run; none if the model file omits weights.
+    pub image: Option<Vec<u8>>,
     pub macs: Macs,
     /// Positions cached before the first token that is written, as far as the request tells.
     position: u32,
@@ -97,7 +98,10 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::of(&quantised)?;
     let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
-    let image = image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?;
+    let image = match image::absent(&quantised) {
+        Some(_) => None,
+        None => Some(image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
+    };
     let macs = Macs::new(&quantised);
     let position = request.workload.context + request.workload.prefill.unwrap_or(0);
     Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image, macs, position })
@@ -165,7 +169,7 @@ impl Product {
             plans.push('\n');
             let words = image::words(&compiled.program)?;
             let base = compiled.program.base as usize;
-            if let Some(to) = image.get_mut(base..base + words.len()) {
+            if let Some(to) = image.as_mut().and_then(|image| image.get_mut(base..base + words.len())) {
                 to.copy_from_slice(&words);
             }
             entries.push(ProgramFile {
@@ -176,15 +180,18 @@ impl Product {
         }
         folder.add("plan.txt", plans)?;
         folder.add("graph.tw", ir::text::print_without_weights(&self.quantised.graph(1, 0)?))?;
-        folder.add(IMAGE, image)?;
+        if let Some(image) = image {
+            folder.add(IMAGE, image)?;
+        }
         folder.add("machine.toml", &self.machine.text)?;
         Ok(Manifest {
             model: Some(self.name.clone()),
             scheme: Some(self.quantised.scheme.name.to_string()),
             machine: Some(MachineId::of(&self.machine.machine)),
-            vocabulary: Some(self.target.model.vocab),
+            vocabulary: self.target.model.has_ends().then_some(self.target.model.vocab),
             context: Some(self.target.map.context),
             position: self.position,
+            weights_absent: self.image.is_none(),
             macs: Some(self.macs),
             programs: entries,
             ..Manifest::new()

@@ -17,7 +17,8 @@ pub struct Compiled {
     pub scheme: Option<String>,
     pub machine: Machine,
     pub program: Program,
-    pub image: Vec<u8>,
+    /// Memory before the run; none if the model file omitted weights.
+    pub image: Option<Vec<u8>>,
     /// Positions of its cache, token ids of the model, and tokens that the program reads, where the manifest tells.
     context: Option<u32>,
     vocabulary: Option<u32>,
@@ -74,6 +75,20 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// The memory before the run, for those who need the bytes.
+    ///
+    /// # Errors
+    /// The model file omitted weights.
+    pub fn bytes(&self) -> Result<&[u8], Diagnostic> {
+        self.image.as_deref().ok_or_else(|| {
+            Diagnostic::new("weights-absent", "the folder holds no memory image")
+                .because("the model file omits weights: the program has times, but no bytes to compute with")
+                .help("leave the bytes out, or compile a model file that holds its weights")
+        })
+    }
+}
+
 /// The values of the argument table as the testbench reads them: hexadecimal, one to a line.
 pub fn args_text(values: &[u32]) -> String {
     values.iter().map(|v| format!("{v:08x}\n")).collect()
@@ -94,18 +109,7 @@ pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compile
     }
     let entry = manifest.programs.iter().find(|p| p.file == file);
     let tokens = entry.and_then(|p| p.tokens);
-    let image = place::read_bytes(&path.join(IMAGE))?;
-    manifest.check(path, IMAGE, &image)?;
-    if image.len() as u64 > u64::from(found.memory.size_bytes) {
-        return Err(Diagnostic::new("image-size", "the memory image does not fit the machine")
-            .because(format!(
-                "it has {} bytes, and the machine's memory {}",
-                image.len(),
-                found.memory.size_bytes
-            ))
-            .help("compile the folder again, or give the machine more memory")
-            .in_file(path.join(IMAGE).display().to_string()));
-    }
+    let image = if manifest.weights_absent { None } else { Some(memory(path, &manifest, &found)?) };
     Ok(Compiled {
         context: manifest.context,
         vocabulary: manifest.vocabulary,
@@ -131,4 +135,21 @@ fn manifest(path: &Path) -> Result<Manifest, Diagnostic> {
         .because(format!("it has no {}", manifest::NAME))
         .help("make one with `tilewright compile MODEL --machine M --out DIR`")
         .in_file(path.display().to_string()))
+}
+
+/// The memory image of a folder.
+fn memory(path: &Path, manifest: &Manifest, machine: &Machine) -> Result<Vec<u8>, Diagnostic> {
+    let image = place::read_bytes(&path.join(IMAGE))?;
+    manifest.check(path, IMAGE, &image)?;
+    if image.len() as u64 > machine.memory.size_bytes {
+        return Err(Diagnostic::new("image-size", "the memory image does not fit the machine")
+            .because(format!(
+                "it has {} bytes, and the machine's memory {}",
+                image.len(),
+                machine.memory.size_bytes
+            ))
+            .help("compile the folder again, or give the machine more memory")
+            .in_file(path.join(IMAGE).display().to_string()));
+    }
+    Ok(image)
 }

@@ -39,6 +39,9 @@ pub struct Manifest {
     /// Tokens cached before a run that names no position.
     #[serde(default)]
     pub position: u32,
+    /// The model file omitted weights: there is no memory image, the programs have times only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weights_absent: bool,
     /// Products of the network itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macs: Option<Macs>,

@@ -30,23 +30,23 @@ pub struct Talk<'p> {
 impl<'p> Talk<'p> {
     /// A machine with `context` cached tokens of zeros.
     pub fn new(product: &'p Product, context: u32, aloud: bool) -> Talk<'p> {
-        let machine = Accelerator::new(product.target.clone(), &product.image, context);
+        let machine = Accelerator::new(product.target.clone(), product.image.as_deref(), context);
         let (prefill, decode) = (Phase::empty(), Phase::empty());
         Talk { product, machine, prefill, decode, runs: Default::default(), trace: None, aloud }
     }
 
-    /// Reads and writes; returns what was written.
+    /// Reads and writes; returns what was written, if there are weights: without them as many tokens are zeros.
     ///
     /// # Errors
     /// Told before anything is printed: a prompt that the machine cannot take. A program that is not legal.
-    pub fn hold(&mut self, prompt: &Prompt, workload: &Workload) -> Result<String, Diagnostic> {
+    pub fn hold(&mut self, prompt: &Prompt, workload: &Workload) -> Result<Option<String>, Diagnostic> {
         turns(&self.product.target, self.machine.position(), &prompt.tokens)?;
         self.say(&prompt.text());
         let (most, line) = workload.writes();
         // Without a prompt, the first step reads the token that texts start with, which the machine did not write.
         let mut next = match prompt.tokens[..] {
             [] => None,
-            _ => Some(arg_max(&self.read(&prompt.tokens, false)?)),
+            _ => self.read(&prompt.tokens, false)?,
         };
         let mut written = Vec::new();
         for _ in 0..most {
@@ -55,9 +55,9 @@ impl<'p> Talk<'p> {
             }
             written.extend(next);
             self.say(&text(next.as_slice()));
-            next = Some(arg_max(&self.read(&[next.unwrap_or(LINE)], true)?));
+            next = self.read(&[next.unwrap_or(LINE)], true)?;
         }
-        Ok(text(&written))
+        Ok(self.product.image.as_ref().map(|_| text(&written)))
     }
 
     /// Simulates every run again on other machines.
@@ -70,17 +70,18 @@ impl<'p> Talk<'p> {
     }
 
     fn say(&self, text: &str) {
-        if self.aloud {
+        if self.aloud && self.product.image.is_some() {
             print(text);
         }
     }
 
-    fn read(&mut self, tokens: &[u32], decode: bool) -> Result<Vec<i32>, Diagnostic> {
+    /// Reads tokens; gives the likeliest next one.
+    fn read(&mut self, tokens: &[u32], decode: bool) -> Result<Option<u32>, Diagnostic> {
         let product = self.product;
         let (name, phase) =
             if decode { ("decode", &mut self.decode) } else { ("prefill", &mut self.prefill) };
         let working = Progress::begin("simulating", tokens.len() as u64);
-        self.machine.read(tokens, |pass: Pass| {
+        let logits = self.machine.read(tokens, |pass: Pass| {
             phase.tokens += u64::from(pass.tokens);
             phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
             phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace, &pass.detail);
@@ -92,6 +93,7 @@ impl<'p> Talk<'p> {
             }
             self.runs[usize::from(decode)].push((pass.compiled, pass.args));
             Ok(())
-        })
+        })?;
+        Ok(logits.map(|logits| arg_max(&logits)))
     }
 }

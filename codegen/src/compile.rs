@@ -64,10 +64,12 @@ impl Target {
             .help("ask for a context in this range"));
         }
         let at = |context, chunk| Target::placed(model, machine, options, context, chunk);
-        let context = match options.context {
-            Some(context) => context,
-            None => largest(most, |context| at(context, 1).is_ok()).unwrap_or(most),
+        // What depends on the context is the space that it takes, which the steps show before they are ordered.
+        let fits = |context| {
+            let map = Map::new(model, machine, options, context, 1);
+            map.and_then(|map| build(model, machine, &map, options, 1)).is_ok()
         };
+        let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
         let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(context).min(MOST_TOKENS) / n * n;
         for chunk in (1..=wanted / n).rev().map(|tiles| tiles * n).filter(|&c| c > 1) {
@@ -80,7 +82,7 @@ impl Target {
         Ok(single)
     }
 
-    /// The target if its chunk and its single-token program both compile.
+    /// The target if its chunk compiles.
     fn placed(
         model: &Model,
         machine: &Machine,
@@ -92,9 +94,6 @@ impl Target {
         let target =
             Target { model: model.clone(), machine: machine.clone(), options: options.clone(), map, chunk };
         target.compile(chunk, Slot::Chunk)?;
-        if chunk > 1 {
-            target.compile(1, Slot::Decode)?;
-        }
         Ok(target)
     }
 

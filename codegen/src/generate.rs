@@ -30,7 +30,9 @@ impl Turn {
 /// # Errors
 /// A token that the model does not know, or more tokens than the cache holds.
 pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>, Diagnostic> {
-    if let Some(&token) = tokens.iter().find(|&&t| t >= target.model.vocab) {
+    // Without an embedding tokens are not looked up: the host puts the residual stream into memory.
+    let unknown = |t: &&u32| target.model.has_ends() && **t >= target.model.vocab;
+    if let Some(&token) = tokens.iter().find(unknown) {
         return Err(Diagnostic::new("token-unknown", format!("the model has no token {token}"))
             .because(format!("its vocabulary has {} entries", target.model.vocab))
             .help("encode the text for this model"));

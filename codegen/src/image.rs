@@ -28,8 +28,10 @@ impl Model {
         support::decoder(decoder)?;
         let c = &decoder.config;
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let first = decoder.final_norm.shift;
-        let same = |l: &QuantLayer| l.input_norm.shift == first && l.post_norm.shift == first;
+        let norms = decoder.layers.first().map(|l| &l.input_norm);
+        let first = norms.or(decoder.ends.as_ref().map(|e| &e.final_norm)).map_or(0, |norm| norm.shift);
+        let last = decoder.ends.as_ref().map_or(first, |ends| ends.final_norm.shift);
+        let same = |l: &QuantLayer| [l.input_norm.shift, l.post_norm.shift, last] == [first; 3];
         if let Some(i) = decoder.layers.iter().position(|l| !same(l)) {
             return Err(Diagnostic::new("model-unsupported", "the layers differ in the shift of a norm")
                 .at_item(format!("layer {i}"))
@@ -46,9 +48,9 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
-            group: size(decoder.lm_head.group),
+            group: decoder.linears().next().map_or(0, |l| size(l.group)),
             numbers: Numbers {
-                embedding_shift: decoder.embedding.shift,
+                embedding_shift: decoder.ends.as_ref().map_or(0, |ends| ends.embedding.shift),
                 eps: decoder.eps,
                 norm_shift: [first; 3],
                 linear_shift: [0; 8],
@@ -60,6 +62,15 @@ impl Model {
         model.check()?;
         Ok(model)
     }
+}
+
+/// The first constant of which only the type is known, if there is one: then there is nothing to lay out, only times.
+pub fn absent(decoder: &QuantDecoder) -> Option<&str> {
+    let linears = decoder.linears().map(|l| (&l.codes, &*l.name));
+    let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
+    let vectors = norms.chain(decoder.ends.iter().flat_map(|e| [&e.final_norm, &e.embedding]));
+    let vectors = vectors.map(|v| (&v.constant, &*v.name));
+    linears.chain(vectors).find(|(constant, _)| constant.is_absent()).map(|(_, name)| name)
 }
 
 /// The bytes of memory from address 0 up to the cache, with zeros where the programs go.
@@ -78,11 +89,12 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
             image.linear(record, linear, weights(layer, linear), target.model.group)?;
         }
     }
-    let record = map.records + target.model.layers * map.record_blocks;
-    image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&decoder.final_norm)?.ints());
-    image.linear(record, Linear::Head, &decoder.lm_head, target.model.group)?;
     image.constants(decoder);
-    let table = tensor(&decoder.embedding)?;
+    let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
+    let record = map.records + target.model.layers * map.record_blocks;
+    image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&ends.final_norm)?.ints());
+    image.linear(record, Linear::Head, &ends.lm_head, target.model.group)?;
+    let table = tensor(&ends.embedding)?;
     let rows = table.ints().chunks_exact(target.model.hidden as usize);
     for (token, row) in rows.enumerate() {
         image.halves(map.embedding + token as u32 * map.embedding_blocks, &map.widths.hidden, row);

@@ -3,7 +3,7 @@
 //! Weights are not part of it: timing, program and plan never need them ([`crate::image`] does).
 //!
 //! Invariants ([`Model::check`]):
-//! - every size is at least 1, `heads` is a multiple of `kv_heads`, `head_dim` is even;
+//! - every size is at least 1 (but `vocab`, see there), `heads` is a multiple of `kv_heads`, `head_dim` is even;
 //! - inputs of linear layers (`hidden`, `heads * head_dim`, `intermediate`) are whole numbers of groups;
 //! - the constants hold for every layer, because one loop body serves them all.
 
@@ -14,6 +14,7 @@ use ir::diag::Diagnostic;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     pub name: String,
+    /// Token ids; 0 for a layer without embedding and projection, whose residual stream comes in and goes out.
     pub vocab: u32,
     pub hidden: u32,
     pub intermediate: u32,
@@ -73,6 +74,11 @@ impl Linear {
 }
 
 impl Model {
+    /// It begins with tokens and ends with logits.
+    pub fn has_ends(&self) -> bool {
+        self.vocab > 0
+    }
+
     /// Outputs of a linear layer.
     pub fn outputs(&self, linear: Linear) -> u32 {
         match linear {
@@ -115,9 +121,12 @@ impl Model {
             ("group", self.group, 1 << 10),
         ];
         for (name, size, most) in sizes {
-            if size == 0 || size > most {
+            if size > most || size == 0 && name != "vocab" {
                 return Err(refuse(name, format!("{size} is not in 1..={most}")));
             }
+        }
+        if !self.has_ends() && self.layers != 1 {
+            return Err(refuse("layers", "layers without embedding and projection run one at a time".into()));
         }
         if self.heads % self.kv_heads != 0 {
             let why =

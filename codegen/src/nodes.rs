@@ -38,11 +38,12 @@ impl Nodes {
     /// The nodes that a decoder was made from.
     pub fn of(decoder: &QuantDecoder) -> Nodes {
         let one = |origin: &Origin| together(&[origin]);
-        let mut nodes = BTreeMap::from([
-            (Operator::Embedding, one(&decoder.embedding.origin)),
-            (Operator::FinalNorm, one(&decoder.final_norm.origin)),
-            (Operator::Linear(Linear::Head), one(&decoder.lm_head.origin)),
-        ]);
+        let mut nodes = BTreeMap::new();
+        if let Some(ends) = &decoder.ends {
+            nodes.insert(Operator::Embedding, one(&ends.embedding.origin));
+            nodes.insert(Operator::FinalNorm, one(&ends.final_norm.origin));
+            nodes.insert(Operator::Linear(Linear::Head), one(&ends.lm_head.origin));
+        }
         for (operator, origin) in IN_LAYERS {
             let all: Vec<&Origin> = decoder.layers.iter().map(origin).collect();
             nodes.insert(*operator, together(&all));

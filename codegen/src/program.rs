@@ -36,14 +36,7 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
         }
     }
     let prologue = e.segment(0, control);
-    let head = e.instrs.len();
-    e.control(table::Loop { count: plan.layers, rcount: 0, body: 0 }.into(), control);
-    let body = e.segment(1, control);
-    for (reg, imm) in strides(&plan.map) {
-        e.control(table::Add { rd: reg as u32, rs: reg as u32, imm }.into(), control);
-    }
-    let words = (e.instrs.len() - head - 1) as u32;
-    e.instrs[head].body = table::Loop { count: plan.layers, rcount: 0, body: words }.into();
+    let (body, words) = if plan.layers > 0 { e.layers(control) } else { (Vec::new(), 0) };
     let epilogue = e.segment(2, control);
     e.control(table::Halt {}.into(), control);
     check(&e, machine, words)?;
@@ -74,16 +67,18 @@ fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
         bytes: blocks * BLOCK_BYTES,
         writable,
     };
-    let cache_end = map.logits;
-    vec![
+    let cache_end = map.stream.at;
+    let all = vec![
         Region { name: "program".into(), addr: map.program(slot), bytes: words * 32, writable: false },
         block("weights", map.records, map.record_blocks * (plan.layers + 1), false),
+        block("stream", map.stream.at, map.stream.blocks, false),
         block("rope", map.rope.at, map.rope.blocks, false),
         block("value channels", map.value_channels.at, map.value_channels.blocks, false),
         block("embedding", map.embedding, map.cache - map.embedding, false),
         block("cache", map.cache, cache_end - map.cache, true),
         block("logits", map.logits, map.logits_blocks, true),
-    ]
+    ];
+    all.into_iter().filter(|r: &Region| r.bytes > 0).collect()
 }
 
 fn check(e: &Emitter, machine: &Machine, body: u32) -> Result<(), Diagnostic> {
@@ -143,6 +138,20 @@ impl Emitter<'_> {
         let imm = self.args.len() as u32;
         self.args.push(Arg { name, value });
         self.control(table::Arg { rd: reg as u32, rs: 0, imm }.into(), origin);
+    }
+
+    /// Emits the loop of the layers; the instruction of each step, and the words of the body.
+    fn layers(&mut self, control: u32) -> (Vec<usize>, u32) {
+        let head = self.instrs.len();
+        let count = self.plan.layers;
+        self.control(table::Loop { count, rcount: 0, body: 0 }.into(), control);
+        let places = self.segment(1, control);
+        for (reg, imm) in strides(&self.plan.map) {
+            self.control(table::Add { rd: reg as u32, rs: reg as u32, imm }.into(), control);
+        }
+        let body = (self.instrs.len() - head - 1) as u32;
+        self.instrs[head].body = table::Loop { count, rcount: 0, body }.into();
+        (places, body)
     }
 
     /// Emits a segment; the instruction of each step.

@@ -50,8 +50,8 @@ pub struct Machine {
 pub struct Memory {
     /// AXI data width in bytes: 8, 16, 32 or 64.
     pub beat_bytes: u32,
-    /// Capacity in bytes, a multiple of 4096.
-    pub size_bytes: u32,
+    /// Capacity in bytes, a multiple of 4096, at most what 32-bit addresses reach.
+    pub size_bytes: u64,
     /// How it behaves in time.
     pub model: MemoryModel,
 }
@@ -240,8 +240,6 @@ impl Machine {
             vector_bank_bytes,
         } = buffers;
         let numbers = [
-            ("memory.beat_bytes", beat_bytes),
-            ("memory.size_bytes", size_bytes),
             ("sequencer.imem_words", imem_words),
             ("sequencer.fetch_words", fetch_words),
             ("sequencer.args", args),
@@ -266,7 +264,8 @@ impl Machine {
             ("buffers.vector_bank_bytes", vector_bank_bytes),
         ];
         let lines = numbers.iter().map(|(key, value)| format!("{key}={value}\n"));
-        std::iter::once(format!("clock_hz={clock_hz}\n")).chain(lines).collect()
+        let memory = format!("memory.beat_bytes={beat_bytes}\nmemory.size_bytes={size_bytes}\n");
+        [format!("clock_hz={clock_hz}\n"), memory].into_iter().chain(lines).collect()
     }
 
     /// Checks the invariants of this module's head.
@@ -279,7 +278,7 @@ impl Machine {
         let s = &self.sequencer;
         range("clock_hz", self.clock_hz, 1, 10_000_000_000)?;
         one_of("memory.beat_bytes", self.memory.beat_bytes, &[8, 16, 32, 64])?;
-        range("memory.size_bytes", self.memory.size_bytes, 4096, 1 << 31)?;
+        range("memory.size_bytes", self.memory.size_bytes, 4096, 1 << 32)?;
         multiple("memory.size_bytes", self.memory.size_bytes, 4096)?;
         self.memory.model.verify(self.clock_hz, self.memory.size_bytes)?;
         self.technology.as_ref().map_or(Ok(()), Technology::verify)?;
@@ -356,7 +355,7 @@ impl Machine {
 }
 
 impl MemoryModel {
-    fn verify(&self, clock_hz: u64, size_bytes: u32) -> Result<(), MachineError> {
+    fn verify(&self, clock_hz: u64, size_bytes: u64) -> Result<(), MachineError> {
         match *self {
             MemoryModel::Dram(ref dram) => dram.verify(clock_hz, size_bytes),
             MemoryModel::Fixed { read_latency, write_latency } => {
@@ -399,10 +398,11 @@ pub(crate) fn power(at: &str, value: u32, low: u64, high: u64) -> Result<(), Mac
     rule(at, value.is_power_of_two(), &format!("{value} is not a power of two"), "round it to a power of two")
 }
 
-fn multiple(at: &str, value: u32, of: u32) -> Result<(), MachineError> {
+fn multiple(at: &str, value: impl Into<u64>, of: u32) -> Result<(), MachineError> {
+    let value = value.into();
     rule(
         at,
-        value % of == 0,
+        value % u64::from(of) == 0,
         &format!("{value} is not a multiple of {of}"),
         &format!("round it to a multiple of {of}"),
     )

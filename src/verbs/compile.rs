@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Outcome {
         "scheme": product.quantised.scheme.name,
         "context": product.target.map.context,
         "programs": entries,
-        "image_bytes": product.image.len(),
+        "image_bytes": product.image.as_ref().map(Vec::len),
         "weights_exact": product.quantised.on_grid(),
         "output": args.out.to_string_lossy(),
     });

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Outcome {
     let cache = cosim::cache(args.cache.as_deref())?;
     let library = cosim::build(&sources(&args.folder, &c, &cache)?, &cache)?;
     let hardware = Hardware::load(&library)?;
-    let found = cosim::compare(&hardware, &c.machine, &c.program, &values, &c.image, args.seed)?;
+    let found = cosim::compare(&hardware, &c.machine, &c.program, &values, c.bytes()?, args.seed)?;
     drop(working);
     let report = report(&found);
     Ok(if found.identical() { report } else { report.failed() })

@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Outcome {
     let c = folder::open(&args.folder, &args.program, None)?;
     let values = c.args(args.position.unwrap_or(c.position), &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
-    let mut state = State::new(&c.machine, &c.image);
+    let mut state = State::new(&c.machine, c.bytes()?);
     let mut golden = Golden::begin(Stream::begin(&args.out)?, &c.program, &values);
     golden.line(&json!({
         "golden": VERSION,

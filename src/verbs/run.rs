@@ -9,7 +9,9 @@ use crate::report::Summary;
 use crate::talk::Talk;
 use crate::workload::Prompt;
 use crate::{perfetto, rtl, rung};
+use codegen::image;
 use hw::machine::MemoryModel;
+use ir::diag::Diagnostic;
 use std::path::PathBuf;
 
 /// Compile a model for a machine, run it, and report
@@ -50,6 +52,12 @@ pub fn run(args: &Args) -> Outcome {
     drop(working);
     // Told before the machine runs: a model that the texts are not for.
     let texts = args.accuracy.then(shipped).transpose()?;
+    if let (Some(name), Some(_)) = (image::absent(&product.quantised), &texts) {
+        return Err(Diagnostic::new("weights-absent", "the accuracy of this model cannot be measured")
+            .at_item(name)
+            .because("its file omits weights; what remains are sizes")
+            .help("leave out `--accuracy`, or give a file that holds the weights"));
+    }
     let mut accuracy = texts.as_ref().map(|texts| Accuracy::begin(texts, &product.decoder, 2)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
     talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
@@ -66,13 +74,13 @@ pub fn run(args: &Args) -> Outcome {
         machine: &product.machine.machine,
         programs: programs.iter().map(|n| size(n.name, &n.compiled.program)).collect(),
         phases: vec![("prefill", talk.prefill), ("decode", talk.decode)],
-        speaks: true,
+        speaks: answer.is_some(),
         notes: notes(args, &product, &prompt),
     };
     let mut json = summary.json();
-    json["prompt"] = prompt.text().into();
+    json["prompt"] = answer.as_ref().map(|_| prompt.text()).into();
     json["answer"] = answer.into();
-    json["weights_exact"] = product.quantised.on_grid().into();
+    json["weights_exact"] = product.image.as_ref().map(|_| product.quantised.on_grid()).into();
     json["accuracy"] = accuracy.as_ref().map(Accuracy::json).into();
     json["rungs"] = rung::of(&json);
     let table = accuracy.as_ref().map(|a| format!("\n{}", a.text())).unwrap_or_default();
@@ -92,6 +100,11 @@ pub fn run(args: &Args) -> Outcome {
 /// What makes this run differ from a conversation.
 fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(name) = image::absent(&product.quantised) {
+        notes.push(format!(
+            "the file omits weights (`{name}`): all times are exact, nothing is computed, and tokens are zeros"
+        ));
+    }
     let (context, read) = (args.request.workload.context, prompt.tokens.len());
     if context > 0 {
         notes.push(format!(

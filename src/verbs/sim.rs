@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("arguments   {}\n", path.display()));
     }
     if args.functional || args.memory.is_some() {
-        let state = sim::functional::run(&c.program, &c.machine, &values, &c.image, &mut ())
+        let state = sim::functional::run(&c.program, &c.machine, &values, c.bytes()?, &mut ())
             .map_err(|e| illegal(&e))?;
         let sum = format!("{:#018x}", checksum(&state.dram));
         text.push_str(&format!("memory      checksum {sum}\n"));

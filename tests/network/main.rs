@@ -1,6 +1,7 @@
 //! Whole networks: functional simulation of the compiled programs equals the integer evaluator, on every element of every
 //! operator's output; programs are legal; plans change time only. Exported models reproduce their vectors.
 
+mod alone;
 mod answers;
 mod compare;
 #[path = "../../ir/src/corpus.rs"]

@@ -31,6 +31,8 @@ pub(super) struct Builder<'a> {
     pub origins: Vec<Origin>,
 }
 
+const NEXT_NORM: Task = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
+
 /// What a step is for: its name, and the operators that it is a part of.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'t>(pub &'t str, pub &'t [Operator]);
@@ -74,22 +76,36 @@ impl<'a> Builder<'a> {
     }
 
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
+        if !self.model.has_ends() {
+            let steps = self.alone(early)?;
+            return Ok(self.made(0, [steps, Vec::new(), Vec::new()], Vec::new()));
+        }
         let prologue = self.prologue();
         let body = self.layer(early)?;
         let epilogue = self.epilogue()?;
         let carries = carries(self.map.carried, [&prologue, &body, &epilogue]);
-        Ok(Plan {
-            tokens: self.tokens,
-            layers: self.model.layers,
-            map: self.map.clone(),
-            segments: [prologue, body, epilogue],
-            carries,
-            origins: std::mem::take(&mut self.origins),
-        })
+        Ok(self.made(self.model.layers, [prologue, body, epilogue], carries))
     }
 
-    /// Constants, embeddings, the first norm; the first weights.
-    fn prologue(&mut self) -> Vec<Step> {
+    fn made(&mut self, layers: u32, segments: [Vec<Step>; 3], carries: Vec<Carry>) -> Plan {
+        let origins = std::mem::take(&mut self.origins);
+        Plan { tokens: self.tokens, layers, map: self.map.clone(), segments, carries, origins }
+    }
+
+    /// A layer without ends: the residual stream comes from memory and goes back.
+    fn alone(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
+        let (map, buf) = (self.map, self.buf.clone());
+        self.constants();
+        let task = Task("residual stream", &[]);
+        self.load_fixed(task, space::V, buf.x, map.stream.at, map.stream.blocks, Reg::Zero);
+        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
+        self.layer_steps(early)?;
+        self.store_rows(task, buf.x, map.logits, map.stream.blocks);
+        Ok(std::mem::take(&mut self.steps))
+    }
+
+    /// What stays on chip for all layers, and the gain of the first norm.
+    fn constants(&mut self) {
         let (map, buf) = (self.map, self.buf.clone());
         let task = Task("rope steps", &[Operator::RopeQ, Operator::RopeK]);
         self.load_fixed(task, space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
@@ -98,6 +114,12 @@ impl<'a> Builder<'a> {
         self.load_fixed(task, space::C, buf.value_channels, at, blocks, Reg::Zero);
         let norm = Task("input norm", &[Operator::InputNorm]);
         self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
+    }
+
+    /// Constants, embeddings, the first norm; the first weights.
+    fn prologue(&mut self) -> Vec<Step> {
+        let (map, buf) = (self.map, self.buf.clone());
+        self.constants();
         let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
         let embedding = Task("embedding", &[Operator::Embedding]);
         for t in 0..self.tokens {
@@ -128,13 +150,21 @@ impl<'a> Builder<'a> {
         };
         self.vector(embedding, copy, 0);
         self.all_tokens(Value::Embedding);
-        self.norm(norm, Value::InputNorm, 0, buf.gains[0]);
+        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
         self.load_carried(0);
         std::mem::take(&mut self.steps)
     }
 
     /// One layer, up to the first norm of the next.
     fn layer(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
+        self.layer_steps(early)?;
+        self.norm(NEXT_NORM, Value::InputNorm, 0, self.buf.gains[0]);
+        self.load_carried(self.map.record_blocks);
+        Ok(std::mem::take(&mut self.steps))
+    }
+
+    /// One layer behind its first norm.
+    fn layer_steps(&mut self, early: usize) -> Result<(), Diagnostic> {
         let (map, buf) = (self.map, self.buf.clone());
         let w = map.widths;
         let (mut carried, input) = (0, (buf.a_input, buf.s_input));
@@ -161,10 +191,11 @@ impl<'a> Builder<'a> {
         let gain = map.gains[1];
         let post_norm = Task("post norm", &[Operator::PostNorm]);
         self.load_fixed(post_norm, space::V, buf.gains[1], map.records + gain.at, gain.blocks, Reg::Layer);
-        let next = map.records + map.record_blocks;
-        // The last round computes the last norm: its gain lies where the next layer's would.
-        let next_norm = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
-        self.load_fixed(next_norm, space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
+        if self.model.has_ends() {
+            // The last round computes the last norm: its gain lies where the next layer's would.
+            let next = map.records + map.record_blocks;
+            self.load_fixed(NEXT_NORM, space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
+        }
         self.quantise_attention();
         for (linear, input, dst, value) in [
             (Linear::O, input, buf.x, Value::AttentionResidual),
@@ -187,9 +218,7 @@ impl<'a> Builder<'a> {
                 self.give(&held);
             }
         }
-        self.norm(next_norm, Value::InputNorm, 0, buf.gains[0]);
-        self.load_carried(map.record_blocks);
-        Ok(std::mem::take(&mut self.steps))
+        Ok(())
     }
 
     /// The projection to logits.
@@ -203,7 +232,8 @@ impl<'a> Builder<'a> {
             self.gemms(chunk, &held, (buf.a_input, buf.s_input), (dst, rows), None, Value::Logits);
             self.give(&held);
             let blocks = self.tokens * rows * self.g.v_row / BLOCK_BYTES;
-            self.store_logits(dst, map.logits + done, blocks);
+            let task = Task("logits", &[Operator::Linear(Linear::Head)]);
+            self.store_rows(task, dst, map.logits + done, blocks);
             done += blocks;
         }
         Ok(std::mem::take(&mut self.steps))

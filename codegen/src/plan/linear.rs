@@ -175,12 +175,11 @@ impl Builder<'_> {
         }
     }
 
-    /// Stores the logits of a chunk.
-    pub fn store_logits(&mut self, src: u32, addr: u32, blocks: u32) {
+    /// Stores rows from a block of their bank on.
+    pub fn store_rows(&mut self, task: Task, src: u32, addr: u32, blocks: u32) {
         let (bank, row) = vec_parts(src);
         let src = row * self.g.v_row / BLOCK_BYTES;
         let store = StoreBlocks { bank, src, addr, raddr: Reg::Zero as u32, blocks };
-        let task = Task("logits", &[Operator::Linear(Linear::Head)]);
         self.push(task, store.into(), 0);
     }
 }

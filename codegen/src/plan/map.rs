@@ -5,6 +5,8 @@
 //!   norm and the projection to logits, and starts with the same pieces, so that a layer can load ahead for "the next";
 //! - all layers have the same record of cached keys and values, `cache_blocks` apart;
 //! - every piece starts at a 64-byte block.
+//!
+//! A layer without ends has one record, no embedding, and instead of logits the residual stream, in and out.
 
 use super::width::{Width, head_block};
 use super::{Options, Reg};
@@ -88,6 +90,9 @@ pub struct Map {
     pub cache_blocks: u32,
     /// K codes, K scales, V codes, V scales.
     pub parts: [CachePart; 4],
+    /// The residual stream that comes in, where there is no embedding.
+    pub stream: Piece,
+    /// Logits, or the residual stream that goes out.
     pub logits: u32,
     pub logits_blocks: u32,
     /// Bytes of the memory in use.
@@ -175,7 +180,8 @@ impl Map {
         }
         let vocab_rows = head.iter().map(|c| logits_rows(c, &g)).sum::<u32>();
         let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
-        let records = model.layers + 1;
+        let records = model.layers + u32::from(model.has_ends());
+        let stream = if model.has_ends() { 0 } else { blocks(tokens * widths.hidden.stride * g.v_row) };
         let mut map = Map {
             gains,
             carried,
@@ -189,7 +195,8 @@ impl Map {
             cache_blocks,
             parts,
             logits: 0,
-            logits_blocks: blocks(vocab_rows * g.v_row) * tokens,
+            stream: Piece { at: 0, blocks: stream },
+            logits_blocks: blocks(vocab_rows * g.v_row) * tokens + stream,
             chunks: [layer, head].concat(),
             end_bytes: 0,
             widths,
@@ -200,9 +207,10 @@ impl Map {
         map.value_channels.at = at.take(map.value_channels.blocks.into());
         map.embedding = at.take(u64::from(map.embedding_blocks) * u64::from(model.vocab));
         map.cache = at.take(u64::from(cache_blocks) * u64::from(model.layers));
+        map.stream.at = at.take(map.stream.blocks.into());
         map.logits = at.take(map.logits_blocks.into());
         map.end_bytes = at.0 * u64::from(BLOCK_BYTES);
-        if map.end_bytes > u64::from(machine.memory.size_bytes) {
+        if map.end_bytes > machine.memory.size_bytes {
             return Err(too_large(map.end_bytes, machine.memory.size_bytes));
         }
         Ok(map)
@@ -329,7 +337,7 @@ impl Chunker<'_> {
     fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
         use Linear::*;
         // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
-        let head_tiles = self.tiles(Head);
+        let head_tiles = if self.model.has_ends() { self.tiles(Head) } else { u32::MAX };
         let mut chunks = Vec::new();
         for linear in [K, V, Q, O, Gate, Up, Down] {
             let most = if linear == K { self.most(linear)?.min(head_tiles) } else { self.most(linear)? };
@@ -341,6 +349,9 @@ impl Chunker<'_> {
 
     /// How many chunks of the layer are carried, and the chunks of the projection to logits with their twins first.
     fn head(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
+        if !self.model.has_ends() {
+            return Ok((0, Vec::new()));
+        }
         self.at = start;
         let tiles = self.tiles(Linear::Head);
         let (mut chunks, mut done) = (Vec::new(), 0);
@@ -428,7 +439,7 @@ impl Chunker<'_> {
     }
 }
 
-fn too_large(need: u64, size: u32) -> Diagnostic {
+fn too_large(need: u64, size: u64) -> Diagnostic {
     Diagnostic::new("machine-too-small", "the model does not fit the off-chip memory")
         .at_item("memory.size_bytes")
         .because(format!("weights, cache and programs need {need} bytes, the memory has {size}"))

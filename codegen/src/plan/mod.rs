@@ -5,7 +5,8 @@
 //!                                                                          verify: everything again, independently
 //! ```
 //!
-//! A plan has three segments: the prologue, the body of the layer loop, and the epilogue behind it. A [`Step`] is one
+//! A plan has three segments: the prologue, the body of the layer loop, and the epilogue behind it. That of a layer without
+//! ends has the first only. A [`Step`] is one
 //! instruction without synchronisation, with the data that it touches; what it waits for follows from that.
 
 pub mod access;
@@ -15,6 +16,7 @@ pub mod options;
 pub mod order;
 pub mod print;
 pub mod sync;
+pub mod touched;
 pub mod verify;
 pub mod width;
 
@@ -56,23 +58,6 @@ pub struct Access {
     pub from: u32,
     pub to: u32,
     pub write: bool,
-}
-
-impl Access {
-    /// The two touch a common place and one of them changes it.
-    pub fn conflicts(&self, other: &Access) -> bool {
-        self.overlaps(other) && (self.write || other.write)
-    }
-
-    /// The two touch a common place.
-    pub fn overlaps(&self, other: &Access) -> bool {
-        self.memory == other.memory && self.from < other.to && other.from < self.to
-    }
-
-    /// The two need the same port of a vector bank, which serves one unit at a time.
-    pub fn shares_port(&self, other: &Access) -> bool {
-        matches!(self.memory, Memory::V(_)) && self.memory == other.memory && self.write == other.write
-    }
 }
 
 /// Registers by their use; the number is the register's.

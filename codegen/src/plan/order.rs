@@ -5,50 +5,28 @@
 //! written in the order in which they would start on machine timing with free queues ([`schedule`]). The order of each
 //! unit stays as built, and dependences stay as they are.
 
-use super::{Access, Memory, Plan, Step};
+use super::touched::{Latest, Touched, unit_of};
+use super::{Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
 use hw::timing::{GemmShape, MATRIX_LATENCY, VECTOR_LATENCY, VectorShape, gemm_occupancy, vector_occupancy};
 use hw::{Geometry, Machine};
-use isa::table::{Body, Unit, fun, out};
+use isa::table::{Body, fun, out};
 
 /// Cycles of memory latency that the estimate assumes; only the order follows from it.
 const MEMORY_LATENCY: u64 = 40;
 
-/// Whether `later` has to wait for `earlier`, a step of another unit.
-pub fn depends(earlier: &Step, later: &Step) -> bool {
-    earlier.accesses.iter().any(|e| later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l)))
-}
-
-/// The same for steps of different rounds or segments: cached data of other layers lies elsewhere.
-pub fn depends_across(earlier: &Step, later: &Step) -> bool {
-    let on_chip = |a: &&Access| a.memory != Memory::Cache;
-    earlier
-        .accesses
-        .iter()
-        .filter(on_chip)
-        .any(|e| later.accesses.iter().any(|l| e.conflicts(l) || e.shares_port(l)))
-}
-
-/// Whether `later` reads what `earlier`, a step of the same unit, wrote.
-pub fn reads_from(earlier: &Step, later: &Step) -> bool {
-    let written = earlier.accesses.iter().filter(|e| e.write);
-    written.into_iter().any(|e| later.accesses.iter().any(|l| !l.write && e.overlaps(l)))
-}
-
-/// For each step, the latest step of each other unit among `steps` before it that it has to wait for.
-pub fn dependences(steps: &[Step]) -> Vec<Vec<usize>> {
-    (0..steps.len()).map(|i| before(steps, i)).collect()
-}
-
-fn before(steps: &[Step], at: usize) -> Vec<usize> {
-    let mut found: Vec<usize> = Vec::new();
-    for unit in Unit::QUEUED.into_iter().filter(|&u| u != steps[at].unit()) {
-        let explicit = steps[at].after.iter().copied().filter(|&a| steps[a].unit() == unit).max();
-        let range = explicit.map_or(0, |e| e + 1)..at;
-        let needs = |&i: &usize| steps[i].unit() == unit && depends(&steps[i], &steps[at]);
-        found.extend(range.rev().find(needs).or(explicit));
-    }
-    found
+/// For each step, the latest step of each unit that it has to wait for; see [`Touched::sources`].
+fn dependences(steps: &[Step]) -> Vec<Latest> {
+    let mut touched = Touched::default();
+    let found = steps.iter().enumerate().map(|(i, step)| {
+        let mut sources = touched.sources(step);
+        touched.record(step, i);
+        step.after
+            .iter()
+            .for_each(|&a| sources[unit_of(&steps[a])] = sources[unit_of(&steps[a])].max(Some(a)));
+        sources
+    });
+    found.collect()
 }
 
 /// Adds what steps of the body and the epilogue owe to steps before their segment.
@@ -59,32 +37,51 @@ fn before(steps: &[Step], at: usize) -> Vec<usize> {
 pub fn cross(plan: &mut Plan) {
     // The body behind itself first: what that adds serves the body behind the prologue, too.
     for (earlier, later) in [(1, 1), (0, 1), (1, 2)] {
-        for at in 0..plan.segments[later].len() {
-            for unit in Unit::QUEUED {
-                cross_one(plan, earlier, later, at, unit);
-            }
-        }
+        cross_one(plan, earlier, later);
     }
 }
 
-fn cross_one(plan: &mut Plan, earlier: usize, later: usize, at: usize, unit: Unit) {
-    let steps = &plan.segments[later];
-    let step = &steps[at];
-    if step.unit() == unit || before(steps, at).iter().any(|&i| steps[i].unit() == unit) {
-        return;
+fn cross_one(plan: &mut Plan, earlier: usize, later: usize) {
+    let past = plan.segments[earlier].clone();
+    let mut touched = Touched::default();
+    past.iter().enumerate().for_each(|(i, step)| touched.record(step, i));
+    // Cached data of other layers lies elsewhere.
+    touched.forget(Memory::Cache);
+    let mut first: [Option<usize>; 4] = [None; 4];
+    for at in 0..plan.segments[later].len() {
+        let step = &plan.segments[later][at];
+        let own = unit_of(step);
+        let sources = touched.sources(step);
+        touched.record(step, past.len() + at);
+        let mut inside = [false; 4];
+        step.after.iter().for_each(|&a| inside[unit_of(&plan.segments[later][a])] = true);
+        for unit in (0..4).filter(|&u| u != own && !inside[u]) {
+            if let Some(owed) = sources[unit].filter(|&s| s < past.len())
+                && !carried(plan, later, at, unit)
+            {
+                owe(plan, (earlier, owed), (later, at), first[unit]);
+            }
+        }
+        first[own].get_or_insert(at);
     }
-    // A carried token tells of everything before it, to this step and those behind it.
-    let carried = plan.carries.iter().any(|c| {
-        c.from == unit && c.to == step.unit() && c.waits[later - 1].first().is_some_and(|&w| w <= at)
-    });
-    let past = &plan.segments[earlier];
-    let owed = (0..past.len()).rev().find(|&i| past[i].unit() == unit && depends_across(&past[i], step));
-    let Some(owed) = owed.filter(|_| !carried) else { return };
-    if let Some(first) = steps[..at].iter().position(|s| s.unit() == unit) {
+}
+
+/// Whether a carried token of `unit` tells the step, or one before it in its unit, of everything before the segment.
+fn carried(plan: &Plan, later: usize, at: usize, unit: usize) -> bool {
+    let to = plan.segments[later][at].unit();
+    plan.carries.iter().any(|c| {
+        c.from.queue() == Some(unit) && c.to == to && c.waits[later - 1].first().is_some_and(|&w| w <= at)
+    })
+}
+
+/// The step `at` waits for `owed` of the segment before; `first` is the first step of that unit before `at`.
+fn owe(plan: &mut Plan, (earlier, owed): (usize, usize), (later, at): (usize, usize), first: Option<usize>) {
+    if let Some(first) = first {
         plan.segments[later][at].after.push(first);
         return;
     }
-    let to = step.unit();
+    let to = plan.segments[later][at].unit();
+    let past = &plan.segments[earlier];
     // Neither way is open where a third unit tells of it; the verifier makes sure of that.
     if let Some(last) = (owed + 1..past.len()).rev().find(|&i| past[i].unit() == to) {
         plan.segments[earlier][last].after.push(owed);
@@ -106,9 +103,8 @@ fn starts(steps: &[Step], machine: &Machine) -> Vec<usize> {
     let (mut free, mut start, mut done) = ([0u64; 4], vec![0u64; steps.len()], vec![0u64; steps.len()]);
     for (i, step) in steps.iter().enumerate() {
         let unit = step.unit().queue().unwrap_or(0);
-        let ready = dependences[i].iter().map(|&d| done[d] + 1).max().unwrap_or(0);
-        let own = (0..i).rev().find(|&p| steps[p].unit() == step.unit() && reads_from(&steps[p], step));
-        start[i] = free[unit].max(ready).max(own.map_or(0, |p| done[p] + 1));
+        let ready = dependences[i].iter().flatten().map(|&d| done[d] + 1).max().unwrap_or(0);
+        start[i] = free[unit].max(ready);
         let (occupancy, latency) = estimate(step, &geometry, machine);
         free[unit] = start[i] + occupancy.max(1);
         done[i] = start[i] + occupancy + latency;

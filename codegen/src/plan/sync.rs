@@ -4,7 +4,7 @@
 //! earlier step of the unit that posts it, and of all that those knew. The pass keeps for each unit what it knows
 //! (a vector clock) and adds a token only where that is not enough. Same-unit reads after writes become `drain`.
 
-use super::order::{depends, reads_from};
+use super::touched::{Touched, unit_of};
 use super::{Carry, Plan, Step};
 use hw::machine::SEMAPHORES;
 use ir::diag::Diagnostic;
@@ -29,10 +29,6 @@ pub struct Syncs {
 
 /// What is known to be done: for each unit, one more than the last such step (0: nothing).
 pub(super) type Clock = [usize; 4];
-
-pub(super) fn unit_of(step: &Step) -> usize {
-    step.unit().queue().unwrap_or(0)
-}
 
 pub(super) fn join(clock: &mut Clock, other: &Clock) {
     clock.iter_mut().zip(other).for_each(|(a, b)| *a = (*a).max(*b));
@@ -78,15 +74,16 @@ fn segment(steps: &[Step], semaphores: &mut Vec<(Unit, Unit)>, syncs: &mut Vec<S
     // What each unit knows, and what was known at the start of each step.
     let mut knows = [Clock::default(); 4];
     let mut at_start: Vec<Clock> = Vec::with_capacity(steps.len());
+    let mut touched = Touched::default();
     for (i, step) in steps.iter().enumerate() {
         let own = unit_of(step);
+        let mut sources = touched.sources(step);
+        touched.record(step, i);
+        step.after
+            .iter()
+            .for_each(|&a| sources[unit_of(&steps[a])] = sources[unit_of(&steps[a])].max(Some(a)));
         for unit in (0..4).filter(|&u| u != own) {
-            let from = knows[own][unit];
-            let explicit =
-                step.after.iter().copied().filter(|&a| unit_of(&steps[a]) == unit && a >= from).max();
-            let range = explicit.map_or(from, |e| e + 1)..i;
-            let needs = |&e: &usize| unit_of(&steps[e]) == unit && depends(&steps[e], step);
-            let Some(source) = range.rev().find(needs).or(explicit) else { continue };
+            let Some(source) = sources[unit].filter(|&s| s >= knows[own][unit]) else { continue };
             // What `unit` knew when it started the source, and the source itself.
             let told = at_start[source];
             join(&mut knows[own], &told);
@@ -95,8 +92,7 @@ fn segment(steps: &[Step], semaphores: &mut Vec<(Unit, Unit)>, syncs: &mut Vec<S
             syncs[source].post |= bit;
             syncs[i].wait |= bit;
         }
-        let known = knows[own][own];
-        if (known..i).rev().any(|e| unit_of(&steps[e]) == own && reads_from(&steps[e], step)) {
+        if sources[own].is_some_and(|s| s >= knows[own][own]) {
             syncs[i].drain = true;
             knows[own][own] = i;
         }

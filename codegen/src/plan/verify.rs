@@ -10,8 +10,8 @@
 //! Three rounds suffice: what a step of round r depends on lies in round r - 1 or later, or is covered by it, and every
 //! round has the same tokens.
 
-use super::order::{depends, depends_across, reads_from};
-use super::sync::{Clock, Syncs, join, unit_of};
+use super::sync::{Clock, Syncs, join};
+use super::touched::{Touched, unit_of};
 use super::{Access, Memory, Plan, SEGMENTS, Step};
 use hw::machine::SEMAPHORE_MAX;
 use hw::{Geometry, Machine};
@@ -31,6 +31,8 @@ pub fn verify(plan: &Plan, syncs: &Syncs, machine: &Machine) -> Result<(), Diagn
     let rounds = std::iter::repeat_n(1, ROUNDS);
     for (round, segment) in [0].into_iter().chain(rounds).chain([2]).enumerate() {
         let before = run.outstanding();
+        // Cached data of other layers lies elsewhere.
+        run.touched.forget(Memory::Cache);
         for at in 0..plan.segments[segment].len() {
             run.step(segment, round, at)?;
         }
@@ -100,13 +102,21 @@ struct Run<'a> {
     plan: &'a Plan,
     syncs: &'a Syncs,
     done: Vec<Done<'a>>,
+    touched: Touched,
     knows: [Clock; 4],
     tokens: [Tokens; 16],
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, syncs: &'a Syncs) -> Run<'a> {
-        Run { plan, syncs, done: Vec::new(), knows: Default::default(), tokens: Default::default() }
+        Run {
+            plan,
+            syncs,
+            done: Vec::new(),
+            touched: Touched::default(),
+            knows: Default::default(),
+            tokens: Default::default(),
+        }
     }
 
     fn outstanding(&self) -> Vec<i64> {
@@ -133,7 +143,8 @@ impl<'a> Run<'a> {
         if sync.drain {
             self.knows[own][own] = now;
         }
-        self.covered(step, own, round, &here())?;
+        self.covered(step, own, here)?;
+        self.touched.record(step, now);
         self.done.push(Done { step, start: self.knows[own], place: (segment, round, at) });
         for s in (0..16).filter(|s| sync.post >> s & 1 != 0) {
             self.owner(s, step.unit(), true).map_err(|what| broken(what, here()))?;
@@ -150,20 +161,13 @@ impl<'a> Run<'a> {
     }
 
     /// All that the step depends on is known to be done.
-    fn covered(&self, step: &Step, own: usize, now: usize, here: &str) -> Result<(), Diagnostic> {
-        for (unit, &known) in self.knows[own].iter().enumerate() {
-            for earlier in self.done[known..].iter().filter(|e| unit_of(e.step) == unit) {
-                let (segment, round, at) = earlier.place;
-                let depends = if round == now { depends } else { depends_across };
-                let missing = if unit == own { reads_from } else { depends };
-                if missing(earlier.step, step) {
-                    let why =
-                        format!("{here}, against step {at} of the {}, round {round}", SEGMENTS[segment]);
-                    return Err(broken("a step does not wait for what it depends on", why));
-                }
-            }
-        }
-        Ok(())
+    fn covered(&self, step: &Step, own: usize, here: impl Fn() -> String) -> Result<(), Diagnostic> {
+        let sources = self.touched.sources(step).into_iter().enumerate();
+        let missing = |(unit, source): (usize, Option<usize>)| source.filter(|&s| s >= self.knows[own][unit]);
+        let Some(source) = sources.filter_map(missing).next() else { return Ok(()) };
+        let (segment, round, at) = self.done[source].place;
+        let why = format!("{}, against step {at} of the {}, round {round}", here(), SEGMENTS[segment]);
+        Err(broken("a step does not wait for what it depends on", why))
     }
 
     /// Counts that the semaphore can hold when its poster has just posted.
@@ -171,7 +175,7 @@ impl<'a> Run<'a> {
         let tokens = &self.tokens[semaphore];
         let waiter = self.syncs.semaphores[semaphore].1.queue().unwrap_or(0);
         let known = self.knows[poster][waiter];
-        let taken = tokens.waits.iter().filter(|&&w| w < known).count();
+        let taken = tokens.waits.partition_point(|&w| w < known);
         match tokens.posts.len() - taken <= SEMAPHORE_MAX as usize {
             true => Ok(()),
             false => Err("a semaphore may overflow"),

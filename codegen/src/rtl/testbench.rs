@@ -11,7 +11,7 @@ use hw::machine::MemoryModel;
 #[template(path = "tb/tb.cpp", escape = "none")]
 struct Harness {
     beat: u32,
-    dram_bytes: u32,
+    dram_bytes: u64,
     args: u32,
 }
 

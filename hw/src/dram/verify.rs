@@ -8,7 +8,7 @@ impl Dram {
     ///
     /// # Errors
     /// The first violated one.
-    pub fn verify(&self, core_hz: u64, size_bytes: u32) -> Result<(), MachineError> {
+    pub fn verify(&self, core_hz: u64, size_bytes: u64) -> Result<(), MachineError> {
         power("memory.model.channels", self.channels, 1, 64)?;
         self.device.organisation.verify()?;
         self.device.timing.verify(&self.device.organisation)?;
@@ -29,7 +29,7 @@ impl Dram {
         let capacity = u64::from(self.channels) * self.device.organisation.bytes();
         rule(
             "memory.size_bytes",
-            u64::from(size_bytes) <= capacity,
+            size_bytes <= capacity,
             &format!("{size_bytes} is more than the {capacity} bytes of the DRAM"),
             "use more channels or less memory",
         )

@@ -1,6 +1,6 @@
 //! Builds the graph of a quantised decoder for a number of tokens and a length of the cache.
 
-use super::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
+use super::{QuantDecoder, QuantEnds, QuantLayer, QuantLinear, QuantVector};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
@@ -14,9 +14,9 @@ use crate::types::{DType, Type};
 impl QuantDecoder {
     /// The graph that reads `tokens` tokens at the positions `past..past + tokens`, with `past` cached tokens.
     ///
-    /// Inputs: `tokens` i64 `[tokens]`, then per layer `past.N.key.codes` `[past, kv_heads * head_dim]`, `past.N.key.scales`
+    /// Inputs: `tokens` i64 `[tokens]` (without ends `hidden`, i32 `[tokens, hidden]`, the residual stream), then per layer `past.N.key.codes` `[past, kv_heads * head_dim]`, `past.N.key.scales`
     /// i32 `[past, kv_heads]` (scale words), `past.N.key.zeros` shaped as the scales if the cache is not symmetric, and the same
-    /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]`, then per layer the same,
+    /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]` (without ends `hidden`), then per layer the same,
     /// `present.` and with the new rows behind.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         if tokens == 0 {
@@ -25,18 +25,28 @@ impl QuantDecoder {
                 .help("ask for one or more"));
         }
         let mut build = Build::new(self, past)?;
-        let ids = build.b.input("tokens", Type::of(DType::I64, [tokens]));
+        build.x = match &self.ends {
+            Some(_) => build.b.input("tokens", Type::of(DType::I64, [tokens])),
+            None => build.b.input("hidden", Type::of(DType::I32, [tokens, self.config.hidden])),
+        };
         let caches = (0..self.layers.len()).map(|n| build.cache_inputs(n)).collect::<Result<Vec<_>, _>>()?;
-        let table = build.vector(&self.embedding);
-        let embed = IntEmbed { shift: self.embedding.shift };
-        build.x = build.op(embed, &[table, ids], &self.embedding.origin)?;
+        if let Some(QuantEnds { embedding, .. }) = &self.ends {
+            let table = build.vector(embedding);
+            let embed = IntEmbed { shift: embedding.shift };
+            build.x = build.op(embed, &[table, build.x], &embedding.origin)?;
+        }
         let mut presents = Vec::new();
         for (layer, cache) in self.layers.iter().zip(caches) {
             presents.push(build.layer(layer, cache)?);
         }
-        let normed = build.norm(&self.final_norm)?;
-        let logits = build.linear(normed, &self.lm_head)?;
-        build.b.output("logits", logits);
+        match &self.ends {
+            Some(QuantEnds { final_norm, lm_head, .. }) => {
+                let normed = build.norm(final_norm)?;
+                let logits = build.linear(normed, lm_head)?;
+                build.b.output("logits", logits);
+            }
+            None => build.b.output("hidden", build.x),
+        }
         for (n, present) in presents.into_iter().enumerate() {
             for (name, codes) in [("key", present.key), ("value", present.value)] {
                 for (part, value) in PARTS.iter().zip(codes.all()) {

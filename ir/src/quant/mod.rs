@@ -25,7 +25,7 @@ pub use fold::Factors;
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
 
-use crate::decoder::{Config, Decoder, Layer, LayerOrigins, Weight};
+use crate::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Weight};
 use crate::diag::Diagnostic;
 use crate::num::Scale;
 use scheme::ScaleSource;
@@ -56,6 +56,17 @@ pub struct QuantLayer {
     pub origins: LayerOrigins,
 }
 
+/// From tokens to the residual stream, and from there to logits; see [`crate::decoder::Ends`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantEnds {
+    /// Token embedding, i16 `[vocab, hidden]`; its shift is that of `int-embed`.
+    pub embedding: QuantVector,
+    /// Last norm.
+    pub final_norm: QuantVector,
+    /// Projection to logits.
+    pub lm_head: QuantLinear,
+}
+
 /// A decoder of integers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantDecoder {
@@ -68,14 +79,10 @@ pub struct QuantDecoder {
     /// Fixed scales of what enters linear layers, four per layer (q, k and v; output; gate and up; down) and one of the
     /// projection to logits; empty if scales are found at run time.
     pub inputs: Vec<StaticScale>,
-    /// Token embedding `[vocab, hidden]`; its shift is that of `int-embed`.
-    pub embedding: QuantVector,
     /// Layers in order.
     pub layers: Vec<QuantLayer>,
-    /// Last norm.
-    pub final_norm: QuantVector,
-    /// Projection to logits.
-    pub lm_head: QuantLinear,
+    /// What stands before and behind the layers. Without it, the residual stream comes in and goes out.
+    pub ends: Option<QuantEnds>,
     /// Phase steps of the rotary embedding, one per pair of a head.
     pub phase_steps: Vec<u32>,
     /// `eps * hidden * 2^32` of the norms.
@@ -126,18 +133,10 @@ impl QuantDecoder {
     ) -> Result<QuantDecoder, Diagnostic> {
         decoder.check()?;
         let config = &decoder.config;
-        let ends = decoder.ends.as_ref().ok_or_else(|| {
-            Diagnostic::new(
-                "quant-ends",
-                "the model has layers, but no embedding and no projection to logits",
-            )
-            .because("quantisation starts from tokens and ends with logits")
-            .help("use the whole model")
-        })?;
         let factors = Factors::new(config, scheme)?;
         let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, &scheme.weights);
         let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
-        let norms: Vec<&Weight> = norms.chain([&ends.final_norm]).collect();
+        let norms: Vec<&Weight> = norms.chain(decoder.ends.iter().map(|ends| &ends.final_norm)).collect();
         let gains = QuantVector::gains(&norms)?;
         let layer = |(layer, gains): (&Layer, &[QuantVector])| {
             Ok(QuantLayer {
@@ -153,20 +152,25 @@ impl QuantDecoder {
                 origins: layer.origins.clone(),
             })
         };
+        let ends = |ends: &Ends| {
+            Ok::<_, Diagnostic>(QuantEnds {
+                embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
+                final_norm: gains[gains.len() - 1].clone(),
+                lm_head: QuantLinear::new(&ends.lm_head, &factors.linear, scheme.lm_head())?,
+            })
+        };
         Ok(QuantDecoder {
             name: decoder.name.clone(),
             config: config.clone(),
             scheme: scheme.clone(),
             inputs,
-            embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
             layers: decoder
                 .layers
                 .iter()
                 .zip(gains.chunks_exact(2))
                 .map(layer)
                 .collect::<Result<_, Diagnostic>>()?,
-            final_norm: gains[gains.len() - 1].clone(),
-            lm_head: QuantLinear::new(&ends.lm_head, &factors.linear, scheme.lm_head())?,
+            ends: decoder.ends.as_ref().map(ends).transpose()?,
             phase_steps: factors.phase_steps,
             eps: factors.eps,
             score_shift: factors.score_shift,
@@ -180,7 +184,7 @@ impl QuantDecoder {
         self.layers
             .iter()
             .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo, &l.gate, &l.up, &l.down])
-            .chain([&self.lm_head])
+            .chain(self.ends.iter().map(|ends| &ends.lm_head))
     }
 
     /// Whether every weight lay on the scheme's grid, so that none was rounded.

@@ -25,10 +25,10 @@ impl Limits {
             (Space::Channel, b.channel_bytes),
             (Space::Activation, b.activation_bytes),
             (Space::TokenScale, b.token_scales),
-            (Space::Dram, machine.memory.size_bytes),
         ] {
             sizes[space.index()] = size.into();
         }
+        sizes[Space::Dram.index()] = machine.memory.size_bytes;
         for bank in 0..b.vector_banks {
             sizes[Space::Vector(bank as u8).index()] = b.vector_bank_bytes.into();
         }

@@ -53,7 +53,7 @@ fn whole(program: &Program, machine: &Machine) -> Result<(), Broken> {
         return Err(Broken::new("the program is empty", "it never ends", "end it with `halt`"));
     }
     let end = u64::from(program.base) + 32 * program.instrs.len() as u64;
-    if program.base % 4096 != 0 || end > u64::from(machine.memory.size_bytes) {
+    if program.base % 4096 != 0 || end > machine.memory.size_bytes {
         let what = format!("its words lie at {:#x} to {end:#x} of DRAM", program.base);
         let why = "they begin at a multiple of 4096, so that no fetch crosses one, and lie inside the memory";
         return Err(Broken::new(what, why, "move the base of the program"));

@@ -12,12 +12,14 @@ pub(super) struct Map {
     pub program: u32,
     /// Stores go from here to the end.
     pub out: u32,
+    /// Bytes that programs use.
     pub size: u32,
 }
 
 impl Map {
     pub fn of(machine: &Machine) -> Map {
-        let size = machine.memory.size_bytes;
+        // Of a memory of 4 GiB all but the last page, so that sizes fit 32 bits, too.
+        let size = machine.memory.size_bytes.min((1 << 32) - 4096) as u32;
         let data = (size / 16 / 4096 * 4096).clamp(4096, 1 << 18);
         Map { data, program: size / 4 / 4096 * 4096, out: size / 2 / 4096 * 4096, size }
     }

@@ -40,7 +40,7 @@ impl State {
     pub fn new(machine: &Machine, image: &[u8]) -> State {
         let b = &machine.buffers;
         let zeros = |bytes: u32| vec![0; bytes as usize];
-        let mut dram = zeros(machine.memory.size_bytes);
+        let mut dram = vec![0; machine.memory.size_bytes as usize];
         let n = image.len().min(dram.len());
         dram[..n].copy_from_slice(&image[..n]);
         State {
