@@ -7,12 +7,12 @@ use tilewright::hw::{Machine, presets};
 use tilewright::isa::{Program, asm, check::check};
 use tilewright::sim::{functional, timing};
 
-const SOURCE: &str = include_str!("attention.asm");
+pub const SOURCE: &str = include_str!("attention.asm");
 const POSITIONS: usize = 8;
 const ONE: f64 = 65536.0;
 
 /// A query, and the cache as 4-bit codes with a scale for each position.
-struct Operands {
+pub struct Operands {
     q: [f64; 8],
     k: [[i8; 8]; POSITIONS],
     k_scale: [f64; POSITIONS],
@@ -58,7 +58,7 @@ fn compute(program: &Program, machine: &Machine, operands: &Operands) -> Result<
 }
 
 /// Memory as attention.asm expects it: six blocks of 64 bytes from 0x1000 on.
-fn image(o: &Operands) -> Vec<u8> {
+pub fn image(o: &Operands) -> Vec<u8> {
     let mut image = vec![0; 0x3000];
     let mut put =
         |block: usize, bytes: &[u8]| image[0x1000 + 64 * block..][..bytes.len()].copy_from_slice(bytes);
@@ -102,7 +102,7 @@ fn attention(o: &Operands) -> Vec<f64> {
 }
 
 /// Made-up numbers that spread over their ranges.
-fn operands() -> Operands {
+pub fn operands() -> Operands {
     let code = |a: usize, b: usize| ((a * 5 + b * 3 + a * b) % 15) as i8 - 7;
     Operands {
         q: std::array::from_fn(|i| 1.5 - 0.4 * i as f64),

@@ -104,9 +104,9 @@ fn compile(files: &[Source], work: &Path, cache: &Path, version: &str) -> Result
     verilator.args(VERILATOR).arg("--Mdir").arg(work).args(files.iter().map(|f| &f.path));
     run(&mut verilator, "Verilator refuses the hardware")?;
     let include = include_folder()?;
-    let runtime = runtime(&include, cache, version)?;
     write(&work.join("shim.cpp"), SHIM)?;
     write(&work.join("shim.hpp"), SHIM_HEADER)?;
+    let runtime = runtime(&include, work, cache, version)?;
     let (slow, fast) = generated(work)?;
     write(&work.join("slow.cpp"), &slow)?;
     write(&work.join("fast.cpp"), &format!("{fast}#include \"shim.cpp\"\n"))?;
@@ -141,16 +141,15 @@ fn is_slow(name: &str) -> bool {
     name.contains("Slow") || name.contains("__Syms")
 }
 
-/// Objects of Verilator's runtime, compiled on first use.
-fn runtime(include: &Path, cache: &Path, version: &str) -> Result<Vec<PathBuf>, Diagnostic> {
+/// Objects of Verilator's runtime, compiled on first use; in `work`, because other builds may do the same at once.
+fn runtime(include: &Path, work: &Path, cache: &Path, version: &str) -> Result<Vec<PathBuf>, Diagnostic> {
     let key = key(&[], version);
     let mut objects = Vec::new();
     for source in RUNTIME {
         let object = cache.join(format!("{source}-{key:016x}.o"));
         if !object.is_file() {
-            let made = cache.join(format!("{source}-{key:016x}-{}.o", std::process::id()));
-            write(&cache.join("shim.hpp"), SHIM_HEADER)?;
-            let mut compiler = compiler(include, cache, FAST);
+            let made = work.join(format!("{source}.o"));
+            let mut compiler = compiler(include, work, FAST);
             compiler.arg("-c").arg(include.join(source)).arg("-o").arg(&made);
             run(&mut compiler, "Verilator's runtime cannot be compiled")?;
             fs::rename(&made, &object).map_err(|e| unusable(&object, &e))?;

@@ -3,7 +3,7 @@
 use hw::Machine;
 use hw::dram::{Dram, Field};
 use hw::machine::MemoryModel;
-use isa::random::{Case, case};
+use isa::random::Case;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -69,8 +69,11 @@ fn busy_dram() -> MemoryModel {
     MemoryModel::Dram(Box::new(dram))
 }
 
+/// Names of the memory models that every program meets, in the order of [`models`].
+pub const MODELS: [&str; 7] = ["preset", "fast", "slow", "busy", "late", "ddr4", "lpddr4"];
+
 /// The memory models that every program meets: the preset's own, a fast and a slow fixed one, random ones, and DRAM.
-pub fn models(preset: &Machine) -> Vec<MemoryModel> {
+pub fn models(preset: &Machine) -> [MemoryModel; MODELS.len()] {
     let random = |seed, min_latency, max_latency, ready_percent, beat_percent| MemoryModel::Random {
         seed,
         min_latency,
@@ -78,7 +81,7 @@ pub fn models(preset: &Machine) -> Vec<MemoryModel> {
         ready_percent,
         beat_percent,
     };
-    vec![
+    [
         preset.memory.model.clone(),
         MemoryModel::Fixed { read_latency: 2, write_latency: 2 },
         MemoryModel::Fixed { read_latency: 90, write_latency: 170 },
@@ -102,18 +105,4 @@ pub fn check(hardware: &Hardware, machine: &Machine, name: &str, case: &Case, se
     let model = &machine.memory.model;
     assert!(found.identical(), "{name} on {}, seed {seed}, {model:?}: {found:#?}", machine.name);
     (found.instructions, found.cycles)
-}
-
-/// [`check`] of `seeds` random programs of a machine, each on one of the memory models; gives instructions and cycles.
-pub fn check_random(name: &str, seeds: std::ops::Range<u64>) -> (u64, u64) {
-    let preset = machine(name);
-    let (models, hardware) = (models(&preset), hardware(name));
-    let mut sum = (0, 0);
-    for seed in seeds {
-        let machine = with_model(&preset, models[seed as usize % models.len()].clone());
-        let case = case(&machine, seed).unwrap_or_else(|| panic!("no legal program for seed {seed}"));
-        let done = check(&hardware, &machine, "random", &case, seed as u32);
-        sum = (sum.0 + done.0, sum.1 + done.1);
-    }
-    sum
 }

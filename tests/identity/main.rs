@@ -2,6 +2,7 @@
 //!
 //! All of it runs in CI; `cargo test --test identity -- --nocapture` shows what was compared.
 
+mod attention;
 mod bench;
 mod control;
 mod corners;
@@ -10,5 +11,6 @@ mod faults;
 mod lint;
 mod networks;
 mod programs;
+mod random;
 mod testbench;
 mod wrap;

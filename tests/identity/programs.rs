@@ -1,14 +1,8 @@
-//! Directed and random legal programs on every preset and several memories.
+//! Directed programs on every preset and several memories, and one program after another.
 
-use crate::bench::{check, check_random, hardware, machine, models, with_model};
-use std::time::Instant;
+use crate::bench::{check, hardware, machine, models, with_model};
 use tilewright::sim::functional::State;
 use tilewright::{cosim, isa};
-
-/// Random programs of each machine in the first test.
-const SEEDS: u64 = 15;
-/// Random programs of each machine in both tests.
-const LONG: u64 = 100;
 
 fn directed(name: &str) {
     let preset = machine(name);
@@ -21,28 +15,12 @@ fn directed(name: &str) {
     }
 }
 
-fn random(name: &str, seeds: std::ops::Range<u64>) {
-    let from = Instant::now();
-    let (instructions, cycles) = check_random(name, seeds);
-    println!("{name}: {instructions} instructions, {cycles} cycles in {:.1} s", from.elapsed().as_secs_f64());
-}
-
 macro_rules! machines {
     ($($name:ident)*) => { $(
         mod $name {
             #[test]
             fn directed_programs() {
                 super::directed(stringify!($name));
-            }
-
-            #[test]
-            fn random_programs() {
-                super::random(stringify!($name), 0..super::SEEDS);
-            }
-
-            #[test]
-            fn many_random_programs() {
-                super::random(stringify!($name), super::SEEDS..super::LONG);
             }
         }
     )* };

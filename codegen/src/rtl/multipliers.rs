@@ -11,6 +11,18 @@ pub struct Multiplier {
     pub b_bits: u32,
 }
 
+/// Bits of the signed operands of a DSP48E2's multiplier.
+const DSP48E2: (u32, u32) = (27, 18);
+
+impl Multiplier {
+    /// DSP48E2 slices of one such multiplier. Wider operands are cut: the part with the sign fills the slice's operand, each
+    /// part below it is unsigned and so one bit narrower.
+    pub fn dsp48e2(&self) -> u32 {
+        let parts = |bits: u32, most: u32| 1 + bits.saturating_sub(most).div_ceil(most - 1);
+        parts(self.a_bits.max(self.b_bits), DSP48E2.0) * parts(self.a_bits.min(self.b_bits), DSP48E2.1)
+    }
+}
+
 /// Every multiplier of a machine.
 pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
     let g = Geometry::of(machine);

@@ -1,5 +1,5 @@
 //! The datapath of the emitted RTL against `ir::num`: each unit alone, in Verilator, on random and extreme data; and its
-//! multipliers, counted by Yosys.
+//! multipliers and memories, found by Yosys.
 //!
 //! A test bench per unit (`tb_*.sv`) holds the memories and plays instructions; the references here walk the layouts of
 //! docs/machine.md with the functions of `ir::num`. Every word of memory and the cycle of every event are compared.
@@ -9,4 +9,5 @@ mod matrix;
 mod memory;
 mod multipliers;
 mod rng;
+mod synthesis;
 mod vector;

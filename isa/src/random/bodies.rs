@@ -2,7 +2,7 @@
 
 use super::memory::Map;
 use super::rng::Rng;
-use super::span::span;
+use super::span::{Bucket, span};
 use crate::access::accesses;
 use crate::check::fields::{self, Limits};
 use crate::table::*;
@@ -13,7 +13,7 @@ const HOT: u32 = 40;
 
 /// Draws instructions for a machine.
 pub(super) struct Bodies<'a> {
-    machine: &'a Machine,
+    pub machine: &'a Machine,
     g: Geometry,
     map: Map,
     limits: Limits,
@@ -39,6 +39,35 @@ impl<'a> Bodies<'a> {
                 self.stretch(&mut body, rng);
             }
             self.legal(&body).then_some(body)
+        })
+    }
+
+    /// An instruction of a place in the table with a field in this part of its span; a register field stays 0.
+    pub fn draw_at(&self, index: usize, field: usize, bucket: Bucket, rng: &mut Rng) -> Option<Body> {
+        let spec = &TABLE[index];
+        let within = bucket.values(self.machine, spec, &spec.fields[field]);
+        (0..600).find_map(|_| {
+            let mut body = self.body(index, rng.chance(60), rng)?;
+            if spec.fields[field].kind != Kind::Reg {
+                let mut values = body.values();
+                // Near the low end more instructions are legal.
+                let most = (within.1 - within.0).min(rng.pick(&[3, 40, i64::from(u32::MAX)]));
+                values[field] = (within.0 + i64::from(rng.within(0, most as u32))) as u32;
+                body.set_values(&values);
+            }
+            self.legal(&body).then_some(body)
+        })
+    }
+
+    /// An instruction of a place in the table.
+    fn body(&self, index: usize, extreme: bool, rng: &mut Rng) -> Option<Body> {
+        Some(match Body::zero(index)? {
+            Body::Load(_) => self.load(extreme, rng).into(),
+            Body::Gemm(_) => self.gemm(extreme, rng).into(),
+            Body::Vector(_) => self.vector(extreme, rng).into(),
+            Body::StoreBlocks(_) => self.blocks(extreme, rng).into(),
+            Body::StoreSegments(_) => self.segments(extreme, rng).into(),
+            _ => return None,
         })
     }
 

@@ -81,6 +81,7 @@ pub(super) struct Builder<'a> {
     pub most_args: usize,
     pub imem_words: usize,
     pub fetch_words: usize,
+    pub queue_depth: [u32; 4],
     scales: u32,
     /// Nothing is added by chance.
     pub plain: bool,
@@ -98,6 +99,7 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub fn new(mut rng: Rng, bodies: Bodies<'a>, machine: &hw::Machine) -> Builder<'a> {
+        let depth = &machine.sequencer.queue_depth;
         let mut order: Vec<usize> = (0..16).collect();
         (1..16).for_each(|i| order.swap(i, rng.within(0, i as u32) as usize));
         Builder {
@@ -109,6 +111,7 @@ impl<'a> Builder<'a> {
             most_args: machine.sequencer.args as usize,
             imem_words: machine.sequencer.imem_words as usize,
             fetch_words: machine.sequencer.fetch_words as usize,
+            queue_depth: [depth.load, depth.matrix, depth.vector, depth.store],
             scales: super::memory::Map::of(machine).scales().0,
             plain: false,
             events: Default::default(),
@@ -158,6 +161,11 @@ impl<'a> Builder<'a> {
 
     fn class(&self) -> Class {
         if self.round.is_some() { Class::Round } else { Class::Straight }
+    }
+
+    /// Outside of loops there is, or can be, a semaphore of this pair.
+    pub fn can_post(&self, poster: usize, waiter: usize) -> bool {
+        self.spare() > 0 || self.known(poster, waiter).is_some()
     }
 
     /// Number of instructions of a unit so far.

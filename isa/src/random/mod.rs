@@ -1,10 +1,12 @@
 //! Random legal programs by seed: what simulator and hardware are compared on.
 //!
 //! Every [`Case`] passes [`crate::check`]. All units, opcodes, functions, outputs and modes appear; units overlap; queues
-//! fill; loops run 0, 1, 2 and 5 rounds; fields reach the ends of their spans; data holds the extremes of every format.
+//! fill; loops run 0, 1, 2 and 5 rounds; data holds the extremes of every format. Each program visits a few [`corners`], so
+//! that many programs together meet every part of every field's span with every cause of waiting.
 
 mod bodies;
 mod builder;
+mod corners;
 mod directed;
 mod memory;
 mod registers;
@@ -12,9 +14,10 @@ mod rng;
 mod rounds;
 mod span;
 
+pub use corners::Corner;
 pub use directed::directed;
 pub use rng::Rng;
-pub use span::span;
+pub use span::Bucket;
 
 use crate::check::check;
 use crate::check::fields::Limits;
@@ -44,23 +47,35 @@ pub const SHORTEST: usize = 40;
 ///
 /// `None` if no attempt was legal, which happens only on machines with less DRAM or vector rows than any preset has.
 pub fn case(machine: &Machine, seed: u64) -> Option<Case> {
-    (0..32u64).find_map(|attempt| attempt_case(machine, Rng::new(seed ^ attempt << 48)))
+    aimed(machine, seed, &corners::of_seed(machine, seed))
 }
 
-fn attempt_case(machine: &Machine, mut rng: Rng) -> Option<Case> {
+/// As [`case`], but it visits these corners, as far as the machine has them; with none it is short of units' work.
+pub fn aimed(machine: &Machine, seed: u64, corners: &[Corner]) -> Option<Case> {
+    (0..32u64).find_map(|attempt| attempt_case(machine, corners, Rng::new(seed ^ attempt << 48)))
+}
+
+fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<Case> {
     let map = Map::of(machine);
     // Now and then longer than the instruction memory of the presets.
     let long = if rng.chance(4) { 480 } else { 0 };
-    let words = SHORTEST as u32 + rng.within(0, 120) + long;
+    let words = rng.within(0, 60) + long;
     let image = memory::image(&map, &mut rng);
     // The limits must know where the program will lie, not yet how long it is: 64 KiB are kept free.
     let reserve = vec![Instr::from(Halt {}); 2048];
     let reserved = program(machine, &map, reserve, &[]);
     let bodies = Bodies::new(machine, Limits::new(&reserved, machine));
     let mut builder = Builder::new(rng, bodies, machine);
-    while builder.instrs.len() + 1 < words as usize {
-        passage(&mut builder)?;
+    let there: Vec<&Corner> = corners.iter().filter(|c| c.exists(machine)).collect();
+    there.iter().for_each(|corner| corners::early(&mut builder, corner));
+    let least = if corners.is_empty() { SHORTEST + 20 } else { builder.instrs.len() };
+    while builder.instrs.len() < SHORTEST.max(least + words as usize) {
+        match corners.is_empty() && builder.rng.chance(90) {
+            true => builder.noise(),
+            false => passage(&mut builder)?,
+        }
     }
+    there.iter().for_each(|corner| corners::contended(&mut builder, corner));
     builder.push(Halt {});
     let args = builder.args.clone();
     let program = program(machine, &map, builder.instrs, &args);

@@ -53,3 +53,63 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
 
 /// A body of this many words counts as the longest.
 pub const LONG_BODY: i64 = 24;
+
+/// A part of a field's span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// The smallest value; the only one if the span has one.
+    Min,
+    /// Anything between.
+    Mid,
+    /// The largest value.
+    Max,
+    /// One of the named values of the field.
+    Named(&'static str),
+}
+
+impl Bucket {
+    /// Where a value of a field lies; signed fields as signed numbers. Values outside of the span count as its ends.
+    pub fn of(machine: &Machine, spec: &Spec, field: &Field, value: i64) -> Bucket {
+        let (low, high) = span(machine, spec, field);
+        match field.kind {
+            Kind::Enum(names) => Bucket::Named(names.get(value as usize).copied().unwrap_or("?")),
+            _ if value <= low => Bucket::Min,
+            _ if value >= high => Bucket::Max,
+            _ => Bucket::Mid,
+        }
+    }
+
+    /// The values of this part as (smallest, largest).
+    pub fn values(self, machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
+        let (low, high) = span(machine, spec, field);
+        match (self, field.kind) {
+            (Bucket::Named(name), Kind::Enum(names)) => {
+                let at = names.iter().position(|n| *n == name).unwrap_or(0) as i64;
+                (at, at)
+            }
+            (Bucket::Mid, _) => (low + 1, high - 1),
+            (Bucket::Max, _) => (high, high),
+            _ => (low, low),
+        }
+    }
+
+    /// Every part that the span of a field has on a machine.
+    pub fn all(machine: &Machine, spec: &Spec, field: &Field) -> Vec<Bucket> {
+        if let Kind::Enum(names) = field.kind {
+            return names.iter().map(|name| Bucket::Named(name)).collect();
+        }
+        let (low, high) = span(machine, spec, field);
+        let parts = [(Bucket::Min, true), (Bucket::Mid, high - low > 1), (Bucket::Max, high > low)];
+        parts.into_iter().filter(|p| p.1).map(|p| p.0).collect()
+    }
+
+    /// As tables print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bucket::Min => "min",
+            Bucket::Mid => "mid",
+            Bucket::Max => "max",
+            Bucket::Named(name) => name,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Random legal programs on every preset and several memories, and what they cover together.
+
+use crate::bench::{MODELS, cache, check, hardware, machine, models, with_model};
+use std::io::Write;
+use tilewright::isa::random::Corner;
+use tilewright::sim::coverage::Coverage;
+use tilewright::{isa, sim};
+
+/// Random programs of each machine.
+const PROGRAMS: u64 = 105;
+/// Rounds of programs aimed at the cells that those leave empty, and corners of each program.
+const ROUNDS: u64 = 8;
+const AIMS: usize = 3;
+const MACHINES: [&str; 5] = ["tiny", "unit", "three", "odd", "wide"];
+
+/// What was compared of one machine, or of all.
+struct Compared {
+    coverage: Coverage,
+    /// Words of each program.
+    sizes: Vec<usize>,
+    instructions: u64,
+    cycles: u64,
+}
+
+impl Compared {
+    fn new() -> Compared {
+        Compared { coverage: Coverage::new(&MODELS), sizes: vec![], instructions: 0, cycles: 0 }
+    }
+
+    fn merge(mut self, other: Compared) -> Compared {
+        self.coverage.merge(&other.coverage);
+        self.sizes.extend(other.sizes);
+        self.instructions += other.instructions;
+        self.cycles += other.cycles;
+        self
+    }
+}
+
+/// What a thread compares: programs of one machine, by seed, memory model and the corners to be visited.
+type Work = Vec<(u64, usize, Option<Vec<Corner>>)>;
+
+fn compare(name: &str, work: &Work) -> Compared {
+    let preset = machine(name);
+    let (models, hardware) = (models(&preset), hardware(name));
+    let mut all = Compared::new();
+    for (seed, model, corners) in work {
+        let machine = with_model(&preset, models[*model].clone());
+        let case = match corners {
+            None => isa::random::case(&machine, *seed),
+            Some(corners) => isa::random::aimed(&machine, *seed, corners),
+        };
+        let case = case.unwrap_or_else(|| panic!("no legal program for seed {seed}"));
+        let (instructions, cycles) = check(&hardware, &machine, "random", &case, *seed as u32);
+        // Equal to the hardware's, as `check` has found.
+        let trace = sim::timing::simulate(&case.program, &machine, &case.args).unwrap();
+        all.coverage.record(&case.program, &machine, &case.args, *model, &trace).unwrap();
+        all.sizes.push(case.program.instrs.len());
+        all.instructions += instructions;
+        all.cycles += cycles;
+    }
+    all
+}
+
+/// Compares on all machines at once.
+fn compare_all(work: impl Fn(u64) -> Work) -> Compared {
+    std::thread::scope(|scope| {
+        let start = |(i, name)| {
+            let work = work(i);
+            scope.spawn(move || compare(name, &work))
+        };
+        let threads: Vec<_> = (0..).zip(MACHINES).map(start).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).fold(Compared::new(), Compared::merge)
+    })
+}
+
+/// Programs for the cells that are still empty: on each machine one for each memory model that has such cells.
+fn aimed_at_the_rest(coverage: &Coverage, round: u64) -> Compared {
+    let corners = |model: usize, turn: u64| {
+        let mut empty = coverage.empty_corners(model);
+        let turn = if empty.is_empty() { 0 } else { turn as usize % empty.len() };
+        empty.rotate_left(turn);
+        empty.truncate(AIMS);
+        empty
+    };
+    compare_all(|i| {
+        let of_model = |model| (1 << 20 | round << 8 | i, model, Some(corners(model, i + round)));
+        (0..MODELS.len()).map(of_model).filter(|w| w.2 != Some(vec![])).collect()
+    })
+}
+
+#[test]
+fn random_programs_are_identical_and_leave_no_cell_empty() {
+    let mut compared = compare_all(|i| {
+        (PROGRAMS * i..PROGRAMS * (i + 1)).map(|seed| (seed, seed as usize % MODELS.len(), None)).collect()
+    });
+    for round in 0..ROUNDS {
+        if !compared.coverage.empty_cells().is_empty() {
+            compared = aimed_at_the_rest(&compared.coverage, round).merge(compared);
+        }
+    }
+    let Compared { coverage, mut sizes, instructions, cycles } = compared;
+    sizes.sort_unstable();
+    let (min, median, max) = (sizes[0], sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+    let table = format!(
+        "{} random programs of {min} to {max} words, median {median}: {instructions} instructions and {cycles} cycles compared\n{coverage}",
+        sizes.len()
+    );
+    let empty = coverage.empty_cells();
+    let file = cache().with_file_name("coverage.txt");
+    std::fs::write(&file, &table).unwrap();
+    // Past the test harness, which would swallow it: what was compared is said in every run.
+    let said = table.lines().take(2).collect::<Vec<_>>().join("; ");
+    writeln!(std::io::stderr(), "{said}; the table is in {}", file.display()).unwrap();
+    println!("{table}");
+    assert!(sizes.len() >= 300 && min >= 40 && (90..=110).contains(&median), "{min} {median} {max}");
+    assert!(empty.is_empty(), "{} of {} cells are empty: {empty:#?}", empty.len(), coverage.len());
+}
