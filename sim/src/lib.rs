@@ -8,7 +8,8 @@
 //! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
-//! | [`timing`] | at which cycle everything happens |
+//! | [`timing`] | at which cycle everything happens, in events |
+//! | [`reference`] | the same cycle by cycle, to check it |
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
 
 pub mod attribution;
@@ -17,5 +18,6 @@ pub mod coverage;
 pub mod energy;
 pub mod functional;
 pub mod memory;
+pub mod reference;
 pub mod timing;
 pub mod trace;

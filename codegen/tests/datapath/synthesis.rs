@@ -21,7 +21,7 @@ fn tiny_holds_what_it_states() {
         "read_verilog -sv {}; hierarchy -check -top tw_top; proc; memory_dff; memory_collect; \
          select -assert-none t:$mem* =*tw_ram* %d =*tw_rom_* %d; design -reset; \
          read_verilog -sv {}; synth_xilinx -family xcup -top tw_top; tee -o cells.txt stat -top tw_top; \
-         select =*tw_ram*; write_json -selected rams.json",
+         delete =* =*tw_ram* %d; write_json rams.json",
         names.join(" "),
         names.join(" ")
     );

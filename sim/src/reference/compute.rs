@@ -1,0 +1,168 @@
+//! Matrix and vector engine: counters that walk through an instruction a step a cycle. The first step is in the cycle of the
+//! start.
+
+use super::delay::Delay;
+use hw::Machine;
+use hw::timing::{MATRIX_LATENCY, VECTOR_GAP, VECTOR_LATENCY};
+use isa::Instr;
+use isa::table::{Body, Gemm, Vector as Fields, fun, out};
+
+/// Products of a tile fill one set of accumulators while the results of the tile before leave the other.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    /// Cycles in which the results of a token leave.
+    writes_per_token: u32,
+    fields: Option<Gemm>,
+    /// Of the products: tile, group and step; `None`: no products are left.
+    product: Option<(u32, u32, u32)>,
+    /// All products of the tile are summed; its results wait for the way out.
+    summed: bool,
+    /// Of the results on their way out: token and write.
+    result: Option<(u32, u32)>,
+    retiring: Delay,
+}
+
+impl Matrix {
+    pub fn new(machine: &Machine) -> Matrix {
+        Matrix {
+            writes_per_token: machine.matrix.outputs / machine.matrix.drain_lanes,
+            fields: None,
+            product: None,
+            summed: false,
+            result: None,
+            retiring: Delay::default(),
+        }
+    }
+
+    pub fn busy(&self) -> bool {
+        self.fields.is_some()
+    }
+
+    pub fn retires(&mut self) -> bool {
+        self.retiring.pulse()
+    }
+
+    pub fn step(&mut self, started: Option<&Instr>) {
+        if let Some(Body::Gemm(i)) = started.map(|i| i.body) {
+            (self.fields, self.product) = (Some(i), Some((0, 0, 0)));
+        }
+        let Some(i) = self.fields else { return };
+        self.result = self.result.and_then(|at| self.next_result(&i, at));
+        if let Some(at) = self.product.filter(|_| !self.summed) {
+            self.multiply(&i, at);
+        }
+        if self.result.is_some() {
+            return;
+        }
+        if self.summed {
+            // Both sets of accumulators change places.
+            self.summed = false;
+            self.result = Some((0, 0));
+        } else if self.product.is_none() {
+            self.fields = None;
+            self.retiring.push(1 + MATRIX_LATENCY);
+        }
+    }
+
+    fn multiply(&mut self, i: &Gemm, (tile, group, step): (u32, u32, u32)) {
+        let last = (step + 1 == i.steps, group + 1 == i.groups, tile + 1 == i.ntiles);
+        self.summed = last.0 && last.1;
+        self.product = match last {
+            (false, _, _) => Some((tile, group, step + 1)),
+            (true, false, _) => Some((tile, group + 1, 0)),
+            (true, true, false) => Some((tile + 1, 0, 0)),
+            (true, true, true) => None,
+        };
+    }
+
+    fn next_result(&self, i: &Gemm, (token, write): (u32, u32)) -> Option<(u32, u32)> {
+        match (write + 1 == self.writes_per_token, token + 1 == i.tokens) {
+            (false, _) => Some((token, write + 1)),
+            (true, false) => Some((token + 1, 0)),
+            (true, true) => None,
+        }
+    }
+}
+
+/// What the vector engine does with the rows of a vector, one pass after the other.
+#[derive(Debug, Clone, Copy)]
+enum Pass {
+    Maximum,
+    Squares,
+    Result,
+    Codes,
+}
+
+impl Pass {
+    fn first(i: &Fields) -> Pass {
+        if i.fun == fun::SOFTMAX || i.fun == fun::RMS_NORM { Pass::Maximum } else { Pass::Result }
+    }
+
+    fn next(self, i: &Fields) -> Option<Pass> {
+        match self {
+            Pass::Maximum if i.fun == fun::RMS_NORM => Some(Pass::Squares),
+            Pass::Maximum | Pass::Squares => Some(Pass::Result),
+            Pass::Result => (i.out != out::NONE).then_some(Pass::Codes),
+            Pass::Codes => None,
+        }
+    }
+}
+
+/// Where the vector engine is in its instruction.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    token: u32,
+    sub: u32,
+    pass: Pass,
+    /// Rows that have entered, then cycles in which the last one passes through lanes, reduction and scalar functions.
+    row: u32,
+    gap: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Vector {
+    state: Option<(Fields, At)>,
+    retiring: Delay,
+}
+
+impl Vector {
+    pub fn busy(&self) -> bool {
+        self.state.is_some()
+    }
+
+    pub fn retires(&mut self) -> bool {
+        self.retiring.pulse()
+    }
+
+    pub fn step(&mut self, started: Option<&Instr>) {
+        if let Some(Body::Vector(i)) = started.map(|i| i.body) {
+            self.state = Some((i, At { token: 0, sub: 0, pass: Pass::first(&i), row: 0, gap: 0 }));
+        }
+        let Some((i, at)) = self.state else { return };
+        self.state = at.next(&i).map(|at| (i, at));
+        if self.state.is_none() {
+            self.retiring.push(1 + VECTOR_LATENCY);
+        }
+    }
+}
+
+impl At {
+    fn next(self, i: &Fields) -> Option<At> {
+        if self.row < i.rows {
+            return Some(At { row: self.row + 1, ..self });
+        }
+        if self.gap + 1 < VECTOR_GAP {
+            return Some(At { gap: self.gap + 1, ..self });
+        }
+        let from = At { row: 0, gap: 0, ..self };
+        if let Some(pass) = self.pass.next(i) {
+            return Some(At { pass, ..from });
+        }
+        let from = At { pass: Pass::first(i), ..from };
+        match (self.sub + 1 == i.subs, self.token + 1 == i.tokens) {
+            (false, _) => Some(At { sub: self.sub + 1, ..from }),
+            (true, false) => Some(At { sub: 0, token: self.token + 1, ..from }),
+            (true, true) => None,
+        }
+    }
+}
