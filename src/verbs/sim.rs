@@ -12,7 +12,7 @@ use ir::diag::Diagnostic;
 use isa::table::Unit;
 use serde_json::json;
 use sim::attribution::Detail;
-use sim::trace::Trace;
+use sim::trace::{Trace, first_difference};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ pub struct Args {
     /// Write memory as it is at the end, without the zeros behind, for the same
     #[arg(long, value_name = "FILE")]
     memory: Option<PathBuf>,
-    /// Step every cycle instead (not built yet)
+    /// Step every unit through every cycle, too, and refuse any difference
     #[arg(long)]
     reference: bool,
     /// Print one JSON object
@@ -55,11 +55,6 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
-    if args.reference {
-        return Err(Diagnostic::new("option-not-built", "`--reference` is not built yet")
-            .because("this version has the event-driven simulator only")
-            .help("leave the option out; `tilewright cosim` compares with the RTL"));
-    }
     let c = folder::open(&args.folder, &args.program, args.machine.as_deref())?;
     let position = args.position.unwrap_or(c.position);
     let values = c.args(position, &args.tokens)?;
@@ -86,6 +81,12 @@ pub fn run(args: &Args) -> Outcome {
     let mut json = summary.json();
     json["position"] = position.into();
     let mut text = summary.text();
+    if args.reference {
+        let steps = sim::reference::simulate(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
+        agree(&trace, &steps)?;
+        text.push_str(&format!("reference   {} cycles stepped, nothing differs\n", steps.cycles));
+        json["reference"] = json!({ "cycles": steps.cycles, "mismatches": 0 });
+    }
     if let Some(path) = &args.args {
         output::file(path, folder::args_text(&values).as_bytes())?;
         text.push_str(&format!("arguments   {}\n", path.display()));
@@ -108,6 +109,18 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("trace       {}\n", path.display()));
     }
     Ok(Report::new(text, json))
+}
+
+/// Refuses a difference between the two simulations of time.
+fn agree(events: &Trace, steps: &Trace) -> Result<(), Diagnostic> {
+    match first_difference(events, steps) {
+        None => Ok(()),
+        Some(difference) => {
+            Err(Diagnostic::new("reference-differs", "the simulator and its reference differ")
+                .because(format!("events against steps: {difference}"))
+                .help("this is an error of Tilewright: please report it with the folder"))
+        }
+    }
 }
 
 fn write_trace(

@@ -1,5 +1,5 @@
 //! Whole networks: functional simulation of the compiled programs equals the integer evaluator, on every element of every
-//! operator's output; programs are legal; plans change time only. Exported models reproduce their vectors.
+//! operator's output; programs are legal; plans change time only; both simulations of time agree. Exported models reproduce their vectors.
 
 mod alone;
 mod answers;
@@ -11,6 +11,7 @@ mod grouped;
 mod models;
 mod onnx_writer;
 mod origins;
+mod reference;
 mod vectors;
 
 use codegen::{Model, Slot, Target, generate, image, plan};

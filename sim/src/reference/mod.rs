@@ -95,10 +95,6 @@ impl<'a> Machinery<'a> {
         let next = self.sequencer.next(&self.fetch, |unit| self.issue[unit].full());
         let started: [Option<isa::Instr>; 4] =
             std::array::from_fn(|u| self.issue[u].start(self.now, working[u], &mut self.semaphores));
-        for instr in started.iter().flatten().filter(|i| is_empty(&i.body)) {
-            let word = self.issue[instr.unit().queue().unwrap_or(0)].spans.last().map_or(0, |s| s.instr);
-            return Err(self.illegal(word, "does nothing: a size is 0"));
-        }
         let outputs = Outputs {
             fetch_ar: self.fetch.address(self.now, self.sequencer.base()),
             load_ar: self.load.address(),
@@ -135,6 +131,9 @@ impl<'a> Machinery<'a> {
         let word = self.sequencer.word();
         let dispatched = self.sequencer.step(next).map_err(|what| self.illegal(word, what))?;
         if let Some(instr) = dispatched {
+            if is_empty(&instr.body) {
+                return Err(self.illegal(word, "does nothing: a size is 0"));
+            }
             self.dispatches.push(Dispatch { instr: word, cycle: self.now });
             if let Some(unit) = instr.unit().queue() {
                 self.issue[unit].enqueue(word, instr, self.now);
