@@ -9,7 +9,7 @@ use tilewright::{isa, sim};
 /// Random programs of each machine.
 const PROGRAMS: u64 = 105;
 /// Rounds of programs aimed at the cells that those leave empty, and corners of each program.
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 20;
 const AIMS: usize = 3;
 const MACHINES: [&str; 5] = ["tiny", "unit", "three", "odd", "wide"];
 
@@ -77,13 +77,15 @@ fn compare_all(work: impl Fn(u64) -> Work) -> Compared {
 fn aimed_at_the_rest(coverage: &Coverage, round: u64) -> Compared {
     let corners = |model: usize, turn: u64| {
         let mut empty = coverage.empty_corners(model);
-        let turn = if empty.is_empty() { 0 } else { turn as usize % empty.len() };
+        let turn = if empty.is_empty() { 0 } else { turn as usize * AIMS % empty.len() };
         empty.rotate_left(turn);
         empty.truncate(AIMS);
         empty
     };
     compare_all(|i| {
-        let of_model = |model| (1 << 20 | round << 8 | i, model, Some(corners(model, i + round)));
+        let of_model = |model| {
+            (1 << 20 | round << 8 | i, model, Some(corners(model, round * MACHINES.len() as u64 + i)))
+        };
         (0..MODELS.len()).map(of_model).filter(|w| w.2 != Some(vec![])).collect()
     })
 }

@@ -71,6 +71,11 @@ impl<'a> Bodies<'a> {
         })
     }
 
+    /// First byte and number of bytes that may be stored to.
+    pub fn results(&self) -> (u32, u32) {
+        (self.map.out, self.map.size - self.map.out)
+    }
+
     pub fn legal(&self, body: &Body) -> bool {
         fields::check(body, &self.g).is_ok() && self.limits.check(&accesses(body, &self.g)).is_ok()
     }

@@ -11,6 +11,7 @@ use super::span::{Bucket, span};
 use crate::Body;
 use crate::table::*;
 use hw::Machine;
+use hw::machine::MemoryModel;
 
 /// Corners of each program.
 const PER_PROGRAM: u64 = 3;
@@ -73,39 +74,53 @@ fn of_spec(machine: &Machine, index: usize, spec: &Spec) -> Vec<Corner> {
 /// Visits a corner where fetch has hardly begun.
 pub(super) fn early(b: &mut Builder, corner: &Corner) {
     if let Some(shape) = Shape::draw(b, corner) {
-        shape.put(b, Manner::default());
-        shape.put(b, Manner::default());
+        let twice = shape.work(b) < MUCH;
+        (0..1 + u32::from(twice)).for_each(|_| shape.put(b, Manner::default()));
     }
 }
 
 /// Visits a corner with every other cause of waiting.
 pub(super) fn contended(b: &mut Builder, corner: &Corner) {
     let Some(shape) = Shape::draw(b, corner) else { return };
-    let rest = shape.rest();
+    let work = shape.work(b);
     pause(b, REST);
     if let Some(wish) = shape.awaited(b) {
         shape.put(b, Manner { wish: Some(wish), ..Manner::default() });
     }
-    pause(b, rest);
-    shape.put(b, Manner::default());
-    shape.put(b, Manner { after_arg: true, ..Manner::default() });
+    rested(b, &shape, work);
     let Some(unit) = shape.unit() else { return };
-    (0..b.queue_depth[unit] + 2).for_each(|_| shape.put(b, Manner::default()));
+    (0..b.queue_depth[unit] + 1).for_each(|_| shape.put(b, Manner::default()));
     shape.put(b, Manner { drain: true, ..Manner::default() });
-    pause(b, rest);
+    if work < MUCH {
+        rested(b, &shape, work);
+    }
+    if unit == 3 {
+        flood(b);
+        shape.put(b, Manner::default());
+    }
+}
+
+/// Puts it where nothing holds it up, and then behind an `arg`.
+fn rested(b: &mut Builder, shape: &Shape, work: u32) {
+    pause(b, REST + work);
     shape.put(b, Manner::default());
     shape.put(b, Manner { after_arg: true, ..Manner::default() });
 }
 
 /// Cycles in which most instructions come to their end.
 const REST: u32 = 250;
+/// Cycles of work that are worth sparing.
+const MUCH: u32 = 5000;
 /// Highest number of rounds of a loop.
 const MOST: u32 = 65535;
 
 /// Lets the sequencer do nothing for a while.
 fn pause(b: &mut Builder, cycles: u32) {
-    b.push(Loop { count: cycles.min(MOST), rcount: 0, body: 1 });
-    b.push(Nop {});
+    let body = 1 + cycles / MOST;
+    b.push(Loop { count: cycles / body, rcount: 0, body });
+    (0..body).for_each(|_| {
+        b.push(Nop {});
+    });
 }
 
 /// How an instruction is put.
@@ -205,16 +220,21 @@ impl Shape {
     }
 
     /// Cycles in which it comes to its end even on a slow memory.
-    fn rest(&self) -> u32 {
-        let words = match self.body {
+    fn work(&self, b: &Builder) -> u32 {
+        // Of a burst of one beat: every one of them may fall into another row.
+        let burst = match b.bodies.machine.memory.model {
+            MemoryModel::Fixed { .. } => 2,
+            MemoryModel::Random { .. } => 6,
+            MemoryModel::Dram(_) => 64,
+        };
+        match self.body {
             Body::Load(i) => 16 * i.blocks,
             Body::StoreBlocks(i) => 24 * i.blocks,
-            Body::StoreSegments(i) => 3 * i.count,
+            Body::StoreSegments(i) => burst * i.count,
             Body::Gemm(i) => i.ntiles * (i.groups * i.steps).max(4 * i.tokens),
             Body::Vector(i) => 4 * i.tokens * i.subs * (i.rows + 24),
             _ => 0,
-        };
-        REST + words
+        }
     }
 
     /// Lets another unit begin something long; what this instruction must wish to wait for it.
@@ -259,6 +279,16 @@ impl Shape {
             }
         }
     }
+}
+
+/// Fills the memory's room for write bursts: single bytes so far apart that most fall into other rows of one bank.
+fn flood(b: &mut Builder) {
+    let (addr, bytes) = b.bodies.results();
+    let far = 1 << (bytes / 16).ilog2();
+    let bytes = StoreSegments { count: 15, addr, dst_stride: far, ..Default::default() };
+    (0..3).for_each(|_| {
+        b.put(&Wish::of(3), bytes.into());
+    });
 }
 
 /// A value of the corner's field.
