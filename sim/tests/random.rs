@@ -86,7 +86,6 @@ fn the_reference_agrees_on_every_cycle() {
         if let Some(found) = first_difference(&events, &steps) {
             panic!("{name} on {}, {:?}: {found}", machine.name, machine.memory.model);
         }
-        assert_eq!(events, steps, "{name} on {}", machine.name);
         (programs, cycles) = (programs + 1, cycles + steps.cycles);
     }
     println!("{programs} programs, {cycles} cycles");

@@ -26,7 +26,6 @@ fn the_trained_network_takes_the_same_cycles() {
                 let steps = sim::reference::simulate(program, &machine, &args).unwrap();
                 let found = first_difference(&events, &steps).map(|d| d.to_string());
                 assert_eq!(found, None, "{} tokens at {}", turn.tokens.len(), turn.position);
-                assert_eq!(events, steps);
                 cycles += steps.cycles;
             }
             position += tokens.len() as u32;

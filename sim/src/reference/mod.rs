@@ -2,7 +2,8 @@
 //!
 //! Written from docs/machine.md section 4 as the hardware is built, a state machine for each unit: nothing is computed ahead,
 //! there is no formula for the time of an instruction, memory is behind its pins ([`AxiMemory`]), and the sequencer runs the
-//! words that its fetch port brings. Both give the same trace of every legal program.
+//! words that its fetch port brings. Both give the same trace of every legal program, but for what DRAM drew, which no pin
+//! shows.
 //!
 //! In a cycle every machine sees the registers of all others as they were at the end of the cycle before, and the memory's
 //! pins of this cycle. So [`Machinery::cycle`] first decides what happens in it, and then lets every machine take its step.
@@ -16,7 +17,7 @@ mod sequencer;
 mod store;
 
 use crate::axi::{AxiMemory, Inputs, Outputs};
-use crate::memory::Channel;
+use crate::memory::{Channel, Drawn};
 use crate::trace::{Counters, Dispatch, Request, Trace};
 use compute::{Matrix, Vector};
 use fetch::Fetch;
@@ -168,6 +169,7 @@ impl<'a> Machinery<'a> {
             requests,
             counters,
             units: self.issue.map(|unit| unit.spans),
+            drawn: Drawn::default(),
         }
     }
 
