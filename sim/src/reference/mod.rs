@@ -5,6 +5,8 @@
 //! words that its fetch port brings. Both give the same trace of every legal program, but for what DRAM drew, which no pin
 //! shows.
 //!
+//! It runs legal programs on memory that answers without errors; what upsets a run is told by [`crate::timing`] alone.
+//!
 //! In a cycle every machine sees the registers of all others as they were at the end of the cycle before, and the memory's
 //! pins of this cycle. So [`Machinery::cycle`] first decides what happens in it, and then lets every machine take its step.
 
@@ -106,8 +108,12 @@ impl<'a> Machinery<'a> {
         let moved = !quiet || working.contains(&true) || next.moves() || self.waits_for_memory();
 
         // Registers take their new values.
-        let done =
-            [self.load.retires(), self.matrix.retires(), self.vector.retires(), self.store.retires(store_b)];
+        let done = [
+            self.load.retires(),
+            self.matrix.retires(),
+            self.vector.retires(),
+            self.store.retires(store_b.is_some()),
+        ];
         for unit in (0..4).filter(|u| done[*u]) {
             self.issue[unit].retire(self.now, &mut self.semaphores);
         }
