@@ -17,6 +17,8 @@ pub enum Access {
     ReadOnly,
     /// The host; reads return what was written.
     ReadWrite,
+    /// The same, but only while IDLE.
+    ReadWriteIdle,
     /// The host writes ones that act and read zero.
     WriteOnly,
     /// The host clears bits by writing ones.
@@ -29,6 +31,7 @@ impl Access {
         match self {
             Access::ReadOnly => "ro",
             Access::ReadWrite => "rw",
+            Access::ReadWriteIdle => "rw while IDLE",
             Access::WriteOnly => "wo",
             Access::ClearByOne => "w1c",
         }
@@ -57,6 +60,8 @@ pub struct Register {
     pub words: u32,
     /// Who may change it.
     pub access: Access,
+    /// Bits that the host can change; the others read as zero if it may change any.
+    pub mask: u32,
     /// What it holds.
     pub doc: String,
     /// Its named bits, if any.
@@ -90,13 +95,22 @@ const CONTROL: &[Bit] = &[
     Bit {
         name: "SOFT_RESET",
         bit: 1,
-        doc: "end the run: what has started finishes, then all but this port is reset; IDLE when over",
+        doc: "at any time: end the run; what has started finishes, then all but this port is reset; IDLE when over",
     },
 ];
 const STATUS: &[Bit] = &[
-    Bit { name: "IDLE", bit: 0, doc: "no program runs, no fetch is open, no reset is under way" },
+    Bit {
+        name: "IDLE",
+        bit: 0,
+        doc: "no program runs, no fetch is open, no reset is under way: START is allowed",
+    },
     Bit { name: "DONE", bit: 1, doc: "the last program ended; cleared by START" },
-    Bit { name: "ERROR", bit: 2, doc: "the ERROR register is not zero; cleared by START" },
+    Bit {
+        name: "ERROR",
+        bit: 2,
+        doc: "the ERROR register is not zero; cleared by START. What was dispatched before an error runs to its end; if that \
+              waits for what was not, IDLE never comes: SOFT_RESET",
+    },
 ];
 const IRQ: &[Bit] = &[
     Bit { name: "DONE", bit: 0, doc: "a program ended" },
@@ -109,26 +123,35 @@ pub const SEQUENCER_STALLS: &[&str] = &["DISPATCH", "FETCH", "QUEUE", "ARGUMENT"
 
 /// The whole map, in address order.
 pub fn table() -> Vec<Register> {
-    use Access::{ClearByOne, ReadOnly, ReadWrite, WriteOnly};
+    use Access::{ClearByOne, ReadOnly, ReadWrite, ReadWriteIdle, WriteOnly};
     let mut map = vec![
         one("ID", 0x00, ReadOnly, "identifies the core: 0x31525754", &[]),
         one("VERSION", 0x04, ReadOnly, "version of the instruction table", &[]),
         one("CONFIG_HASH", 0x08, ReadOnly, "hash of the machine that this hardware was made from", &[]),
-        one("EXPECTED_HASH", 0x0c, ReadWrite, "machine hash of the program; START checks it", &[]),
+        one("EXPECTED_HASH", 0x0c, ReadWriteIdle, "machine hash of the program; START checks it", &[]),
         one("CONTROL", 0x10, WriteOnly, "commands", CONTROL),
         one("STATUS", 0x14, ReadOnly, "state", STATUS),
         one("ERROR", 0x18, ReadOnly, "error cause", &[]),
         one("ERROR_WORD", 0x1c, ReadOnly, "number of the program word that raised the error", &[]),
         one("CYCLES_LO", 0x20, ReadOnly, "cycles of the run, low half", &[]),
         one("CYCLES_HI", 0x24, ReadOnly, "cycles of the run, high half", &[]),
-        one("PROGRAM_ADDR", 0x28, ReadWrite, "DRAM byte address of the program, a multiple of 4096", &[]),
-        one("PROGRAM_WORDS", 0x2c, ReadWrite, "256-bit words of the program", &[]),
-        one("IRQ_ENABLE", 0x30, ReadWrite, "interrupt sources that drive irq_o", IRQ),
+        Register {
+            mask: !0xfff,
+            ..one(
+                "PROGRAM_ADDR",
+                0x28,
+                ReadWriteIdle,
+                "DRAM byte address of the program, a multiple of 4096",
+                &[],
+            )
+        },
+        one("PROGRAM_WORDS", 0x2c, ReadWriteIdle, "256-bit words of the program", &[]),
+        Register { mask: 3, ..one("IRQ_ENABLE", 0x30, ReadWrite, "interrupt sources that drive irq_o", IRQ) },
         one("IRQ_STATUS", 0x34, ClearByOne, "pending interrupt sources", IRQ),
     ];
     map.extend(stall_counters());
-    let args = "argument table: as many words as the machine has";
-    map.push(Register { words: 1024, ..one("ARGS", ARGS, ReadWrite, args, &[]) });
+    let args = "argument table: as many words as the machine has; reads as zero during a run";
+    map.push(Register { words: 1024, ..one("ARGS", ARGS, ReadWriteIdle, args, &[]) });
     map
 }
 
@@ -146,7 +169,7 @@ pub fn stall_counters() -> Vec<Register> {
 }
 
 fn one(name: &str, offset: u32, access: Access, doc: &str, bits: &'static [Bit]) -> Register {
-    Register { name: name.into(), offset, words: 1, access, doc: doc.into(), bits }
+    Register { name: name.into(), offset, words: 1, access, mask: u32::MAX, doc: doc.into(), bits }
 }
 
 /// The text of `tw_regs_pkg.sv` below its header comment.
@@ -159,10 +182,18 @@ pub fn package() -> String {
     let map =
         table().into_iter().filter(|r| !counters.contains(r)).map(|r| (format!("REG_{}", r.name), r.offset));
     let errors = ERRORS.iter().map(|(n, v, _)| (format!("ERROR_{n}"), *v)).collect();
+    let words = map_words();
+    let bits = |name: &str, of: &dyn Fn(Access) -> bool| {
+        format!("  localparam logic [{}:0] {name} =\n      {words}'b{};\n", words - 1, word_bits(words, of))
+    };
+    let present = bits("PRESENT", &|_| true);
+    let writable = bits("WRITABLE", &|a| a != Access::ReadOnly);
+    let idle = bits("WRITABLE_IDLE", &|a| a == Access::ReadWriteIdle);
     format!(
         "package tw_regs_pkg;\n\n  localparam logic [31:0] ID = 32'h{ID:08x};\n  localparam logic [31:0] VERSION = 32'd{};\n\
          \x20 // Stall counters lie behind each other from here.\n  localparam int STALL_BASE = {first};\n\
-         \x20 localparam int STALLS = {};\n\n  // Byte addresses.\n  typedef enum logic [{}:0] {{\n{}\n  }} reg_e;\n\n\
+         \x20 localparam int STALLS = {};\n\n  // Of the words from address 0 on: is there a register, may the host write it, only while idle?\n\
+         \x20 localparam int MAP_WORDS = {words};\n{present}{writable}{idle}\n  // Byte addresses.\n  typedef enum logic [{}:0] {{\n{}\n  }} reg_e;\n\n\
          \x20 // Codes of the ERROR register.\n  typedef enum logic [2:0] {{\n{}\n  }} error_e;\n\nendpackage\n",
         crate::table::ISA_VERSION,
         counters.len(),
@@ -170,6 +201,22 @@ pub fn package() -> String {
         items(map.collect(), ADDRESS_BITS),
         items(errors, 3),
     )
+}
+
+/// Words of the map below the argument table, as a power of two.
+fn map_words() -> u32 {
+    let below = table().into_iter().filter(|r| r.offset < ARGS);
+    below.map(|r| r.offset / 4 + r.words).max().unwrap_or(1).next_power_of_two()
+}
+
+/// A bit for each of the first `words` words of the map, the last one's first: is it a register with this access?
+fn word_bits(words: u32, of: &dyn Fn(Access) -> bool) -> String {
+    let map = table();
+    let is = |word: u32| {
+        let within = |r: &&Register| (r.offset / 4..r.offset / 4 + r.words).contains(&word);
+        map.iter().find(within).is_some_and(|r| of(r.access))
+    };
+    (0..words).rev().map(|word| if is(word) { '1' } else { '0' }).collect()
 }
 
 /// A C header of the map.

@@ -133,6 +133,11 @@ impl AxiMemory {
         AxiMemory { poison, ..self }
     }
 
+    /// Bytes of a beat.
+    pub fn beat_bytes(&self) -> u32 {
+        self.beat
+    }
+
     /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

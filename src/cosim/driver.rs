@@ -55,15 +55,17 @@ impl Hardware {
         Ok(Hardware { simulator: Simulator::load(library)? })
     }
 
-    /// Fresh hardware; every register holds noise drawn from `seed` until the first run resets it.
+    /// Fresh hardware; every register holds noise drawn from `seed` until the first run resets it. The control port's AWPROT
+    /// and ARPROT, which change nothing, are the lowest bits of `seed`.
     pub fn session(&self, seed: u32) -> Session<'_> {
-        Session { instance: self.simulator.instance(seed), reset: false }
+        Session { instance: self.simulator.instance(seed), prot: seed as u8, reset: false }
     }
 }
 
 /// One piece of hardware that runs program after program; what its memories hold stays.
 pub struct Session<'a> {
     instance: Instance<'a>,
+    prot: u8,
     reset: bool,
 }
 
@@ -91,7 +93,7 @@ impl<'b> Session<'b> {
     /// With a host, and what came of the reset before first use.
     fn attach(&mut self, memory: AxiMemory) -> (Host<'_, 'b>, Result<(), String>) {
         let reset = std::mem::replace(&mut self.reset, true);
-        let mut host = Host::new(&mut self.instance, memory);
+        let mut host = Host::new(&mut self.instance, memory, self.prot);
         let outcome = if reset { Ok(()) } else { host.hard_reset() };
         (host, outcome)
     }

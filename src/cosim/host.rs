@@ -1,7 +1,7 @@
 //! The hardware with a host on its control port and [`sim::axi`] on its memory ports, one clock cycle at a time.
 
 use super::library::{In, Instance, Out};
-use super::pins::{drive, outputs};
+use super::pins::{attributes, drive, outputs};
 use isa::{Program, regs};
 use sim::axi::{AxiMemory, Inputs};
 
@@ -15,6 +15,13 @@ pub const START: u32 = 1;
 /// Ends a run and resets the core.
 pub const SOFT_RESET: u32 = 2;
 
+/// In which of the cycles of a write its address and its data become valid; each stays until it is accepted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Order {
+    pub address: u32,
+    pub data: u32,
+}
+
 /// A host and its hardware. Cycles pass only within its methods.
 pub struct Host<'a, 'b> {
     instance: &'a mut Instance<'b>,
@@ -26,8 +33,9 @@ pub struct Host<'a, 'b> {
 }
 
 impl<'a, 'b> Host<'a, 'b> {
-    pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory) -> Host<'a, 'b> {
-        let pins = In { rst_n: 1, ..In::default() };
+    /// The host drives AWPROT and ARPROT with the low bits of `prot`; hardware must ignore them.
+    pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory, prot: u8) -> Host<'a, 'b> {
+        let pins = In { rst_n: 1, ctrl_prot: prot & 63, ..In::default() };
         Host { instance, pins, memory, inputs: None, irq: false }
     }
 
@@ -37,7 +45,7 @@ impl<'a, 'b> Host<'a, 'b> {
     /// None that hardware in reset can cause.
     pub fn hard_reset(&mut self) -> Result<(), String> {
         self.inputs = None;
-        self.pins = In { rst_n: 1, ..In::default() };
+        self.pins = In { rst_n: 1, ctrl_prot: self.pins.ctrl_prot, ..In::default() };
         // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
         // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
         for rst_n in [1, 0, 1, 0] {
@@ -58,7 +66,10 @@ impl<'a, 'b> Host<'a, 'b> {
         }
         let out = self.instance.settle(&self.pins);
         self.irq = out.irq != 0;
+        // A response is taken in its first cycle with BREADY.
+        self.pins.ctrl_bready &= u8::from(out.ctrl_bvalid == 0);
         if self.inputs.is_some() {
+            attributes(&out, self.memory.beat_bytes())?;
             let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string())?;
             self.inputs = Some(next);
         }
@@ -95,7 +106,16 @@ impl<'a, 'b> Host<'a, 'b> {
     /// # Errors
     /// The control port does not answer.
     pub fn write_bytes(&mut self, address: u32, value: u32, strobe: u8) -> Result<u8, String> {
-        self.offer(address, value, strobe)?;
+        self.offer(address, value, strobe, Order::default())?;
+        self.response()
+    }
+
+    /// Takes the response of the oldest write that has none.
+    ///
+    /// # Errors
+    /// The control port does not answer.
+    pub fn response(&mut self) -> Result<u8, String> {
+        self.pins.ctrl_bready = 1;
         self.wait("write response", |out| out.ctrl_bvalid != 0).map(|out| out.ctrl_bresp)
     }
 
@@ -111,13 +131,26 @@ impl<'a, 'b> Host<'a, 'b> {
         entries.try_for_each(|(address, value)| self.write(address, *value))
     }
 
-    fn offer(&mut self, address: u32, value: u32, strobe: u8) -> Result<(), String> {
-        self.pins.ctrl_awaddr = address as u16;
-        (self.pins.ctrl_wdata, self.pins.ctrl_wstrb) = (value, strobe);
-        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid, self.pins.ctrl_bready) = (1, 1, 1);
-        self.wait("write", |out| out.ctrl_awready != 0)?;
-        (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid) = (0, 0);
-        Ok(())
+    /// Presents a write until address and data are accepted; its response is not taken.
+    ///
+    /// # Errors
+    /// The control port does not accept.
+    pub fn offer(&mut self, address: u32, value: u32, strobe: u8, order: Order) -> Result<(), String> {
+        let (mut address_left, mut data_left) = (true, true);
+        for n in 0..PATIENCE {
+            self.pins.ctrl_awvalid = (address_left && n >= order.address).into();
+            self.pins.ctrl_wvalid = (data_left && n >= order.data).into();
+            self.pins.ctrl_awaddr = address as u16;
+            (self.pins.ctrl_wdata, self.pins.ctrl_wstrb) = (value, strobe);
+            let out = self.cycle()?;
+            address_left &= self.pins.ctrl_awvalid == 0 || out.ctrl_awready == 0;
+            data_left &= self.pins.ctrl_wvalid == 0 || out.ctrl_wready == 0;
+            if !address_left && !data_left {
+                (self.pins.ctrl_awvalid, self.pins.ctrl_wvalid) = (0, 0);
+                return Ok(());
+            }
+        }
+        Err("the control port does not accept a write".into())
     }
 
     /// Writes START; the next cycle is cycle 0 of hardware and memory.
@@ -125,7 +158,10 @@ impl<'a, 'b> Host<'a, 'b> {
     /// # Errors
     /// The control port does not answer.
     pub fn start(&mut self) -> Result<(), String> {
-        self.offer(register("CONTROL"), START, 15)?;
+        self.offer(register("CONTROL"), START, 15, Order::default())?;
+        // The write is performed in the cycle after its handshakes; its response is taken whenever it comes.
+        self.cycle()?;
+        self.pins.ctrl_bready = 1;
         self.inputs = Some(self.memory.inputs());
         Ok(())
     }
@@ -135,15 +171,23 @@ impl<'a, 'b> Host<'a, 'b> {
     /// # Errors
     /// The control port does not answer, or with an error.
     pub fn read(&mut self, address: u32) -> Result<u32, String> {
+        match self.look(address)? {
+            (value, 0) => Ok(value),
+            (_, response) => Err(format!("a read of {address:#x} is answered with {response}")),
+        }
+    }
+
+    /// Reads a word; gives it and the response.
+    ///
+    /// # Errors
+    /// The control port does not answer.
+    pub fn look(&mut self, address: u32) -> Result<(u32, u8), String> {
         self.pins.ctrl_araddr = address as u16;
         (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 1);
         self.wait("read", |out| out.ctrl_arready != 0)?;
         self.pins.ctrl_arvalid = 0;
         let out = self.wait("read data", |out| out.ctrl_rvalid != 0)?;
-        match out.ctrl_rresp {
-            0 => Ok(out.ctrl_rdata),
-            response => Err(format!("a read of {address:#x} is answered with {response}")),
-        }
+        Ok((out.ctrl_rdata, out.ctrl_rresp))
     }
 
     /// Waits until STATUS says that the hardware is idle.

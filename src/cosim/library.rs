@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 /// Version of the interface; `shim.cpp` states the same.
-const ABI: u32 = 3;
+const ABI: u32 = 4;
 
 /// Pins driven by the harness. Layout shared with `shim.cpp`.
 #[repr(C)]
@@ -31,7 +31,8 @@ pub struct In {
     pub fetch_rresp: u8,
     pub load_rresp: u8,
     pub store_bresp: u8,
-    pub padding: u8,
+    /// AWPROT below, ARPROT above it.
+    pub ctrl_prot: u8,
     pub ctrl_awaddr: u16,
     pub ctrl_araddr: u16,
     pub ctrl_wdata: u32,
@@ -60,7 +61,10 @@ pub struct Out {
     pub irq: u8,
     pub ctrl_bresp: u8,
     pub ctrl_rresp: u8,
-    padding: [u8; 3],
+    pub ctrl_wready: u8,
+    padding: [u8; 2],
+    /// Size, burst, cache and prot of fetch, load and store.
+    pub attributes: [[u8; 4]; 3],
     pub fetch_araddr: u32,
     pub fetch_arlen: u32,
     pub load_araddr: u32,

@@ -28,6 +28,22 @@ fn response(error: bool) -> u8 {
     if error { 2 } else { 0 }
 }
 
+/// What every request says beside its place: whole beats, incrementing addresses, neither cached nor buffered, secure and
+/// unprivileged data.
+///
+/// # Errors
+/// A port says something else.
+pub fn attributes(out: &Out, beat_bytes: u32) -> Result<(), String> {
+    let expected = [beat_bytes.trailing_zeros() as u8, 0b01, 0b0010, 0b000];
+    let ports = ["fetch", "load", "store"].into_iter().zip(out.attributes);
+    match ports.into_iter().find(|p| p.1 != expected) {
+        None => Ok(()),
+        Some((port, is)) => {
+            Err(format!("size, burst, cache and prot of {port} are {is:?} instead of {expected:?}"))
+        }
+    }
+}
+
 /// What the hardware drives on its memory ports.
 pub fn outputs(out: &Out) -> Outputs {
     let burst = |valid: u8, addr: u32, len: u32| (valid != 0).then_some(Burst { addr, beats: len + 1 });

@@ -11,7 +11,7 @@
 #include <string>
 
 namespace {
-constexpr uint32_t ABI = 3;
+constexpr uint32_t ABI = 4;
 thread_local std::string failure;
 
 struct Instance {
@@ -48,7 +48,7 @@ struct TwIn {
   uint8_t load_arready, load_rvalid, load_rlast;
   uint8_t store_awready, store_wready, store_bvalid;
   uint8_t ctrl_awvalid, ctrl_wvalid, ctrl_bready, ctrl_arvalid, ctrl_rready, ctrl_wstrb;
-  uint8_t fetch_rresp, load_rresp, store_bresp, padding;
+  uint8_t fetch_rresp, load_rresp, store_bresp, ctrl_prot;
   uint16_t ctrl_awaddr, ctrl_araddr;
   uint32_t ctrl_wdata;
   uint8_t fetch_rdata[64];
@@ -58,7 +58,9 @@ struct TwIn {
 struct TwOut {
   uint8_t fetch_arvalid, load_arvalid, store_awvalid, store_wvalid, store_wlast;
   uint8_t ctrl_awready, ctrl_bvalid, ctrl_arready, ctrl_rvalid;
-  uint8_t run, end, dispatch, start, done, irq, ctrl_bresp, ctrl_rresp, padding[3];
+  uint8_t run, end, dispatch, start, done, irq, ctrl_bresp, ctrl_rresp, ctrl_wready, padding[2];
+  // size, burst, cache and prot of fetch, load and store
+  uint8_t attributes[12];
   uint32_t fetch_araddr, fetch_arlen, load_araddr, load_arlen, store_awaddr, store_awlen;
   uint32_t ctrl_rdata, pc;
   uint32_t start_number[4], done_number[4];
@@ -109,6 +111,8 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   t.s_axi_ctrl_rready_i = in->ctrl_rready;
   t.s_axi_ctrl_awaddr_i = in->ctrl_awaddr;
   t.s_axi_ctrl_araddr_i = in->ctrl_araddr;
+  t.s_axi_ctrl_awprot_i = in->ctrl_prot & 7;
+  t.s_axi_ctrl_arprot_i = in->ctrl_prot >> 3;
   t.s_axi_ctrl_wdata_i = in->ctrl_wdata;
   if (in->fetch_rvalid) memcpy(&t.m_axi_fetch_rdata_i, in->fetch_rdata, sizeof t.m_axi_fetch_rdata_i);
   if (in->load_rvalid) memcpy(&t.m_axi_load_rdata_i, in->load_rdata, sizeof t.m_axi_load_rdata_i);
@@ -131,6 +135,13 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   out->irq = t.irq_o;
   out->ctrl_bresp = t.s_axi_ctrl_bresp_o;
   out->ctrl_rresp = t.s_axi_ctrl_rresp_o;
+  out->ctrl_wready = t.s_axi_ctrl_wready_o;
+  const uint8_t attributes[12] = {
+      t.m_axi_fetch_arsize_o,  t.m_axi_fetch_arburst_o, t.m_axi_fetch_arcache_o,
+      t.m_axi_fetch_arprot_o,  t.m_axi_load_arsize_o,   t.m_axi_load_arburst_o,
+      t.m_axi_load_arcache_o,  t.m_axi_load_arprot_o,   t.m_axi_store_awsize_o,
+      t.m_axi_store_awburst_o, t.m_axi_store_awcache_o, t.m_axi_store_awprot_o};
+  memcpy(out->attributes, attributes, sizeof attributes);
   out->fetch_araddr = t.m_axi_fetch_araddr_o;
   out->fetch_arlen = t.m_axi_fetch_arlen_o;
   out->load_araddr = t.m_axi_load_araddr_o;

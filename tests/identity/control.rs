@@ -3,8 +3,8 @@
 use crate::bench::{hardware, machine, models, with_model};
 use isa::random::Case;
 use isa::regs::{self, Access};
-use std::collections::BTreeMap;
-use tilewright::cosim::host::{Host, SOFT_RESET, START, register};
+use std::collections::{BTreeMap, BTreeSet};
+use tilewright::cosim::host::{Host, Order, SOFT_RESET, START, register};
 use tilewright::cosim::{self, Session};
 use tilewright::sim::functional::State;
 use tilewright::sim::timing;
@@ -40,6 +40,7 @@ fn every_register_is_where_header_and_manual_say_and_keeps_its_access() {
     let mut session = hardware.session(7);
     let mut host = session.host(&machine, &[]).unwrap();
     let (addresses, manual) = (header(), regs::markdown());
+    let mut mapped = BTreeSet::new();
     for r in regs::table() {
         let at = addresses[&r.name];
         let row = format!("| 0x{at:04x} | {} | {} |", r.name, r.access.name());
@@ -47,6 +48,7 @@ fn every_register_is_where_header_and_manual_say_and_keeps_its_access() {
         let words = if r.name == "ARGS" { machine.sequencer.args } else { r.words };
         for word in 0..words {
             let at = at + 4 * word;
+            mapped.insert(at);
             let before = host.read(at).unwrap();
             let expected = match r.name.as_str() {
                 "ID" => regs::ID,
@@ -57,19 +59,50 @@ fn every_register_is_where_header_and_manual_say_and_keeps_its_access() {
                 _ => 0,
             };
             assert_eq!(before, expected, "{} at first", r.name);
-            let mask = if r.name == "IRQ_ENABLE" { 3 } else { u32::MAX };
             // Of CONTROL a bit that means nothing.
             let pattern = if r.name == "CONTROL" { 0x8000_0000 } else { 0x9e37_79b9 ^ at };
-            assert_eq!(host.write_bytes(at, pattern, 15), Ok(0));
-            let after = if r.access == Access::ReadWrite { pattern & mask } else { expected };
+            let refused = if r.access == Access::ReadOnly { 2 } else { 0 };
+            assert_eq!(host.write_bytes(at, pattern, 15), Ok(refused), "{}", r.name);
+            let keeps = matches!(r.access, Access::ReadWrite | Access::ReadWriteIdle);
+            let after = if keeps { pattern & r.mask } else { expected };
             assert_eq!(host.read(at).unwrap(), after, "{} word {word} after a write", r.name);
             // A part of a word is refused and changes nothing.
             assert_eq!(host.write_bytes(at, !pattern, 7), Ok(2), "{}", r.name);
             assert_eq!(host.read(at).unwrap(), after, "{} after a refused write", r.name);
         }
     }
-    let behind = regs::ARGS + 4 * machine.sequencer.args;
-    assert_eq!((host.write_bytes(behind, 5, 15), host.read(behind)), (Ok(0), Ok(0)));
+    let all: BTreeSet<u32> = (0..1 << regs::ADDRESS_BITS).step_by(4).collect();
+    for at in all.difference(&mapped) {
+        assert_eq!((host.write_bytes(*at, 5, 15), host.look(*at)), (Ok(2), Ok((0, 2))), "{at:#x}");
+    }
+}
+
+#[test]
+fn address_and_data_of_a_write_come_in_any_order() {
+    let machine = machine("unit");
+    let hardware = hardware("unit");
+    let mut session = hardware.session(12);
+    let mut host = session.host(&machine, &[]).unwrap();
+    let (words, addr) = (register("PROGRAM_WORDS"), register("PROGRAM_ADDR"));
+    for (value, (address, data)) in (70..).zip([(0, 0), (0, 1), (1, 0), (0, 30), (30, 0), (5, 3)]) {
+        host.offer(words, value, 15, Order { address, data }).unwrap();
+        assert_eq!((host.response(), host.read(words)), (Ok(0), Ok(value)), "{address} {data}");
+    }
+    // While a response is not taken, the next write is accepted and not performed.
+    for order in [Order { address: 0, data: 2 }, Order { address: 2, data: 0 }] {
+        host.write(addr, 0).unwrap();
+        host.offer(words, 80, 15, order).unwrap();
+        host.step(9).unwrap();
+        host.offer(addr, 0x5000, 15, order).unwrap();
+        host.step(9).unwrap();
+        assert_eq!((host.read(words), host.read(addr)), (Ok(80), Ok(0)));
+        assert_eq!((host.response(), host.response(), host.read(addr)), (Ok(0), Ok(0), Ok(0x5000)));
+        // Responses keep the order of their writes.
+        host.offer(register("STATUS"), 1, 15, order).unwrap();
+        host.offer(words, 81, 15, order).unwrap();
+        assert_eq!((host.response(), host.response(), host.read(words)), (Ok(2), Ok(0), Ok(81)));
+    }
+    assert_eq!(session.assertion(), None);
 }
 
 #[test]
@@ -85,12 +118,17 @@ fn a_run_shows_in_status_counters_and_interrupt() {
     host.start().unwrap();
     assert_eq!(read(&mut host, "STATUS"), 0);
     assert_eq!(host.read(regs::ARGS).unwrap(), 0, "a run owns the argument table");
+    // What a program is cannot change while it runs.
+    for name in ["EXPECTED_HASH", "PROGRAM_ADDR", "PROGRAM_WORDS", "ARGS"] {
+        assert_eq!(host.write_bytes(register(name), 0, 15), Ok(2), "{name}");
+    }
     // A second START does nothing.
     host.write(register("CONTROL"), START).unwrap();
     host.step(cycles).unwrap();
     host.until_idle().unwrap();
     assert_eq!(read(&mut host, "STATUS"), IDLE | DONE);
     assert_eq!((read(&mut host, "CYCLES_LO"), read(&mut host, "CYCLES_HI")), (cycles as u32, 0));
+    assert_eq!(read(&mut host, "PROGRAM_ADDR"), case.program.base);
     for of_unit in regs::stall_counters()[..16].chunks(4) {
         let sum: u32 = of_unit.iter().map(|r| host.read(r.offset).unwrap()).sum();
         assert_eq!(u64::from(sum), cycles, "{}", of_unit[0].name);
@@ -206,6 +244,40 @@ fn resets_in_the_middle_of_traffic_leave_a_machine_like_new() {
         println!("{name}: {owed} of {resets} resets with open bursts");
         assert!(3 * owed >= 2 * resets, "{name}: {owed} of {resets}");
     }
+}
+
+#[test]
+fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
+    let machine = machine("unit");
+    let text = format!(
+        ".machine {:#010x}\n.base 0x10000\nload space=g addr=0 blocks=1\n\
+         load space=g addr=0 blocks=1 wait 5\nload space=g addr=0 blocks=1\nhalt\n",
+        machine.hash()
+    );
+    let stuck = isa::asm::assemble(&text).unwrap_or_else(|e| panic!("{}", e.render()));
+    let (next, mut dram) = case(&machine, 302);
+    cosim::compare::place(&stuck, &mut dram).unwrap();
+    // The third word, which is no encoding.
+    dram[0x1_0040..0x1_0060].fill(0xff);
+    let hardware = hardware("unit");
+    let mut session = hardware.session(13);
+    let mut host = session.host(&machine, &dram).unwrap();
+    host.program(&stuck, &[]).unwrap();
+    host.start().unwrap();
+    host.step(3000).unwrap();
+    assert_eq!(read(&mut host, "STATUS"), ERROR);
+    assert_eq!((read(&mut host, "ERROR"), read(&mut host, "ERROR_WORD")), (regs::ERROR_ILLEGAL, 2));
+    assert_eq!((read(&mut host, "IRQ_STATUS"), host.memory().owes()), (2, false));
+    host.write(register("CONTROL"), START).unwrap();
+    assert_eq!(read(&mut host, "STATUS"), ERROR, "a run is not over");
+    host.write(register("CONTROL"), SOFT_RESET).unwrap();
+    host.until_idle().unwrap();
+    assert_eq!(read(&mut host, "STATUS"), IDLE | ERROR);
+    let dram = host.memory().bytes().to_vec();
+    let mut state = state(&session, &machine, &dram);
+    let found = cosim::compare_in(&mut session, &mut state, &machine, &next.program, &next.args);
+    let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
+    assert!(found.identical(), "{found:#?}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Runs that end with an error: cause, word, every cycle and every counter are those of the simulator.
 
 use crate::bench::{hardware, machine, models, with_model};
-use isa::regs;
-use isa::table::Body;
+use isa::random::Case;
+use isa::table::{Arg, Body, Halt, Set};
+use isa::{Instr, Program, regs};
 use std::collections::BTreeMap;
 use tilewright::cosim::driver::Run;
 use tilewright::cosim::{self, Hardware};
@@ -12,7 +13,7 @@ use tilewright::sim::trace::first_difference;
 use tilewright::{hw, isa};
 
 /// Runs a program with something that goes wrong on both sides; gives the cause. Without a loop, DRAM is compared, too.
-fn check(hardware: &Hardware, machine: &hw::Machine, case: &isa::random::Case, upset: &Upset) -> u32 {
+fn check(hardware: &Hardware, machine: &hw::Machine, case: &Case, upset: &Upset) -> u32 {
     let program = &case.program;
     let mut state = State::new(machine, &case.image);
     cosim::compare::place(program, &mut state.dram).unwrap();
@@ -40,8 +41,26 @@ fn check(hardware: &Hardware, machine: &hw::Machine, case: &isa::random::Case, u
     error.cause
 }
 
+/// Arguments up to the end of the table are read; the word that asks for one behind it is illegal.
+fn check_arguments(hardware: &Hardware, machine: &hw::Machine, case: &Case) {
+    let table = machine.sequencer.args;
+    let behind =
+        [Arg { rd: 1, rs: 0, imm: table }, Arg { rd: 1, rs: 2, imm: 0 }, Arg { rd: 0, rs: 0, imm: 65535 }];
+    for beyond in behind {
+        // The sum of the first one is 0 modulo 2^32.
+        let within: [Arg; 2] = [Arg { rd: 1, rs: 2, imm: 1 }, Arg { rd: 3, rs: 0, imm: table - 1 }];
+        let mut instrs: Vec<Instr> = vec![Set { rd: 2, imm: u32::MAX }.into()];
+        instrs.extend(within.map(Instr::from));
+        instrs.extend([Instr::from(beyond), Halt {}.into()]);
+        let case = Case { program: Program { instrs, ..case.program.clone() }, ..case.clone() };
+        let error = simulate_upset(&case.program, machine, &case.args, &Upset::default()).unwrap().1;
+        assert_eq!(error.map(|e| (e.cause, e.word)), Some((regs::ERROR_ILLEGAL, 3)));
+        check(hardware, machine, &case, &Upset::default());
+    }
+}
+
 /// The errors that a program is made to meet, spread over its run.
-fn upsets(machine: &hw::Machine, case: &isa::random::Case) -> Vec<Upset> {
+fn upsets(machine: &hw::Machine, case: &Case) -> Vec<Upset> {
     let trace = simulate(&case.program, machine, &case.args).unwrap();
     let step = (trace.dispatches.len() / 3).max(1);
     let words = trace.dispatches.iter().step_by(step);
@@ -65,6 +84,7 @@ fn errors(name: &str) {
         endless.program.instrs.pop();
         *seen.entry(check(&hardware, &machine, &endless, &Upset::default())).or_default() += 1;
     }
+    check_arguments(&hardware, &preset, &isa::random::case(&preset, 500).unwrap());
     println!("{name}: cause and number of runs {seen:?}");
     for cause in [regs::ERROR_ILLEGAL, regs::ERROR_END, regs::ERROR_BUS] {
         assert!(seen[&cause] >= 5, "cause {cause}: {seen:?}");

@@ -4,8 +4,13 @@
 // Cycle 0 of a run is the cycle after the one in which the START bit is written. The run ends in
 // the first cycle in which the program has stopped and everything is idle. A soft reset ends a run
 // at once: nothing starts any more, what has started finishes with its memory traffic, and then
-// soft_reset_o resets everything but this port. Reads of the argument
-// table return 0 during a run, which owns its read port. Writes must set all four strobes.
+// soft_reset_o resets everything but this port. Reads of the argument table return 0 during a run,
+// which owns its read port.
+//
+// Address and data of a write come in any order, each into a register of its own: no ready depends
+// on an input. SLVERR answers, and nothing else happens, if an address is in no register, if a
+// write is to one that is read only, to one of a program's while the machine is not idle, or of
+// less than four bytes.
 module tw_ctrl #(
   parameter int ARGS = 64,
   parameter logic [31:0] CONFIG_HASH = 32'd0,
@@ -55,46 +60,79 @@ module tw_ctrl #(
 
   localparam logic [1:0] OKAY = 2'b00;
   localparam logic [1:0] SLVERR = 2'b10;
+  localparam int MAP_AW = $clog2(tw_regs_pkg::MAP_WORDS);
 
-  // --- write channel: address and data together ---
-  logic        write, whole, start, run_q;
+  // --- write channel ---
+  logic        aw_full_q, w_full_q, whole_q, perform, there, allowed, write, idle;
+  logic [12:2] waddr_q;
   logic [12:0] waddr;
-  logic [31:0] wdata;
+  logic [31:0] wdata_q;
 
-  assign whole = &s_axi_ctrl_wstrb_i;
-  assign s_axi_ctrl_awready_o = s_axi_ctrl_awvalid_i && s_axi_ctrl_wvalid_i && !s_axi_ctrl_bvalid_o;
-  assign s_axi_ctrl_wready_o = s_axi_ctrl_awready_o;
-  assign write = s_axi_ctrl_awready_o && whole;
-  assign waddr = {s_axi_ctrl_awaddr_i[12:2], 2'b00};
-  assign wdata = s_axi_ctrl_wdata_i;
+  assign s_axi_ctrl_awready_o = !aw_full_q;
+  assign s_axi_ctrl_wready_o = !w_full_q;
+  assign perform = aw_full_q && w_full_q && !s_axi_ctrl_bvalid_o;
+  assign waddr = {waddr_q, 2'b00};
+
+  always_comb begin
+    if (waddr[12]) begin
+      there = ({2'b00, waddr[11:2]} < 12'(ARGS));
+      allowed = idle;
+    end else begin
+      there = (waddr[11:2+MAP_AW] == '0) && tw_regs_pkg::WRITABLE[waddr[2+:MAP_AW]];
+      allowed = idle || !tw_regs_pkg::WRITABLE_IDLE[waddr[2+:MAP_AW]];
+    end
+  end
+
+  assign write = perform && whole_q && there && allowed;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
+      aw_full_q           <= 1'b0;
+      w_full_q            <= 1'b0;
+      whole_q             <= 1'b0;
+      waddr_q             <= '0;
+      wdata_q             <= '0;
       s_axi_ctrl_bvalid_o <= 1'b0;
       s_axi_ctrl_bresp_o  <= OKAY;
-    end else if (s_axi_ctrl_awready_o) begin
-      s_axi_ctrl_bvalid_o <= 1'b1;
-      s_axi_ctrl_bresp_o  <= whole ? OKAY : SLVERR;
-    end else if (s_axi_ctrl_bready_i) begin
-      s_axi_ctrl_bvalid_o <= 1'b0;
+    end else begin
+      if (perform) begin
+        aw_full_q <= 1'b0;
+        w_full_q  <= 1'b0;
+      end
+      if (s_axi_ctrl_awvalid_i && !aw_full_q) begin
+        aw_full_q <= 1'b1;
+        waddr_q   <= s_axi_ctrl_awaddr_i[12:2];
+      end
+      if (s_axi_ctrl_wvalid_i && !w_full_q) begin
+        w_full_q <= 1'b1;
+        whole_q  <= &s_axi_ctrl_wstrb_i;
+        wdata_q  <= s_axi_ctrl_wdata_i;
+      end
+      if (perform) begin
+        s_axi_ctrl_bvalid_o <= 1'b1;
+        s_axi_ctrl_bresp_o  <= write ? OKAY : SLVERR;
+      end else if (s_axi_ctrl_bready_i) begin
+        s_axi_ctrl_bvalid_o <= 1'b0;
+      end
     end
   end
 
   // --- run ---
-  logic        idle, command, halt, hash_ok, done_q, stop_q, soft_reset_q, raise;
+  logic        start, run_q, command, halt, hash_ok, done_q, stop_q, soft_reset_q, raise;
   logic [1:0]  irq_enable_q, irq_status_q;
   logic [2:0]  error_q, error_d;
-  logic [31:0] expected_q, program_addr_q, program_words_q, error_word_q;
+  logic [31:0] expected_q, program_words_q, error_word_q;
+  logic [31:12] program_addr_q;
 
   assign idle = !run_q && !stop_q && !soft_reset_q && fetch_idle_i;
   assign command = write && (waddr == tw_regs_pkg::REG_CONTROL);
-  assign halt = command && wdata[1];
-  assign start = command && wdata[0] && !halt && idle;
+  assign halt = command && wdata_q[1];
+  assign start = command && wdata_q[0] && !halt && idle;
   assign hash_ok = (expected_q == CONFIG_HASH);
   assign clear_o = start && hash_ok;
   assign run_o = run_q;
   assign soft_reset_o = soft_reset_q;
-  assign program_addr_o = program_addr_q;
+  assign program_addr_o = {program_addr_q, 12'd0};
   assign program_words_o = program_words_q;
 
   always_comb begin
@@ -159,7 +197,7 @@ module tw_ctrl #(
       irq_status_q    <= '0;
     end else begin
       if (write && waddr == tw_regs_pkg::REG_IRQ_STATUS) begin
-        irq_status_q <= irq_status_q & ~wdata[1:0];
+        irq_status_q <= irq_status_q & ~wdata_q[1:0];
       end
       if (ended_i || (start && !hash_ok)) begin
         irq_status_q[0] <= 1'b1;
@@ -167,10 +205,10 @@ module tw_ctrl #(
       if (raise) begin
         irq_status_q[1] <= 1'b1;
       end
-      if (write && waddr == tw_regs_pkg::REG_EXPECTED_HASH) expected_q <= wdata;
-      if (write && waddr == tw_regs_pkg::REG_PROGRAM_ADDR) program_addr_q <= wdata;
-      if (write && waddr == tw_regs_pkg::REG_PROGRAM_WORDS) program_words_q <= wdata;
-      if (write && waddr == tw_regs_pkg::REG_IRQ_ENABLE) irq_enable_q <= wdata[1:0];
+      if (write && waddr == tw_regs_pkg::REG_EXPECTED_HASH) expected_q <= wdata_q;
+      if (write && waddr == tw_regs_pkg::REG_PROGRAM_ADDR) program_addr_q <= wdata_q[31:12];
+      if (write && waddr == tw_regs_pkg::REG_PROGRAM_WORDS) program_words_q <= wdata_q;
+      if (write && waddr == tw_regs_pkg::REG_IRQ_ENABLE) irq_enable_q <= wdata_q[1:0];
     end
   end
 
@@ -180,7 +218,7 @@ module tw_ctrl #(
   logic        args_write, args_read;
   logic [12:0] raddr;
 
-  assign args_write = write && waddr[12] && ({2'b00, waddr[11:2]} < 12'(ARGS));
+  assign args_write = write && waddr[12];
 
   tw_ram #(
     .WIDTH(32),
@@ -191,14 +229,14 @@ module tw_ctrl #(
     .w_en_i(args_write),
     .w_addr_i(waddr[2+:ARGS_AW]),
     .w_strb_i(1'b1),
-    .w_data_i(wdata),
+    .w_data_i(wdata_q),
     .r_en_i(run_q ? args_en_i : args_read),
     .r_addr_i(run_q ? args_addr_i : raddr[2+:ARGS_AW]),
     .r_data_o(args_data_o)
   );
 
   // --- read channel: the register is looked up in the cycle after the address ---
-  logic        busy_q, args_q;
+  logic        busy_q, args_q, found;
   logic [12:0] raddr_q;
   logic [10:0] stall_index;
   logic [31:0] value;
@@ -219,7 +257,7 @@ module tw_ctrl #(
       tw_regs_pkg::REG_ERROR_WORD: value = error_word_q;
       tw_regs_pkg::REG_CYCLES_LO: value = cycles_i[31:0];
       tw_regs_pkg::REG_CYCLES_HI: value = cycles_i[63:32];
-      tw_regs_pkg::REG_PROGRAM_ADDR: value = program_addr_q;
+      tw_regs_pkg::REG_PROGRAM_ADDR: value = {program_addr_q, 12'd0};
       tw_regs_pkg::REG_PROGRAM_WORDS: value = program_words_q;
       tw_regs_pkg::REG_IRQ_ENABLE: value = 32'(irq_enable_q);
       tw_regs_pkg::REG_IRQ_STATUS: value = 32'(irq_status_q);
@@ -234,6 +272,14 @@ module tw_ctrl #(
     endcase
   end
 
+  always_comb begin
+    if (raddr_q[12]) begin
+      found = ({2'b00, raddr_q[11:2]} < 12'(ARGS));
+    end else begin
+      found = (raddr_q[11:2+MAP_AW] == '0) && tw_regs_pkg::PRESENT[raddr_q[2+:MAP_AW]];
+    end
+  end
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       busy_q              <= 1'b0;
@@ -241,22 +287,22 @@ module tw_ctrl #(
       raddr_q             <= '0;
       s_axi_ctrl_rvalid_o <= 1'b0;
       s_axi_ctrl_rdata_o  <= '0;
+      s_axi_ctrl_rresp_o  <= OKAY;
     end else begin
       busy_q <= args_read;
       if (args_read) begin
-        args_q  <= !run_q && ({2'b00, raddr[11:2]} < 12'(ARGS));
+        args_q  <= !run_q;
         raddr_q <= raddr;
       end
       if (busy_q) begin
         s_axi_ctrl_rvalid_o <= 1'b1;
-        s_axi_ctrl_rdata_o  <= value;
+        s_axi_ctrl_rdata_o  <= found ? value : '0;
+        s_axi_ctrl_rresp_o  <= found ? OKAY : SLVERR;
       end else if (s_axi_ctrl_rready_i) begin
         s_axi_ctrl_rvalid_o <= 1'b0;
       end
     end
   end
-
-  assign s_axi_ctrl_rresp_o = OKAY;
 
   logic unused_address;
   assign unused_address = ^{s_axi_ctrl_awaddr_i[1:0], s_axi_ctrl_araddr_i[1:0]};

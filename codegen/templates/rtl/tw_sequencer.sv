@@ -54,7 +54,7 @@ module tw_sequencer #(
   logic [3:0]  argument_rd_q;
   logic [31:0] pc_q, pc_d, start_q, last_q, rounds_q;
 
-  logic        legal, for_unit, candidate, stopping, wraps;
+  logic        known, legal, for_unit, candidate, stopping, wraps;
   logic        is_write, is_arg, is_loop, is_halt, blocked;
   logic [3:0]  ra_sel, rb_sel, rd, unit_hot, opcode;
   logic [2:0]  unit;
@@ -68,7 +68,7 @@ module tw_sequencer #(
     .word_i(imem_data_i),
     .ra_i(ra),
     .rb_i(rb),
-    .legal_o(legal),
+    .legal_o(known),
     .ra_o(ra_sel),
     .rb_o(rb_sel),
     .rd_o(rd),
@@ -88,6 +88,8 @@ module tw_sequencer #(
     unit == tw_pkg::UNIT_LOAD
   };
   assign for_unit = (unit != tw_pkg::UNIT_SEQUENCER);
+  // An argument beyond the table is as illegal as a word that is no encoding.
+  assign legal = known && (for_unit || opcode != tw_pkg::OP_ARG || value < 32'(ARGS));
   assign stopping = run_i && !halted_q;
   assign end_o = stopping && !argument_q && (pc_q >= words_i);
   assign candidate = stopping && valid_q && !argument_q && !end_o;

@@ -2,6 +2,7 @@
 //
 // * m_axi_fetch, m_axi_load: AXI4 read ports; m_axi_store: AXI4 write port. Full-width incrementing
 //   bursts that never cross 4096 bytes, one ID; read data and write responses are always taken.
+//   Secure, unprivileged data accesses, neither cached nor buffered.
 // * s_axi_ctrl: AXI4-Lite, the map is in registers.md.
 // * probe_*: what happens in this cycle, for simulation and on-chip tracing; leave open otherwise.
 //   Bits and words are in the order load, matrix, vector, store.
@@ -16,6 +17,8 @@ module tw_top #(
   output logic [7:0]        m_axi_fetch_arlen_o,
   output logic [2:0]        m_axi_fetch_arsize_o,
   output logic [1:0]        m_axi_fetch_arburst_o,
+  output logic [3:0]        m_axi_fetch_arcache_o,
+  output logic [2:0]        m_axi_fetch_arprot_o,
   output logic              m_axi_fetch_arvalid_o,
   input  logic              m_axi_fetch_arready_i,
   input  logic [BEAT*8-1:0] m_axi_fetch_rdata_i,
@@ -28,6 +31,8 @@ module tw_top #(
   output logic [7:0]        m_axi_load_arlen_o,
   output logic [2:0]        m_axi_load_arsize_o,
   output logic [1:0]        m_axi_load_arburst_o,
+  output logic [3:0]        m_axi_load_arcache_o,
+  output logic [2:0]        m_axi_load_arprot_o,
   output logic              m_axi_load_arvalid_o,
   input  logic              m_axi_load_arready_i,
   input  logic [BEAT*8-1:0] m_axi_load_rdata_i,
@@ -40,6 +45,8 @@ module tw_top #(
   output logic [7:0]        m_axi_store_awlen_o,
   output logic [2:0]        m_axi_store_awsize_o,
   output logic [1:0]        m_axi_store_awburst_o,
+  output logic [3:0]        m_axi_store_awcache_o,
+  output logic [2:0]        m_axi_store_awprot_o,
   output logic              m_axi_store_awvalid_o,
   input  logic              m_axi_store_awready_i,
   output logic [BEAT*8-1:0] m_axi_store_wdata_o,
@@ -52,6 +59,7 @@ module tw_top #(
   output logic              m_axi_store_bready_o,
   // AXI4-Lite: control
   input  logic [12:0]       s_axi_ctrl_awaddr_i,
+  input  logic [2:0]        s_axi_ctrl_awprot_i,
   input  logic              s_axi_ctrl_awvalid_i,
   output logic              s_axi_ctrl_awready_o,
   input  logic [31:0]       s_axi_ctrl_wdata_i,
@@ -62,6 +70,7 @@ module tw_top #(
   output logic              s_axi_ctrl_bvalid_o,
   input  logic              s_axi_ctrl_bready_i,
   input  logic [12:0]       s_axi_ctrl_araddr_i,
+  input  logic [2:0]        s_axi_ctrl_arprot_i,
   input  logic              s_axi_ctrl_arvalid_i,
   output logic              s_axi_ctrl_arready_o,
   output logic [31:0]       s_axi_ctrl_rdata_o,
@@ -328,6 +337,18 @@ module tw_top #(
   assign m_axi_fetch_arburst_o = 2'b01;
   assign m_axi_load_arburst_o = 2'b01;
   assign m_axi_store_awburst_o = 2'b01;
+
+  // Not bufferable: a write response means that a read on another port finds the data.
+  assign m_axi_fetch_arcache_o = 4'b0010;
+  assign m_axi_load_arcache_o = 4'b0010;
+  assign m_axi_store_awcache_o = 4'b0010;
+  assign m_axi_fetch_arprot_o = 3'b000;
+  assign m_axi_load_arprot_o = 3'b000;
+  assign m_axi_store_awprot_o = 3'b000;
+
+  // Whoever reaches the control port may use it.
+  logic unused_prot;
+  assign unused_prot = ^{s_axi_ctrl_awprot_i, s_axi_ctrl_arprot_i};
 
   // --- engines and buffers ---
   tw_datapath #(

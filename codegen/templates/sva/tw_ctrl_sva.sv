@@ -7,7 +7,8 @@ module tw_ctrl_sva (
   input logic [1:0]  bresp_i,
   input logic        rvalid_i,
   input logic        rready_i,
-  input logic [31:0] rdata_i
+  input logic [31:0] rdata_i,
+  input logic [1:0]  rresp_i
 );
 
   b_stays: assert property (@(posedge clk_i) disable iff (!rst_ni)
@@ -20,7 +21,7 @@ module tw_ctrl_sva (
       (rvalid_i && !rready_i) |=> rvalid_i)
   else $error("tw_ctrl: rvalid withdrawn");
   r_stable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      (rvalid_i && !rready_i) |=> $stable({rdata_i}))
+      (rvalid_i && !rready_i) |=> $stable({rdata_i, rresp_i}))
   else $error("tw_ctrl: r changed before its handshake");
 
 endmodule
@@ -33,5 +34,6 @@ bind tw_ctrl tw_ctrl_sva u_sva (
   .bresp_i(s_axi_ctrl_bresp_o),
   .rvalid_i(s_axi_ctrl_rvalid_o),
   .rready_i(s_axi_ctrl_rready_i),
-  .rdata_i(s_axi_ctrl_rdata_o)
+  .rdata_i(s_axi_ctrl_rdata_o),
+  .rresp_i(s_axi_ctrl_rresp_o)
 );

@@ -106,7 +106,11 @@ class Bench {
     pins.s_axi_ctrl_awaddr_i = address;
     pins.s_axi_ctrl_wdata_i = value;
     pins.s_axi_ctrl_awvalid_i = pins.s_axi_ctrl_wvalid_i = 1;
-    await([&] { return pins.s_axi_ctrl_awready_o; });
+    await([&] {
+      const bool address = pins.s_axi_ctrl_awready_o, data = pins.s_axi_ctrl_wready_o;
+      if (address != data) die("address and data of a lone write are accepted apart");
+      return address;
+    });
     pins.s_axi_ctrl_awvalid_i = pins.s_axi_ctrl_wvalid_i = 0;
     await([&] { return pins.s_axi_ctrl_bvalid_o; });
   }

@@ -155,15 +155,28 @@ impl<'a> Simulation<'a> {
 
     /// Takes the next word from the walk.
     fn advance(&mut self) -> Result<(), Illegal> {
-        match self.walk.next().transpose() {
-            Ok(step) => self.step = step,
-            Err(_) if self.stop.is_some() && self.walk.next_word() as usize >= self.program.instrs.len() => {
-                self.step = None;
-                self.notice(regs::ERROR_END, self.walk.next_word(), 0);
+        let refused = match self.walk.next().transpose() {
+            Ok(step) => {
+                self.step = step;
+                return Ok(());
             }
-            Err(refused) => return Err(refused),
+            Err(refused) => refused,
+        };
+        let word = self.walk.next_word();
+        match (&mut self.stop, self.program.instrs.get(word as usize)) {
+            (Some(_), None) => {
+                self.step = None;
+                self.notice(regs::ERROR_END, word, 0);
+                Ok(())
+            }
+            // The table is whole, so the argument lies beyond it: noticed like a word that is no encoding.
+            (Some(stop), Some(instr)) if matches!(instr.body, Body::Arg(_)) => {
+                stop.upset.illegal_word = Some(word);
+                self.step = Some(Step { word, instr: *instr, base: word });
+                Ok(())
+            }
+            _ => Err(refused),
         }
-        Ok(())
     }
 
     /// Settles what can be settled; whether that was anything.

@@ -1,5 +1,7 @@
 //! Runs that end with an error: docs/machine.md section 4, "Errors".
 //!
+//! Arguments that are not given are zero: the hardware looks no further than whether they are in its table.
+//!
 //! Up to the cycle in which an error is noticed a run is that of the program without it, because everything in it is causal.
 //! So the cycle of a bus error is found by a run that ignores it, and a second run dispatches nothing behind that cycle.
 
@@ -11,7 +13,7 @@ use hw::Machine;
 use isa::{Illegal, Program, regs};
 use std::ops::Range;
 
-/// What goes wrong in a run, beside a program that ends without `halt`.
+/// What goes wrong in a run, beside a program that ends without `halt` or reads an argument beyond the table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Upset {
     /// This word is no legal encoding.
@@ -41,8 +43,10 @@ pub fn simulate_upset(
     args: &[u32],
     upset: &Upset,
 ) -> Result<(Trace, Option<Error>), Illegal> {
+    let mut table = args.to_vec();
+    table.resize(machine.sequencer.args as usize, 0);
     let run = |last_dispatch| {
-        let mut simulation = Simulation::new(program, machine, args, Fault::None);
+        let mut simulation = Simulation::new(program, machine, &table, Fault::None);
         simulation.stop = Some(Stop { upset: upset.clone(), last_dispatch, ..Stop::default() });
         simulation.finish().map(|(trace, _, stop)| (trace, stop))
     };
