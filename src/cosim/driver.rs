@@ -76,7 +76,7 @@ impl<'b> Session<'b> {
         let (host, reset) = self.attach(memory);
         let mut bench = Bench::new(host, run);
         let failure = reset.and_then(|()| bench.program(run)).err();
-        let failure = bench.assertion.take().or(failure);
+        let failure = bench.assertion.take().or_else(|| bench.host.instance().failure()).or(failure);
         let observed = bench.observed();
         Observed { failure: failure.or(observed.failure), ..observed }
     }

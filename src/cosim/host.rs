@@ -22,7 +22,7 @@ pub struct Order {
     pub data: u32,
 }
 
-/// A host and its hardware. Cycles pass only within its methods.
+/// A host and its hardware. Cycles pass only within its methods. It lets every answer of the control port wait for a cycle.
 pub struct Host<'a, 'b> {
     instance: &'a mut Instance<'b>,
     pins: In,
@@ -70,10 +70,13 @@ impl<'a, 'b> Host<'a, 'b> {
         self.pins.ctrl_bready &= u8::from(out.ctrl_bvalid == 0);
         if self.inputs.is_some() {
             attributes(&out, self.memory.beat_bytes())?;
-            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string())?;
-            self.inputs = Some(next);
+            // The edge comes first: what the hardware asserts tells more than the pins do.
+            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string());
+            self.instance.edge();
+            self.inputs = Some(next?);
+        } else {
+            self.instance.edge();
         }
-        self.instance.edge();
         Ok(out)
     }
 
@@ -115,8 +118,9 @@ impl<'a, 'b> Host<'a, 'b> {
     /// # Errors
     /// The control port does not answer.
     pub fn response(&mut self) -> Result<u8, String> {
+        self.wait("write response", |out| out.ctrl_bvalid != 0)?;
         self.pins.ctrl_bready = 1;
-        self.wait("write response", |out| out.ctrl_bvalid != 0).map(|out| out.ctrl_bresp)
+        self.wait("held write response", |out| out.ctrl_bvalid != 0).map(|out| out.ctrl_bresp)
     }
 
     /// Writes what a run needs, all but START.
@@ -183,10 +187,12 @@ impl<'a, 'b> Host<'a, 'b> {
     /// The control port does not answer.
     pub fn look(&mut self, address: u32) -> Result<(u32, u8), String> {
         self.pins.ctrl_araddr = address as u16;
-        (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 1);
+        (self.pins.ctrl_arvalid, self.pins.ctrl_rready) = (1, 0);
         self.wait("read", |out| out.ctrl_arready != 0)?;
         self.pins.ctrl_arvalid = 0;
-        let out = self.wait("read data", |out| out.ctrl_rvalid != 0)?;
+        self.wait("read data", |out| out.ctrl_rvalid != 0)?;
+        self.pins.ctrl_rready = 1;
+        let out = self.wait("held read data", |out| out.ctrl_rvalid != 0)?;
         Ok((out.ctrl_rdata, out.ctrl_rresp))
     }
 

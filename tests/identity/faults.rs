@@ -1,215 +1,273 @@
-//! The comparison can fail: single faults in the emitted text, each built and each caught by some program.
+//! The comparison can fail: single faults in the emitted text, each caught by some program; of every checker at least one
+//! that its assertions tell.
+//!
+//! All faults are built into one library, each behind a condition on AWPROT and ARPROT of the control port: hardware must
+//! ignore them, and the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
-use crate::bench::{cache, emitted, hardware, models, with_model};
+use crate::bench::{cache, emitted, machine, models, with_model};
+use std::collections::BTreeSet;
 use std::path::Path;
-use tilewright::cosim::driver::Run;
+use std::sync::OnceLock;
 use tilewright::cosim::{self, Hardware};
-use tilewright::sim::functional::State;
-use tilewright::sim::timing::{self, Fault as TimeFault};
-use tilewright::sim::trace::{Trace, first_difference};
+use tilewright::isa::random::Case;
 use tilewright::{hw, isa};
 
-/// One fault: in `file`, the only `from` becomes `to`.
+const MACHINE: &str = "unit";
+
+/// One fault: in `file`, the only `from` becomes `to`, in which `@` stands for "this fault is selected".
 struct Fault {
     what: &'static str,
-    machine: &'static str,
     file: &'static str,
     from: &'static str,
     to: &'static str,
+    /// What the report of some program says; nothing in particular if empty.
+    says: &'static str,
+}
+
+const fn fault(
+    what: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    says: &'static str,
+) -> Fault {
+    Fault { what, file, from, to, says }
 }
 
 const FAULTS: &[Fault] = &[
-    Fault {
-        what: "a post is visible in its own cycle",
-        machine: "unit",
-        file: "tw_semaphores.sv",
-        from: "(count_q != '0);",
-        to: "(count_q != '0) || (|posts);",
-    },
-    Fault {
-        what: "the epilogue does not round",
-        machine: "unit",
-        file: "tw_epilogue.sv",
-        from: "PBITS'(fine_q[0])",
-        to: "PBITS'(1'b0)",
-    },
-    Fault {
-        what: "one burst too many is open",
-        machine: "unit",
-        file: "tw_load.sv",
-        from: "open_q < OPEN_W'(OUTSTANDING)",
-        to: "open_q <= OPEN_W'(OUTSTANDING)",
-    },
-    Fault {
-        what: "a load retires a cycle early",
-        machine: "unit",
-        file: "tw_load.sv",
-        from: "assign done_o = done_q;",
-        to: "assign done_o = last_q;",
-    },
-    Fault {
-        what: "segments land in the byte lane that they came from",
-        machine: "unit",
-        file: "tw_store.sv",
-        from: "<< {dst_byte_q, 3'd0}",
-        to: "<< {src_byte_q, 3'd0}",
-    },
-    Fault {
-        what: "five beats between read and W handshake",
-        machine: "unit",
-        file: "tw_store.sv",
-        from: "(pending_q < 3'(FIFO))",
-        to: "(pending_q <= 3'(FIFO))",
-    },
-    Fault {
-        what: "the fetch leaves one word of the ring unused",
-        machine: "unit",
-        file: "tw_fetch.sv",
-        from: "<= base_i + 32'(IMEM_WORDS)",
-        to: "< base_i + 32'(IMEM_WORDS)",
-    },
-    Fault {
-        what: "a loop runs one round less",
-        machine: "unit",
-        file: "tw_sequencer.sv",
-        from: "rounds_q <= value;",
-        to: "rounds_q <= value - 32'(value > 32'd1);",
-    },
-    Fault {
-        what: "drain is ignored",
-        machine: "unit",
-        file: "tw_issue.sv",
-        from: "(head_drain && !retired)",
-        to: "(head_drain && 1'b0)",
-    },
-    Fault {
-        what: "register 0 can be written",
-        machine: "unit",
-        file: "tw_sequencer.sv",
-        from: "reg_we && reg_addr != '0",
-        to: "reg_we",
-    },
-    Fault {
-        what: "matrix results go to the neighbouring bank",
-        machine: "unit",
-        file: "tw_vbanks.sv",
-        from: "{vector_addr_i[17:14], matrix_addr_i[17:14], load_bank_i}",
-        to: "{vector_addr_i[17:14], matrix_addr_i[17:14] ^ 4'd1, load_bank_i}",
-    },
+    // told by a difference
+    fault(
+        "a post is visible in its own cycle",
+        "tw_semaphores.sv",
+        "(count_q != '0);",
+        "(count_q != '0) || (@ && |posts);",
+        "",
+    ),
+    fault(
+        "the epilogue does not round",
+        "tw_epilogue.sv",
+        "PBITS'(fine_q[0])",
+        "PBITS'(fine_q[0] && !@)",
+        "",
+    ),
+    fault(
+        "a load retires a cycle early",
+        "tw_load.sv",
+        "assign done_o = done_q;",
+        "assign done_o = @ ? last_q : done_q;",
+        "",
+    ),
+    fault(
+        "segments land in the byte lane that they came from",
+        "tw_store.sv",
+        "<< {dst_byte_q, 3'd0}",
+        "<< {@ ? src_byte_q : dst_byte_q, 3'd0}",
+        "",
+    ),
+    fault(
+        "the fetch leaves one word of the ring unused",
+        "tw_fetch.sv",
+        "<= base_i + 32'(IMEM_WORDS)",
+        "<= base_i + 32'(IMEM_WORDS) - 32'(@)",
+        "",
+    ),
+    fault(
+        "a loop runs one round less",
+        "tw_sequencer.sv",
+        "rounds_q <= value;",
+        "rounds_q <= value - 32'(@ && value > 32'd1);",
+        "",
+    ),
+    fault(
+        "drain is ignored",
+        "tw_issue.sv",
+        "(head_drain && !retired)",
+        "(head_drain && !retired && !@)",
+        "",
+    ),
+    fault(
+        "register 0 can be written",
+        "tw_sequencer.sv",
+        "reg_we && reg_addr != '0",
+        "reg_we && (reg_addr != '0 || @)",
+        "",
+    ),
+    fault(
+        "matrix results go to the neighbouring bank",
+        "tw_vbanks.sv",
+        "{vector_addr_i[17:14], matrix_addr_i[17:14], load_bank_i}",
+        "{vector_addr_i[17:14], matrix_addr_i[17:14] ^ 4'(@), load_bank_i}",
+        "",
+    ),
+    // told by the harness
+    fault(
+        "nothing is ever dispatched",
+        "tw_sequencer.sv",
+        "assign candidate = stopping &&",
+        "assign candidate = !@ && stopping &&",
+        "the run did not end within",
+    ),
+    fault(
+        "stores may be buffered on their way",
+        "tw_top.sv",
+        "m_axi_store_awcache_o = 4'b0010;",
+        "m_axi_store_awcache_o = {3'b001, @};",
+        "size, burst, cache and prot of store are",
+    ),
+    // told by a checker
+    fault(
+        "a queue's write pointer does not wrap",
+        "tw_queue.sv",
+        "(w_addr_q == AW'(DEPTH - 1)) ?",
+        "(w_addr_q == AW'(DEPTH - 1) && !@) ?",
+        "tw_ram: write beyond the array",
+    ),
+    fault(
+        "an empty queue starts its unit",
+        "tw_issue.sv",
+        "run_i && head && free_i",
+        "run_i && (head || @) && free_i",
+        "tw_queue: pop of an empty queue",
+    ),
+    fault(
+        "a store reads a bank that is not there",
+        "tw_vbanks.sv",
+        "assign r_bank = {store_bank_i,",
+        "assign r_bank = {store_bank_i | {4{@}},",
+        "tw_vbanks: read of a bank that is not there",
+    ),
+    fault(
+        "a fetch is not presented until it is accepted",
+        "tw_fetch.sv",
+        "(state_q == ADDR) ||",
+        "(state_q == ADDR && !@) ||",
+        "tw_fetch: arvalid withdrawn",
+    ),
+    fault(
+        "the second cycle of an argument is not counted",
+        "tw_sequencer.sv",
+        "argument_q && !halted_q,",
+        "argument_q && !halted_q && !@,",
+        "tw_sequencer: a cycle counts as none or two",
+    ),
+    fault(
+        "a busy unit with an empty queue counts as both",
+        "tw_issue.sv",
+        "!busy && !head,",
+        "(!busy || @) && !head,",
+        "tw_issue: a cycle counts as none or two",
+    ),
+    fault(
+        "semaphores are taken unseen",
+        "tw_issue.sv",
+        "((head_wait & ~avail_i) == '0)",
+        "((head_wait & ~avail_i) == '0 || @)",
+        "tw_semaphores: a count below zero",
+    ),
+    fault(
+        "a write response does not wait for the host",
+        "tw_ctrl.sv",
+        "else if (s_axi_ctrl_bready_i)",
+        "else if (s_axi_ctrl_bready_i || @)",
+        "tw_ctrl: bvalid withdrawn",
+    ),
+    fault(
+        "one burst too many is open",
+        "tw_load.sv",
+        "open_q < OPEN_W'(OUTSTANDING)",
+        "open_q < OPEN_W'(OUTSTANDING) + OPEN_W'(@)",
+        "tw_load: too many bursts are open",
+    ),
+    fault(
+        "five beats between read and W handshake",
+        "tw_store.sv",
+        "(pending_q < 3'(FIFO))",
+        "(pending_q < 3'(FIFO) + 3'(@))",
+        "tw_store: too many beats between read and handshake",
+    ),
+    fault(
+        "group sums are the greatest there are",
+        "tw_acc.sv",
+        "assign group_d =",
+        "assign group_d = @ ? {1'b0, {(GROUP_BITS-1){1'b1}}} :",
+        "tw_acc: a group's sum overflows",
+    ),
 ];
 
-/// Hardware with a fault.
-fn faulty(fault: &Fault) -> Hardware {
-    let preset = hw::presets::load(fault.machine).unwrap();
-    let folder = emitted(&preset, &format!("fault-{}", fault.what.replace(' ', "-")));
-    inject(&folder, fault);
-    let library = cosim::build(&folder, &cache()).unwrap_or_else(|e| panic!("{}", e.render()));
-    Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render()))
+/// Hardware with all faults in it.
+fn mutants() -> &'static Hardware {
+    static BUILT: OnceLock<Hardware> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        assert!(FAULTS.len() < 64, "the selector has six bits");
+        let folder = emitted(&machine(MACHINE), "faults");
+        (1..).zip(FAULTS).for_each(|(number, fault)| inject(&folder, number, fault));
+        let library = cosim::build(&folder, &cache()).unwrap_or_else(|e| panic!("{}", e.render()));
+        Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render()))
+    })
 }
 
-/// The first divergence that programs show on faulty hardware.
-fn divergence(fault: &Fault) -> String {
-    let preset = hw::presets::load(fault.machine).unwrap();
-    let hardware = faulty(fault);
-    for model in models(&preset) {
-        let machine = with_model(&preset, model);
-        let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-        for case in directed.chain((0..10).filter_map(|seed| isa::random::case(&machine, seed))) {
-            let found = cosim::compare(&hardware, &machine, &case.program, &case.args, &case.image, 1);
-            let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
-            if let Some(first) = found.first_divergence {
-                return first;
-            }
-        }
-    }
-    panic!("not caught: {}", fault.what);
-}
-
-fn inject(folder: &Path, fault: &Fault) {
+fn inject(folder: &Path, number: usize, fault: &Fault) {
     let path = folder.join(fault.file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(fault.from).count(), 1, "`{}` in {}", fault.from, fault.file);
-    std::fs::write(&path, text.replace(fault.from, fault.to)).unwrap();
+    let pins = "{tw_top.s_axi_ctrl_arprot_i, tw_top.s_axi_ctrl_awprot_i}";
+    let to = fault.to.replace('@', &format!("({pins} == 6'd{number})"));
+    std::fs::write(&path, text.replace(fault.from, &to)).unwrap();
 }
 
-fn caught(faults: &[Fault]) {
-    for fault in faults {
-        println!("{}: {}", fault.what, divergence(fault));
+/// Programs on every memory model.
+fn cases() -> Vec<(hw::Machine, Case)> {
+    let preset = machine(MACHINE);
+    let on = |model| {
+        let machine = with_model(&preset, model);
+        let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
+        let random = (0..10).filter_map(|seed| isa::random::case(&machine, seed));
+        directed.chain(random).map(|case| (machine.clone(), case)).collect::<Vec<_>>()
+    };
+    models(&preset).into_iter().flat_map(on).collect()
+}
+
+/// What the comparison says of a program with fault `number`, or of none, if it is 0.
+fn report(number: usize, machine: &hw::Machine, case: &Case) -> Option<String> {
+    match cosim::compare(mutants(), machine, &case.program, &case.args, &case.image, number as u32) {
+        Ok(found) => found.first_divergence,
+        Err(refused) => Some(refused.render()),
     }
-}
-
-#[test]
-fn faults_of_time_and_of_arithmetic_are_caught() {
-    caught(&FAULTS[..2]);
 }
 
 #[test]
 fn every_fault_is_caught() {
-    caught(&FAULTS[2..]);
+    let cases = cases();
+    for (number, fault) in (1..).zip(FAULTS) {
+        let reports = cases.iter().filter_map(|(machine, case)| report(number, machine, case));
+        let told = reports.take(60).find(|r| r.contains(fault.says));
+        println!("{}: {}", fault.what, told.unwrap_or_else(|| panic!("not caught: {}", fault.what)));
+    }
+}
+
+#[test]
+fn no_fault_is_no_difference() {
+    for (machine, case) in cases().iter().step_by(5) {
+        assert_eq!(report(0, machine, case), None);
+    }
+}
+
+#[test]
+fn every_checker_has_a_fault() {
+    let list = std::fs::read_to_string(emitted(&machine(MACHINE), MACHINE).join("assertions.f")).unwrap();
+    let checkers: BTreeSet<&str> = list.lines().map(|l| l.trim_end_matches("_sva.sv")).collect();
+    let told: BTreeSet<&str> = FAULTS.iter().filter_map(|f| Some(f.says.split_once(':')?.0)).collect();
+    assert_eq!(checkers, told);
 }
 
 /// Hardware that never dispatches anything: the reason is its own words.
 #[test]
 fn nothing_to_compare_is_refused() {
-    let dead = Fault {
-        what: "nothing is ever dispatched",
-        machine: "unit",
-        file: "tw_sequencer.sv",
-        from: "assign candidate = stopping && valid_q && !argument_q && !end_o;",
-        to: "assign candidate = 1'b0;",
-    };
-    let machine = hw::presets::load(dead.machine).unwrap();
-    let hardware = faulty(&dead);
+    let machine = machine(MACHINE);
     let case = isa::random::directed(&machine).swap_remove(0).1;
-    let refused = cosim::compare(&hardware, &machine, &case.program, &case.args, &case.image, 1).unwrap_err();
+    let dead = 1 + FAULTS.iter().position(|f| f.what == "nothing is ever dispatched").unwrap();
+    let refused =
+        cosim::compare(mutants(), &machine, &case.program, &case.args, &case.image, dead as u32).unwrap_err();
     assert_eq!(refused.code, "cosim-nothing");
     assert!(refused.render().contains("the run did not end within"), "{}", refused.render());
-}
-
-/// A program's run on the hardware.
-struct Ran {
-    machine: hw::Machine,
-    case: isa::random::Case,
-    trace: Trace,
-}
-
-/// Directed and a few random programs on the hardware of a preset, on every memory model.
-fn ran(name: &str) -> Vec<Ran> {
-    let preset = hw::presets::load(name).unwrap();
-    let hardware = hardware(name);
-    let run = |machine: &hw::Machine, case: isa::random::Case| {
-        let mut state = State::new(machine, &case.image);
-        cosim::compare::place(&case.program, &mut state.dram).unwrap();
-        let cycles = timing::simulate(&case.program, machine, &case.args).unwrap().cycles;
-        let (program, args, image) = (&case.program, &case.args[..], &state.dram[..]);
-        let run = Run { machine, program, args, image, limit: 2 * cycles + 10_000, poison: 0..0 };
-        let observed = hardware.session(1).run(&run);
-        assert_eq!(observed.failure, None);
-        Ran { machine: machine.clone(), trace: observed.trace, case }
-    };
-    let on = |model| {
-        let machine = with_model(&preset, model);
-        let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-        let random = (0..4).filter_map(|seed| isa::random::case(&machine, seed));
-        directed.chain(random).map(|case| run(&machine, case)).collect::<Vec<_>>()
-    };
-    models(&preset).into_iter().flat_map(on).collect()
-}
-
-/// The first difference between the hardware and a simulator with this fault.
-fn divergence_in_time(runs: &[Ran], fault: TimeFault) -> Option<String> {
-    runs.iter().find_map(|r| {
-        let faulty = timing::simulate_with(&r.case.program, &r.machine, &r.case.args, fault).unwrap();
-        first_difference(&faulty, &r.trace).map(|d| d.to_string())
-    })
-}
-
-#[test]
-fn every_fault_of_simulated_time_is_caught() {
-    let runs: Vec<Ran> = ["unit", "odd"].into_iter().flat_map(ran).collect();
-    assert_eq!(divergence_in_time(&runs, TimeFault::None), None);
-    for fault in TimeFault::ALL {
-        let found = divergence_in_time(&runs, fault);
-        println!("{fault:?}: {}", found.unwrap_or_else(|| panic!("{fault:?} is not caught")));
-    }
 }

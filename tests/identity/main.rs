@@ -13,4 +13,5 @@ mod networks;
 mod programs;
 mod random;
 mod testbench;
+mod time_faults;
 mod wrap;
