@@ -10,7 +10,7 @@ use codegen::model::Model;
 use codegen::plan::Options;
 use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
-use ir::decoder::{Decoder, recognise};
+use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
 use ir::quant::{QuantDecoder, QuantLinear};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// What `run` and `compile` take to make a program.
 #[derive(clap::Args)]
 pub struct Request {
-    /// An ONNX file, a text-IR file (.tw), or a built-in name
+    /// An ONNX file, a config.json, a text-IR file (.tw), or a built-in name
     #[arg(default_value = "trained-llama")]
     pub model: String,
     /// A built-in machine or a machine file
@@ -93,8 +93,7 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
     }
     let scheme = place::scheme(&request.scheme)?;
     codegen::support::scheme(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let graph = model::load(&request.model, &request.bind.iter().cloned().collect())?;
-    let decoder = recognise(&graph).map_err(|e| e.in_file(request.model.clone()))?.decoder;
+    let decoder = model::decoder(&request.model, &request.bind.iter().cloned().collect())?;
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::of(&quantised)?;
     let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;

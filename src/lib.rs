@@ -38,6 +38,7 @@ mod talk;
 mod tally;
 mod workload;
 
+mod checkpoint;
 mod folder;
 mod manifest;
 mod model;

@@ -1,7 +1,9 @@
-//! Models: built-in names, ONNX files and text-IR files, to a graph in normal form.
+//! Models: built-in names, ONNX files, configurations and text-IR files, to a graph in normal form or to a decoder.
 
+use crate::checkpoint;
 use crate::place::{map, read_text};
 use bytes::Bytes;
+use ir::decoder::{Decoder, recognise};
 use ir::diag::Diagnostic;
 use ir::front::onnx;
 use ir::graph::Graph;
@@ -34,10 +36,24 @@ pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
         Some((_, bytes)) => import(Bytes::from_static(bytes), None, bindings),
         None if !path.exists() => Err(unknown(model)),
         None if path.extension().is_some_and(|e| e == "tw") => ir::text::parse(&read_text(path)?),
+        None if checkpoint::is_config(path) => checkpoint::read(path)?.graph(bindings),
         None => import(map(path)?, path.parent(), bindings),
     };
     let graph = graph.map_err(|e| if e.code == "model-unknown" { e } else { e.in_file(model) })?;
     ir::pass::run(&ir::pass::normalise(), graph, |_, _| {})
+}
+
+/// The decoder of a model, for any number of tokens.
+///
+/// # Errors
+/// As [`load`], or the model is no decoder that can be compiled.
+pub fn decoder(model: &str, bindings: &Bindings) -> Result<Decoder, Diagnostic> {
+    let path = Path::new(model);
+    let decoder = match path.exists() && checkpoint::is_config(path) {
+        true => checkpoint::read(path)?.decoder(),
+        false => recognise(&load(model, bindings)?).map(|found| found.decoder),
+    };
+    decoder.map_err(|e| e.in_file(model))
 }
 
 fn import(bytes: Bytes, folder: Option<&Path>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
@@ -66,7 +82,7 @@ fn unknown(model: &str) -> Diagnostic {
     Diagnostic::new("model-unknown", format!("there is no model `{model}`"))
         .because("it is neither a built-in name nor a file")
         .help(format!(
-            "built in: {}; or give the path of an ONNX file or a text-IR file (.tw)",
+            "built in: {}; or give the path of an ONNX file, a config.json or a text-IR file (.tw)",
             known.join(", ")
         ))
 }

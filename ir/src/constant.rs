@@ -2,7 +2,12 @@
 //!
 //! Invariants:
 //! - the bytes have exactly the length that the type states, and the type of present bytes is static;
+//! - a matrix on a grid stays in its codes; such constants are weights of decoders and never get into a graph;
 //! - bytes are never copied when a graph is imported or rewritten: they may be a part of a mapped file.
+
+mod grid;
+
+pub use grid::Grid;
 
 use crate::diag::Diagnostic;
 use crate::pack;
@@ -10,12 +15,20 @@ use crate::tensor::Tensor;
 use crate::types::{Shape, Type};
 use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 
 /// The value of a constant of a graph: packed bytes, shared between graphs, or only its type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Constant {
     ty: Type,
-    bytes: Option<Bytes>,
+    elements: Elements,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Elements {
+    Absent,
+    Packed(Bytes),
+    Grid(Arc<Grid>),
 }
 
 impl Constant {
@@ -23,7 +36,7 @@ impl Constant {
     pub fn new(ty: Type, bytes: impl Into<Bytes>) -> Result<Self, Diagnostic> {
         let bytes = bytes.into();
         if ty.byte_len() == Some(bytes.len() as u64) {
-            return Ok(Constant { ty, bytes: Some(bytes) });
+            return Ok(Constant { ty, elements: Elements::Packed(bytes) });
         }
         let needs = ty.byte_len().map_or("a known number of".into(), |n| n.to_string());
         Err(Diagnostic::new("constant-size", format!("a constant of type {ty} has {} bytes", bytes.len()))
@@ -33,12 +46,12 @@ impl Constant {
 
     /// A constant from bytes that are known to have the right length.
     pub(crate) fn packed(ty: Type, bytes: Bytes) -> Self {
-        Constant { ty, bytes: Some(bytes) }
+        Constant { ty, elements: Elements::Packed(bytes) }
     }
 
     /// A constant of which only the type is known: enough for time, energy and area.
     pub fn absent(ty: Type) -> Self {
-        Constant { ty, bytes: None }
+        Constant { ty, elements: Elements::Absent }
     }
 
     /// Type.
@@ -46,18 +59,37 @@ impl Constant {
         &self.ty
     }
 
-    /// Packed bytes, unless absent.
+    /// A matrix of floats that stand on a grid.
+    pub fn on_grid(grid: Grid) -> Self {
+        Constant { ty: grid.ty(), elements: Elements::Grid(Arc::new(grid)) }
+    }
+
+    /// The grid that the elements stand on, if the file said so.
+    pub fn grid(&self) -> Option<&Grid> {
+        match &self.elements {
+            Elements::Grid(grid) => Some(grid),
+            _ => None,
+        }
+    }
+
+    /// Packed bytes, unless absent or on a grid.
     pub fn bytes(&self) -> Option<&[u8]> {
-        self.bytes.as_deref()
+        match &self.elements {
+            Elements::Packed(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Whether only the type is known.
     pub fn is_absent(&self) -> bool {
-        self.bytes.is_none()
+        matches!(self.elements, Elements::Absent)
     }
 
     /// The elements, unless absent.
     pub fn tensor(&self) -> Option<Tensor> {
+        if let Some(grid) = self.grid() {
+            return grid.tensor();
+        }
         let shape = self.ty.shape.fixed()?;
         let elements = shape.iter().product();
         let data = pack::unpack(self.ty.dtype, self.bytes()?, elements);
@@ -67,15 +99,26 @@ impl Constant {
     /// The same bytes under another shape of as many elements.
     pub fn with_shape(&self, shape: Shape) -> Option<Constant> {
         let same = shape.elements().is_some() && shape.elements() == self.ty.shape.elements();
-        same.then(|| Constant { ty: Type::new(self.ty.dtype, shape), bytes: self.bytes.clone() })
+        let same = same && (self.grid().is_none() || shape == self.ty.shape);
+        same.then(|| Constant { ty: Type::new(self.ty.dtype, shape), elements: self.elements.clone() })
+    }
+}
+
+impl Constant {
+    /// The same bytes under another type that takes as many of them.
+    pub fn with_type(&self, ty: Type) -> Option<Constant> {
+        let same = ty.byte_len().is_some() && ty.byte_len() == self.ty.byte_len();
+        let same = same && (self.grid().is_none() || ty == self.ty);
+        same.then(|| Constant { ty, elements: self.elements.clone() })
     }
 }
 
 impl fmt::Debug for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.bytes {
-            Some(b) => write!(f, "Constant({}, {} bytes)", self.ty, b.len()),
-            None => write!(f, "Constant({}, absent)", self.ty),
+        match &self.elements {
+            Elements::Packed(b) => write!(f, "Constant({}, {} bytes)", self.ty, b.len()),
+            Elements::Absent => write!(f, "Constant({}, absent)", self.ty),
+            Elements::Grid(grid) => write!(f, "Constant({}, codes {})", self.ty, grid.codes().ty()),
         }
     }
 }

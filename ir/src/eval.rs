@@ -7,8 +7,10 @@
 
 use crate::diag::Diagnostic;
 use crate::graph::{Def, Graph, NodeId, ValueId};
+use crate::op::Op;
 use crate::tensor::Tensor;
-use crate::types::Type;
+use crate::types::{Dim, Type};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,19 +26,20 @@ pub struct Evaluator<'g> {
 }
 
 impl<'g> Evaluator<'g> {
-    /// Decodes the constants. Refuses absent constants and unbound dimensions.
+    /// Decodes the constants that are used. Refuses absent constants and unbound dimensions.
     pub fn new(graph: &'g Graph) -> Result<Self, Diagnostic> {
         check_bytes(graph)?;
-        let mut constants = HashMap::new();
-        for (id, value) in graph.values() {
-            if let Def::Constant(name, constant) = &value.def {
-                let tensor = constant.tensor().ok_or_else(|| absent(id, name))?;
-                constants.insert(id, Arc::new(tensor));
-            }
-        }
         let mut last_use = vec![None; graph.value_count()];
         for (id, node) in graph.nodes() {
             node.inputs.iter().for_each(|i| last_use[i.index()] = Some(id));
+        }
+        let mut constants = HashMap::new();
+        for (id, value) in graph.values() {
+            let used = last_use[id.index()].is_some() || graph.outputs().iter().any(|o| o.value == id);
+            if let (Def::Constant(name, constant), true) = (&value.def, used) {
+                let tensor = constant.tensor().ok_or_else(|| absent(id, name))?;
+                constants.insert(id, Arc::new(tensor));
+            }
         }
         Ok(Evaluator { graph, constants, last_use })
     }
@@ -57,8 +60,11 @@ impl<'g> Evaluator<'g> {
         let mut live = self.constants.clone();
         live.extend(self.graph.inputs().iter().zip(inputs).map(|(&id, t)| (id, Arc::new(t.clone()))));
         let kept: Vec<ValueId> = self.graph.outputs().iter().map(|o| o.value).collect();
+        let mut found = HashMap::new();
         for (id, node) in self.graph.nodes() {
-            for (&value, tensor) in node.outputs.iter().zip(self.apply(id, &live)?) {
+            for (&value, tensor) in node.outputs.iter().zip(self.apply(id, &live, &found)?) {
+                name_lengths(self.graph.ty(value), &tensor, &mut found)
+                    .map_err(|d| d.at_node(self.graph.node_name(id)))?;
                 observe(value, &tensor);
                 live.insert(value, Arc::new(tensor));
             }
@@ -71,11 +77,17 @@ impl<'g> Evaluator<'g> {
         kept.iter().map(result).collect()
     }
 
-    fn apply(&self, id: NodeId, live: &HashMap<ValueId, Arc<Tensor>>) -> Result<Vec<Tensor>, Diagnostic> {
+    fn apply(
+        &self,
+        id: NodeId,
+        live: &HashMap<ValueId, Arc<Tensor>>,
+        found: &HashMap<Arc<str>, u64>,
+    ) -> Result<Vec<Tensor>, Diagnostic> {
         let node = self.graph.node(id);
         let operand = |v: &ValueId| live.get(v).map(|t| &**t).ok_or_else(|| missing(*v));
         let operands = node.inputs.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
-        node.op.evaluate(&operands).map_err(|fault| {
+        let op = if found.is_empty() { Cow::Borrowed(&node.op) } else { Cow::Owned(node.op.bind(found)) };
+        op.evaluate(&operands).map_err(|fault| {
             let types: Vec<Type> = operands.iter().map(|t| t.ty()).collect();
             fault.diagnose(&node.op, &types).at_node(self.graph.node_name(id))
         })
@@ -108,16 +120,49 @@ pub fn evaluate(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnos
     Evaluator::new(graph)?.run(inputs)
 }
 
+/// Learns the lengths that were found while the graph runs. Other dimensions are those of the type.
+fn name_lengths(ty: &Type, tensor: &Tensor, found: &mut HashMap<Arc<str>, u64>) -> Result<(), Diagnostic> {
+    for (dim, &length) in ty.shape.0.iter().zip(tensor.shape()) {
+        let Dim::Symbol(name) = dim else { continue };
+        let known = *found.entry(name.clone()).or_insert(length as u64);
+        if known != length as u64 {
+            return Err(Diagnostic::new("eval-length", format!("the dimension `{name}` has two values"))
+                .because(format!("it was {known}, and is {length}"))
+                .help("give what is found by each `non-zero` a name of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the dimensions that are found while the graph runs, with the most that each can be.
+fn found_dimensions(graph: &Graph) -> HashMap<&str, u64> {
+    let mut names = HashMap::new();
+    for (_, node) in graph.nodes() {
+        if let (Op::NonZero(op), Some(&x)) = (&node.op, node.inputs.first()) {
+            let most = graph.ty(x).shape.extent().unwrap_or(u64::MAX);
+            names.extend(op.found.symbol().map(|name| (name, most)));
+        }
+    }
+    names
+}
+
 fn check_bytes(graph: &Graph) -> Result<(), Diagnostic> {
     let mut total = 0u64;
+    let found = found_dimensions(graph);
     for (id, value) in graph.values() {
-        if let Some(symbol) = value.ty.shape.symbol() {
-            return Err(Diagnostic::new("eval-unbound", format!("the dimension `{symbol}` has no value"))
-                .because("only graphs of known shapes can be evaluated")
-                .help(format!("bind it, for example with --bind {symbol}=16"))
-                .at_item(id.to_string()));
+        let mut extent = 1u64;
+        for dim in &value.ty.shape.0 {
+            extent = extent.saturating_mul(match dim {
+                Dim::Static(n) => (*n).max(1),
+                Dim::Symbol(name) => *found.get(&**name).ok_or_else(|| {
+                    Diagnostic::new("eval-unbound", format!("the dimension `{name}` has no value"))
+                        .because("only graphs of known shapes can be evaluated")
+                        .help(format!("bind it, for example with --bind {name}=16"))
+                        .at_item(id.to_string())
+                })?,
+            });
         }
-        total = total.saturating_add(value.ty.shape.extent().unwrap_or(u64::MAX).saturating_mul(4));
+        total = total.saturating_add(extent.saturating_mul(4));
     }
     if total <= MAX_BYTES {
         return Ok(());

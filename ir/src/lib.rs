@@ -5,7 +5,7 @@
 //! | see what a graph is, and what holds of every graph | [`graph`], [`graph::verify`] |
 //! | see which operators there are, or add one | [`op`] |
 //! | read or write the text form | [`text`] |
-//! | read a model file | [`front::onnx`] |
+//! | read a model file | [`front::onnx`], [`front::config`], [`front::safetensors`] |
 //! | rewrite a graph | [`pass`] |
 //! | run a graph on tensors | [`eval`] |
 //! | take a language model for any number of tokens | [`decoder`] |

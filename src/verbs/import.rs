@@ -10,12 +10,12 @@ use std::path::PathBuf;
 /// Print the text IR of a model
 #[derive(clap::Args)]
 pub struct Args {
-    /// An ONNX file, a text-IR file (.tw), or a built-in name
+    /// An ONNX file, a config.json, a text-IR file (.tw), or a built-in name
     model: String,
     /// Where the text goes, with all weights; without it, it is printed without them
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// Number of a named dimension
+    /// Number of a named dimension; of `tokens` and `past` for a config.json
     #[arg(long, value_name = "NAME=VALUE", value_parser = model::binding)]
     bind: Vec<(String, u64)>,
     /// Print one JSON object
@@ -29,11 +29,27 @@ pub fn run(args: &Args) -> Outcome {
     let graph = model::load(&args.model, &bindings)?;
     let mut json = facts(&graph);
     let Some(path) = &args.output else {
-        return Ok(Report::new(ir::text::print_without_weights(&graph), json));
+        return Ok(Report::new(ir::text::print_without_weights(&graph) + &omitted(&graph), json));
     };
     output::file(path, ir::text::print(&graph).as_bytes())?;
     json["output"] = path.to_string_lossy().into();
-    Ok(Report::new(format!("{}: {} operators\n", path.display(), graph.node_count()), json))
+    let text = format!("{}: {} operators\n{}", path.display(), graph.node_count(), omitted(&graph));
+    Ok(Report::new(text, json))
+}
+
+/// Constants of which the model has the type alone.
+fn absent(graph: &Graph) -> usize {
+    graph.values().filter(|(id, _)| graph.constant(*id).is_some_and(|c| c.is_absent())).count()
+}
+
+/// What is said of a model without weights; a comment of the text form.
+fn omitted(graph: &Graph) -> String {
+    match absent(graph) {
+        0 => String::new(),
+        n => format!(
+            "// {n} constants have no elements: the model came without these weights, and runs on shapes only.\n"
+        ),
+    }
 }
 
 fn facts(graph: &Graph) -> Value {
@@ -49,6 +65,7 @@ fn facts(graph: &Graph) -> Value {
         "model": graph.name(),
         "nodes": graph.node_count(),
         "operators": operators,
+        "absent_constants": absent(graph),
         "inputs": inputs,
         "outputs": outputs,
     })

@@ -37,7 +37,7 @@ pub fn run(_: &Args) -> Outcome {
         ));
         all.push(facts);
     }
-    text.push_str("\nAn ONNX file or a text-IR file (.tw) is a model, too.\n");
+    text.push_str("\nAn ONNX file, a config.json or a text-IR file (.tw) is a model, too.\n");
     Ok(Report::new(text, json!({ "models": all })))
 }
 

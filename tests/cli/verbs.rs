@@ -59,11 +59,37 @@ fn doctor_names_every_tool_and_what_is_missing() {
 fn import_prints_text_that_it_reads_back() {
     let s = Scratch::new("import");
     let json = s.json(&["import", "trained-llama", "-o", "a.tw"]);
-    assert_eq!(keys(&json), ["inputs", "model", "nodes", "operators", "output", "outputs", "schema_version"]);
+    let all =
+        ["absent_constants", "inputs", "model", "nodes", "operators", "output", "outputs", "schema_version"];
+    assert_eq!(keys(&json), all);
     assert_eq!(json["outputs"][0]["name"], "logits");
     s.good(&["import", "a.tw", "-o", "b.tw"]);
     assert_eq!(s.read("a.tw"), s.read("b.tw"));
     assert!(s.good(&["import", "a.tw"]).starts_with("graph "));
+}
+
+#[test]
+fn a_configuration_is_a_model_with_the_weights_that_lie_beside_it() {
+    let s = Scratch::new("config");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/trained_llama");
+    let config = format!("{folder}/config.json");
+    let bound = ["--bind", "tokens=16"];
+    let whole = s.json(&[&["import", &config], &bound[..]].concat());
+    assert_eq!(
+        (whole["absent_constants"].as_u64(), whole["inputs"][0]["type"].as_str()),
+        (Some(0), Some("i64[16]"))
+    );
+    s.write("config.json", std::fs::read(&config).unwrap());
+    let shapes = s.json(&["import", "config.json"]);
+    assert_eq!(shapes["absent_constants"].as_u64(), Some(39));
+    assert_eq!(shapes["nodes"], whole["nodes"]);
+    assert!(s.good(&["import", "config.json"]).contains("runs on shapes only"));
+    // The checkpoint compiles to what the export of the same network compiles to, up to the names of its nodes.
+    s.good(&["compile", &config, "--out", "a"]);
+    s.good(&["compile", &format!("{folder}/prefill.onnx"), "--out", "b"]);
+    for file in ["image.bin", "plan.txt"] {
+        assert!(s.read(&format!("a/{file}")) == s.read(&format!("b/{file}")), "{file}");
+    }
 }
 
 #[test]

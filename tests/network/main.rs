@@ -9,6 +9,7 @@ mod corpus;
 mod graph_values;
 mod grouped;
 mod models;
+mod nodes;
 mod onnx_writer;
 mod origins;
 mod reference;

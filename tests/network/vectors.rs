@@ -7,8 +7,24 @@ use ir::tensor::Tensor;
 
 const TOLERANCE: f32 = 1e-4;
 
-/// Models with vectors. Those that omit their weights are completed.
-const MODELS: &[&str] = &["llama2_7b_layer_prefill128"];
+/// Models with vectors, and numbers for their named dimensions. Those that omit their weights are completed.
+const MODELS: &[(&str, &[(&str, u64)])] = &[
+    ("bert_tiny", &[]),
+    ("tiny_opt_prefill", &[]),
+    ("tiny_llama_prefill_qdq_int4_block32", &[]),
+    (
+        "tiny_llama_genai_int4",
+        &[
+            ("batch_size", 1),
+            ("sequence_length", 8),
+            ("past_sequence_length", 0),
+            ("total_sequence_length", 8),
+        ],
+    ),
+    ("tiny_mixtral_moe", &[]),
+    ("whisper_tiny_encoder", &[]),
+    ("llama2_7b_layer_prefill128", &[]),
+];
 
 fn assert_vectors(case: &Case) {
     let graph = case.normal();
@@ -20,7 +36,11 @@ fn assert_vectors(case: &Case) {
 
 #[test]
 fn models_reproduce_their_vectors() {
-    MODELS.iter().for_each(|name| assert_vectors(&model(name).complete()));
+    for (name, dimensions) in MODELS {
+        let mut case = model(name).complete();
+        case.options.bindings = dimensions.iter().map(|(name, n)| (name.to_string(), *n)).collect();
+        assert_vectors(&case);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Config, Decoder, Layer, Weight};
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
-use crate::op::{Add, Attention, Concat, Gather, Linear, Mul, Op, RmsNorm, Rope, Silu};
+use crate::op::{Add, Attention, Cast, Concat, Dequantise, Gather, Linear, Mul, Op, RmsNorm, Rope, Silu};
 use crate::types::{DType, Type};
 
 impl Decoder {
@@ -29,7 +29,7 @@ impl Decoder {
         rebuild.x = rebuild.b.input(name, ty);
         let caches: Vec<_> = (0..self.layers.len()).map(|n| rebuild.cache_inputs(n)).collect();
         if let Some(ends) = &self.ends {
-            let table = rebuild.weight(&ends.embedding);
+            let table = rebuild.weight(&ends.embedding)?;
             rebuild.x = rebuild.op(Gather { axis: 0 }, &[table, rebuild.x], &ends.embedding.origin)?;
         }
         let mut presents = Vec::new();
@@ -49,6 +49,35 @@ impl Decoder {
             rebuild.b.output(format!("present.{n}.value"), v);
         }
         rebuild.b.finish()
+    }
+}
+
+impl Weight {
+    /// The weight as a value of f32: codes on a grid are dequantised, other floats are cast.
+    pub(crate) fn value(&self, b: &mut Builder) -> Result<ValueId, Diagnostic> {
+        let floats = match self.constant.grid() {
+            None => b.constant(self.name.clone(), self.constant.clone()),
+            Some(grid) => {
+                let mut operands = vec![b.constant(self.name.clone(), grid.codes().clone())];
+                let parts = [Some((grid.scales(), "scales")), grid.zeros().map(|zeros| (zeros, "zeros"))];
+                for (constant, part) in parts.into_iter().flatten() {
+                    operands.push(b.constant(format!("{}.{part}", self.name), constant.clone()));
+                }
+                let op = Dequantise { axis: 1, block: grid.group() };
+                let weights = b.node1(op, &operands, self.origin.clone())?;
+                match grid.order() {
+                    None => weights,
+                    Some(order) => {
+                        let order = b.constant(format!("{}.order", self.name), order.clone());
+                        b.node1(Gather { axis: 1 }, &[weights, order], self.origin.clone())?
+                    }
+                }
+            }
+        };
+        if b.graph().ty(floats).dtype == DType::F32 {
+            return Ok(floats);
+        }
+        b.node1(Cast { to: DType::F32 }, &[floats], self.origin.clone())
     }
 }
 
@@ -74,17 +103,17 @@ impl Rebuild<'_> {
         (self.past > 0).then(|| [input("key"), input("value")])
     }
 
-    fn weight(&mut self, weight: &Weight) -> ValueId {
-        self.b.constant(weight.name.clone(), weight.constant.clone())
+    fn weight(&mut self, weight: &Weight) -> Result<ValueId, Diagnostic> {
+        weight.value(&mut self.b)
     }
 
     fn linear(&mut self, x: ValueId, weight: &Weight) -> Result<ValueId, Diagnostic> {
-        let w = self.weight(weight);
+        let w = self.weight(weight)?;
         self.op(Linear {}, &[x, w], &weight.origin)
     }
 
     fn norm(&mut self, x: ValueId, gain: &Weight) -> Result<ValueId, Diagnostic> {
-        let g = self.weight(gain);
+        let g = self.weight(gain)?;
         self.op(RmsNorm { eps: self.config.eps }, &[x, g], &gain.origin)
     }
 
@@ -112,7 +141,7 @@ impl Rebuild<'_> {
                 self.op(Concat { axis: 0 }, &[past_v, v], &origins.cache_v)?,
             ),
         };
-        let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale() };
+        let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale(), causal: true };
         let mixed = self.op(attention, &[q, k, v], &origins.values)?;
         Ok((self.linear(mixed, &layer.wo)?, [k, v]))
     }

@@ -4,7 +4,7 @@
 //! rebuilds the network for any of both, and the quantisers take it as their input.
 //!
 //! Invariants ([`Decoder::check`]):
-//! - weights of linear layers are `[outputs, inputs]`, row-major, f32;
+//! - weights of linear layers are `[outputs, inputs]`, row-major: floats of any width, or codes on a grid;
 //! - shapes agree with the configuration; elements may be absent.
 
 mod build;
@@ -15,7 +15,7 @@ pub use recognise::{Recognised, recognise};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
-use crate::types::{DType, Type};
+use crate::types::Shape;
 use std::sync::Arc;
 
 /// Sizes and constants of a decoder.
@@ -61,7 +61,7 @@ impl Config {
 /// A weight with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weight {
-    /// The elements, f32; `[outputs, inputs]` for linear layers, `[hidden]` for gains of norms.
+    /// The elements; `[outputs, inputs]` for linear layers, `[hidden]` for gains of norms.
     pub constant: Constant,
     /// Name of the tensor in the model.
     pub name: Arc<str>,
@@ -119,6 +119,25 @@ pub struct LayerOrigins {
     pub product: Origin,
     /// Addition of the MLP to the residual stream.
     pub mlp_residual: Origin,
+}
+
+impl LayerOrigins {
+    /// Origins by the parts of a layer that a configuration names.
+    pub fn of(origin: &impl Fn(&str) -> Origin) -> LayerOrigins {
+        LayerOrigins {
+            rope_q: origin("self_attn.rope_q"),
+            rope_k: origin("self_attn.rope_k"),
+            cache_k: origin("self_attn.cache_k"),
+            cache_v: origin("self_attn.cache_v"),
+            scores: origin("self_attn.scores"),
+            softmax: origin("self_attn.softmax"),
+            values: origin("self_attn.values"),
+            attention_residual: origin("self_attn.residual"),
+            activation: origin("mlp.act_fn"),
+            product: origin("mlp.product"),
+            mlp_residual: origin("mlp.residual"),
+        }
+    }
 }
 
 /// A decoder. See the module head.
@@ -182,13 +201,13 @@ impl Decoder {
         let outer = self.ends.iter().flat_map(|ends| ends.weights(c));
         let inner = self.layers.iter().flat_map(|layer| layer.weights(c));
         for (role, weight, shape) in outer.chain(inner) {
-            let expected = Type::of(DType::F32, shape);
-            if *weight.constant.ty() != expected {
+            let (found, expected) = (weight.constant.ty(), Shape::of(shape));
+            if found.shape != expected || !found.dtype.is_float() {
                 return Err(Diagnostic::new(
                     "decoder-weight",
                     format!("the weight {role} does not fit the decoder"),
                 )
-                .because(format!("it is {}, and the configuration asks for {expected}", weight.constant.ty()))
+                .because(format!("it is {found}, and the configuration asks for floats {expected}"))
                 .help("all layers of a decoder have the same sizes")
                 .at_node(&*weight.origin.name));
             }

@@ -64,8 +64,8 @@ impl Rope {
 }
 
 operator! {
-    /// Causal attention of `q [n, heads * d]` over `k [t, kv_heads * d]` and `v [t, kv_heads * d]`, whose last `n` rows
-    /// stand at the positions of q: row `i` of q sees the rows of k up to `t - n + i`. Heads of q share those of k and v
+    /// Attention of `q [n, heads * d]` over `k [t, kv_heads * d]` and `v [t, kv_heads * d]`. If causal, the last `n` rows of k
+    /// stand at the positions of q, and row `i` of q sees the rows of k up to `t - n + i`; otherwise all. Heads of q share those of k and v
     /// evenly, in order.
     Attention "attention" {
         /// Heads of q.
@@ -74,6 +74,8 @@ operator! {
         kv_heads: usize,
         /// Factor of the scores, usually 1 / sqrt(d).
         scale: f64,
+        /// Whether rows see no rows behind their own.
+        causal: bool,
     }
 }
 
@@ -101,7 +103,7 @@ impl Operator for Attention {
             ));
         }
         let rows = q.shape.0[0].fixed().zip(k.shape.0[0].fixed());
-        if rows.is_some_and(|(n, t)| n > t) {
+        if self.causal && rows.is_some_and(|(n, t)| n > t) {
             return Err(
                 Fault::new("k has at least as many rows as q").help("join the cache and the new rows first")
             );
@@ -117,7 +119,7 @@ impl Operator for Attention {
         for (i, row) in q.floats().chunks_exact(width.max(1)).enumerate() {
             for (h, query) in row.chunks_exact(dim.max(1)).enumerate() {
                 let kv = |t: usize| t * kv_width + h / group * dim..t * kv_width + (h / group + 1) * dim;
-                let seen = rows - n + i + 1;
+                let seen = if self.causal { rows - n + i + 1 } else { rows };
                 let scale = self.scale as f32;
                 let mut scores: Vec<f32> = (0..seen).map(|t| dot(query, &k[kv(t)]) * scale).collect();
                 softmax(&mut scores, 0..seen);

@@ -88,6 +88,8 @@ logic! {
     And "and", |a, b| a && b;
     /// At least one.
     Or "or", |a, b| a || b;
+    /// Exactly one.
+    Xor "xor", |a, b| a != b;
 }
 
 operator! {
@@ -108,6 +110,25 @@ impl Operator for Not {
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
         let Data::Bool(v) = operands[0].data() else { return Err(Fault::new("the operand is of type bool")) };
         result(DType::Bool, operands[0].shape(), Data::Bool(v.iter().map(|x| !x).collect()))
+    }
+}
+
+operator! {
+    /// Whether the element is no number.
+    IsNan "is-nan" {}
+}
+
+impl Operator for IsNan {
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+    fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
+        super::one_float(operands)?;
+        Ok(vec![Type::new(DType::Bool, operands[0].shape.clone())])
+    }
+    fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
+        let data = operands[0].floats().iter().map(|x| x.is_nan()).collect();
+        result(DType::Bool, operands[0].shape(), Data::Bool(data))
     }
 }
 
@@ -149,8 +170,8 @@ impl Operator for Where {
 }
 
 operator! {
-    /// Converts to another element type. Floats become integers by truncation, saturating; integers that do not fit
-    /// keep their low bits; anything that is not zero becomes true.
+    /// Converts to another element type. Floats become integers by truncation; what does not fit saturates in i64 and i32 if
+    /// it was a float, and keeps its low bits otherwise; anything that is not zero becomes true.
     Cast "cast" {
         /// The type of the result.
         to: DType,
@@ -169,7 +190,7 @@ impl Operator for Cast {
         let data = match (tensor.data(), self.to) {
             (Data::Float(v), DType::Bool) => Data::Bool(v.iter().map(|&x| x != 0.0).collect()),
             (Data::Float(v), to) if to.is_float() => Data::Float(v.clone()),
-            (Data::Float(v), to) => integers(v.iter().map(|&x| saturate(x, to)), to),
+            (Data::Float(v), to) => integers(v.iter().map(|&x| truncate(x, to)), to),
             (_, to) => {
                 let wide = tensor.to_i64s().unwrap_or_default();
                 match to {
@@ -190,9 +211,12 @@ fn integers(values: impl Iterator<Item = i64>, dtype: DType) -> Data {
     }
 }
 
-fn saturate(x: f32, dtype: DType) -> i64 {
-    let (low, high) = dtype.range().unwrap_or((0, 0));
-    (x as i64).clamp(low, high)
+fn truncate(x: f32, dtype: DType) -> i64 {
+    match dtype {
+        DType::I64 => x as i64,
+        DType::I32 => (x as i32).into(),
+        narrow => low_bits(x as i64, narrow),
+    }
 }
 
 fn low_bits(x: i64, dtype: DType) -> i64 {

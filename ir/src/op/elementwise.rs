@@ -72,6 +72,16 @@ unary! {
     Erf "erf", erf;
     /// max(x, 0)
     Relu "relu", |x| x.max(0.0);
+    /// Largest integer that is not above x.
+    Floor "floor", f64::floor;
+    /// Smallest integer that is not below x.
+    Ceil "ceil", f64::ceil;
+    /// Nearest integer, ties to even.
+    Round "round", f64::round_ties_even;
+    /// -1, 0 or 1.
+    Sign "sign", |x| if x == 0.0 { 0.0 } else { x.signum() }, i64::signum, i32::signum;
+    /// ln(1 + e^x)
+    Softplus "softplus", |x| x.max(0.0) + (-x.abs()).exp().ln_1p();
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -129,6 +139,8 @@ binary! {
     Mul "mul", |a, b| a * b, |a, b| Some(a.wrapping_mul(b));
     /// a / b
     Div "div", |a, b| a / b, |a, b| if b == 0 { None } else { Some(a.wrapping_div(b)) };
+    /// What a division that truncates leaves of a, with the sign of a.
+    Rem "rem", |a, b| a % b, |a, b| if b == 0 { None } else { Some(a.wrapping_rem(b)) };
     /// a to the power of b
     Pow "pow", |a, b| if b == 2.0 { a * a } else { f64::from(a).powf(f64::from(b)) as f32 },
         |a, b| u32::try_from(b).ok().map(|b| a.wrapping_pow(b));

@@ -14,8 +14,11 @@ pub mod attr;
 pub mod broadcast;
 pub mod cached;
 pub mod compare;
+pub mod conv;
 pub mod elementwise;
+pub mod grid;
 pub mod group_linear;
+pub mod index;
 pub mod integer;
 pub mod layout;
 pub mod linear;
@@ -27,8 +30,11 @@ pub mod scatter;
 pub use attention::*;
 pub use cached::*;
 pub use compare::*;
+pub use conv::*;
 pub use elementwise::*;
+pub use grid::*;
 pub use group_linear::*;
+pub use index::*;
 pub use integer::*;
 pub use layout::*;
 pub use linear::*;
@@ -40,9 +46,11 @@ pub use scatter::*;
 use crate::diag::Diagnostic;
 use crate::pack;
 use crate::tensor::{Data, Tensor};
-use crate::types::{DType, Shape, Type};
-use attr::Attr;
+use crate::types::{DType, Dim, Shape, Type};
+use attr::{Attr, AttrValue};
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Named attributes in the order of declaration.
 pub type Attrs = Vec<(&'static str, Attr)>;
@@ -176,20 +184,26 @@ macro_rules! operators {
 
 operators! {
     // elementwise
-    Neg Abs Exp Log Sqrt Reciprocal Sin Cos Tanh Sigmoid Silu Erf Relu
-    Add Sub Mul Div Pow Min Max
+    Neg Abs Exp Log Sqrt Reciprocal Sin Cos Tanh Sigmoid Silu Erf Relu Floor Ceil Round Sign Softplus
+    Add Sub Mul Div Rem Pow Min Max
     // compare
-    Equal Less LessEqual Greater GreaterEqual And Or Not Where Cast
+    Equal Less LessEqual Greater GreaterEqual And Or Xor Not IsNan Where Cast
     // layout
     Reshape Transpose Slice Concat Expand Gather
     // scatter
-    ScatterNd Trilu
+    ScatterNd ScatterElements Trilu
+    // index
+    TopK NonZero GatherElements CumSum
     // reduce
-    ReduceMean ReduceSum ReduceMax ReduceMin Softmax
+    ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd Softmax
     // linear
     MatMul Linear
+    // conv
+    Conv
+    // grid
+    Dequantise QuantiseTo
     // norm
-    RmsNorm
+    RmsNorm LayerNorm
     // attention
     Rope Attention
     // integer
@@ -210,6 +224,26 @@ impl Op {
             return Err(Fault::new(format!("it takes {takes} operands, not {}", operands.len())));
         }
         self.infer_unchecked(operands)
+    }
+
+    /// The operator with the named dimensions of its attributes replaced by numbers, where these are known.
+    pub fn bind(&self, numbers: &HashMap<Arc<str>, u64>) -> Op {
+        let number = |dim: &Dim| match dim {
+            Dim::Symbol(name) => numbers.get(name).map_or_else(|| dim.clone(), |&n| Dim::Static(n)),
+            Dim::Static(_) => dim.clone(),
+        };
+        let bound = |(name, attr): &(&'static str, Attr)| match attr {
+            Attr::Shape(shape) => (*name, Shape(shape.0.iter().map(number).collect()).to_attr()),
+            other => (*name, other.clone()),
+        };
+        let attrs: Vec<(&str, Attr)> = self.attributes().iter().map(bound).collect();
+        Op::parse(self.name(), &attrs).and_then(Result::ok).unwrap_or_else(|| self.clone())
+    }
+
+    /// Whether the operator is computed before the graph runs if its operands are constants. Codes of weights are not
+    /// turned into the floats that they stand for.
+    pub fn folds(&self) -> bool {
+        !matches!(self, Op::Dequantise(_))
     }
 
     /// The results, each rounded to its type.

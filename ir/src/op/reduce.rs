@@ -3,11 +3,11 @@
 use super::broadcast::{broadcast_strides, walk};
 use super::{Fault, Operator, around, axis, one_float, operator, result};
 use crate::tensor::{Data, Tensor};
-use crate::types::{Dim, Shape, Type};
+use crate::types::{DType, Dim, Shape, Type};
 use std::ops::RangeInclusive;
 
 macro_rules! reductions {
-    ($($(#[$doc:meta])* $ty:ident $name:literal, $start:expr, $step:expr, $mean:expr;)*) => {$(
+    ($($(#[$doc:meta])* $ty:ident $name:literal, $start:expr, $step:expr, $int_start:expr, $int_step:expr;)*) => {$(
         operator! {
             $(#[$doc])*
             $ty $name {
@@ -23,28 +23,50 @@ macro_rules! reductions {
                 1..=1
             }
             fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
-                let dtype = one_float(operands)?;
+                let int_start: Option<i64> = $int_start;
+                let dtype = operands[0].dtype;
+                if int_start.is_none() || !matches!(dtype, DType::I64 | DType::I32) {
+                    one_float(operands)?;
+                }
                 Ok(vec![Type::new(dtype, reduced(&operands[0].shape, &self.axes, self.keep)?)])
             }
             fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
-                let (sums, shape) = reduce(operands[0], &self.axes, self.keep, $start, $step)?;
-                let count = if $mean { operands[0].data().len() as f64 / sums.len() as f64 } else { 1.0 };
-                let data = sums.iter().map(|&s| (s / count) as f32).collect();
-                result(operands[0].dtype(), shape, Data::Float(data))
+                let x = operands[0];
+                let (targets, count, shape) = targets(x, &self.axes, self.keep)?;
+                let (int_start, int_step): (Option<i64>, fn(i64, i64) -> i64) = ($int_start, $int_step);
+                if let (Some(start), Some(all)) = (int_start, x.to_i64s()) {
+                    let sums = fold(&all, &targets, count, start, int_step);
+                    return result(x.dtype(), shape, integers(x.dtype(), sums));
+                }
+                let step: fn(f64, f64) -> f64 = $step;
+                let sums = fold(x.floats(), &targets, count, $start, |sum, v| step(sum, v.into()));
+                let parts = x.data().len() as f64 / sums.len() as f64;
+                let parts = if int_start.is_none() { parts } else { 1.0 };
+                result(x.dtype(), shape, Data::Float(sums.iter().map(|&s| (s / parts) as f32).collect()))
             }
         }
     )*};
 }
 
+// Name, start and step on floats, start and step on integers; the mean alone is not defined for these.
 reductions! {
     /// Arithmetic mean.
-    ReduceMean "reduce-mean", 0.0, |a, b| a + b, true;
+    ReduceMean "reduce-mean", 0.0, |a, b| a + b, None, |a, _| a;
     /// Sum.
-    ReduceSum "reduce-sum", 0.0, |a, b| a + b, false;
+    ReduceSum "reduce-sum", 0.0, |a, b| a + b, Some(0), i64::wrapping_add;
     /// Largest element.
-    ReduceMax "reduce-max", f64::NEG_INFINITY, f64::max, false;
+    ReduceMax "reduce-max", f64::NEG_INFINITY, f64::max, Some(i64::MIN), i64::max;
     /// Smallest element.
-    ReduceMin "reduce-min", f64::INFINITY, f64::min, false;
+    ReduceMin "reduce-min", f64::INFINITY, f64::min, Some(i64::MAX), i64::min;
+    /// Product.
+    ReduceProd "reduce-prod", 1.0, |a, b| a * b, Some(1), i64::wrapping_mul;
+}
+
+fn integers(dtype: DType, all: Vec<i64>) -> Data {
+    match dtype {
+        DType::I64 => Data::Long(all),
+        _ => Data::Int(all.into_iter().map(|x| x as i32).collect()),
+    }
 }
 
 fn reduced(shape: &Shape, axes: &[usize], keep: bool) -> Result<Shape, Fault> {
@@ -62,22 +84,27 @@ fn reduced(shape: &Shape, axes: &[usize], keep: bool) -> Result<Shape, Fault> {
     Ok(Shape(shape.0.iter().enumerate().filter_map(dim).collect()))
 }
 
-fn reduce(
-    tensor: &Tensor,
-    axes: &[usize],
-    keep: bool,
-    start: f64,
-    step: fn(f64, f64) -> f64,
-) -> Result<(Vec<f64>, Vec<usize>), Fault> {
+/// For each element the position of its sum, how many sums there are, and the shape of the result.
+fn targets(tensor: &Tensor, axes: &[usize], keep: bool) -> Result<(Vec<usize>, usize, Vec<usize>), Fault> {
     let from = tensor.ty().shape;
     let kept = reduced(&from, axes, true)?.fixed().unwrap_or_default();
     let shape = reduced(&from, axes, keep)?.fixed().unwrap_or_default();
-    let mut sums = vec![start; kept.iter().product()];
     let targets = walk(tensor.shape(), &broadcast_strides(&kept, tensor.shape()));
-    for (&x, &to) in tensor.floats().iter().zip(&targets) {
-        sums[to] = step(sums[to], x.into());
+    Ok((targets, kept.iter().product(), shape))
+}
+
+fn fold<T: Copy, S: Copy>(
+    all: &[T],
+    targets: &[usize],
+    count: usize,
+    start: S,
+    step: impl Fn(S, T) -> S,
+) -> Vec<S> {
+    let mut sums = vec![start; count];
+    for (&x, &to) in all.iter().zip(targets) {
+        sums[to] = step(sums[to], x);
     }
-    Ok((sums, shape))
+    sums
 }
 
 operator! {

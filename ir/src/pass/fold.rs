@@ -40,6 +40,9 @@ impl Folder {
     pub(crate) fn fold(&mut self, op: &Op, operands: &[&Constant]) -> Result<Option<Vec<Constant>>, Fault> {
         let types: Vec<Type> = operands.iter().map(|c| c.ty().clone()).collect();
         let results = op.infer(&types)?;
+        if !op.folds() {
+            return Ok(None);
+        }
         if operands.iter().any(|c| c.is_absent()) {
             return Ok(Some(results.into_iter().map(Constant::absent).collect()));
         }

@@ -2,11 +2,11 @@
 
 use super::matcher::{Matcher, Starts};
 use super::{Op, Weight};
-use crate::constant::Constant;
+use crate::constant::{Constant, Grid};
 use crate::diag::Diagnostic;
 use crate::graph::{Def, Node, NodeId, Origin, ValueId};
 use crate::op::{Operator, Transpose};
-use crate::types::Type;
+use crate::types::{Shape, Type};
 
 /// A norm as it was found.
 #[derive(Debug, Clone)]
@@ -46,6 +46,9 @@ impl Matcher<'_> {
         let test = is!(Op::MatMul(_) | Op::Linear(_));
         let (id, node) = self.node(value, "a linear layer", test)?;
         let (x, w) = (node.inputs[0], node.inputs[1]);
+        if let Some((_, codes)) = self.find(w, is!(Op::Dequantise(_))) {
+            return Ok((x, self.on_grid(codes, value, matches!(node.op, Op::MatMul(_)))?));
+        }
         let weight = self.weight(w, value);
         let mut weight =
             weight.ok_or_else(|| self.mismatch(Some(id), "a constant weight", "a computed one"))?;
@@ -55,6 +58,33 @@ impl Matcher<'_> {
                 turned.ok_or_else(|| self.mismatch(Some(id), "a weight of two axes", "another number"))?;
         }
         Ok((x, weight))
+    }
+
+    /// A weight that the file carries in codes, in blocks along its inputs or with a scale for each output.
+    fn on_grid(&self, node: &Node, user: ValueId, turned: bool) -> Result<Weight, Diagnostic> {
+        let at = self.graph.producer(user).map(|p| p.0);
+        let expected = "codes, scales and zero points of a matrix, constant, in groups along its inputs";
+        let refuse = || self.mismatch(at, expected, "something else");
+        let Op::Dequantise(op) = &node.op else { return Err(refuse()) };
+        let weight = self.weight(node.inputs[0], user).ok_or_else(refuse)?;
+        let turn = |c: &Constant| if turned { transposed(c) } else { Some(c.clone()) };
+        let codes = turn(&weight.constant).ok_or_else(refuse)?;
+        let [outputs, inputs] = self.matrix(&Weight { constant: codes.clone(), ..weight.clone() })?;
+        let along = usize::from(!turned);
+        // One scale for each output is a group of all inputs; a single one would have to be repeated.
+        let part = |id: &ValueId| {
+            let constant = self.graph.constant(*id)?;
+            match constant.ty().shape.rank() {
+                2 if op.axis == along => turn(constant),
+                1 if op.axis != along && op.block == 0 => constant.with_shape(Shape::of([outputs, 1])),
+                _ => None,
+            }
+        };
+        let group = if op.block == 0 { inputs } else { op.block };
+        let scales = part(&node.inputs[1]).ok_or_else(refuse)?;
+        let zeros = node.inputs.get(2).map(|id| part(id).ok_or_else(refuse)).transpose()?;
+        let grid = Grid::new(codes, scales, zeros, group).map_err(|_| refuse())?;
+        Ok(Weight { constant: Constant::on_grid(grid), ..weight })
     }
 
     /// Matches a norm: one operator, or the usual decompositions of `x / sqrt(mean(x^2) + eps) * gain`.

@@ -1,8 +1,10 @@
 use super::*;
 use crate::corpus::{Case, llamas, relative_error};
 use crate::eval::evaluate;
+use crate::graph::Def;
 use crate::pass;
 use crate::tensor::Tensor;
+use crate::types::DType;
 
 fn recognised(case: &Case) -> Recognised {
     recognise(&case.normal()).unwrap_or_else(|d| panic!("{}: {d}", case.name))
@@ -73,6 +75,41 @@ fn decoders_are_recognised_without_their_weights() {
         let constants: Vec<_> = graph.values().filter_map(|(id, _)| graph.constant(id)).collect();
         assert!(constants.len() >= 9 * layers && constants.iter().all(|c| c.is_absent()), "{name}");
     }
+}
+
+#[test]
+fn weights_keep_the_codes_that_the_file_carries() {
+    let case = crate::corpus::model("tiny_llama_prefill_qdq_int4_block32");
+    let found = recognised(&case);
+    let decoder = &found.decoder;
+    let ends = decoder.ends.as_ref().unwrap();
+    let inner = decoder.layers.iter().flat_map(|l| l.weights(&decoder.config));
+    let weights: Vec<_> = inner.map(|(_, w, _)| w).chain([&ends.lm_head]).collect();
+    let grids: Vec<_> = weights.iter().filter_map(|w| w.constant.grid()).collect();
+    assert_eq!(grids.len(), 4 * 7 + 1);
+    assert!(
+        grids.iter().all(|g| g.group() == 32 && g.codes().ty().dtype == DType::U4 && g.zeros().is_some())
+    );
+    // The file has [inputs, outputs]; ours are [outputs, inputs].
+    let graph = case.import();
+    let stored = |name: &str| {
+        let named = |d: &Def| matches!(d, Def::Constant(n, _) if **n == *name);
+        let (id, _) = graph.values().find(|(_, v)| named(&v.def)).unwrap();
+        graph.constant(id).unwrap().tensor().unwrap()
+    };
+    let wq = &decoder.layers[0].wq;
+    let (codes, file) = (wq.constant.grid().unwrap().codes().tensor().unwrap(), stored(&wq.name));
+    assert!((0..128 * 128).all(|i| codes.ints()[i] == file.ints()[i % 128 * 128 + i / 128]));
+    let rebuilt = decoder.graph(16, 0).unwrap();
+    let outputs = evaluate(&rebuilt, &[tokens(&case.inputs[0].to_i64s().unwrap())]).unwrap();
+    assert_near(&outputs[..1], &case.outputs[..1], 1e-4);
+}
+
+#[test]
+fn networks_of_other_families_are_refused_by_the_node() {
+    let names = ["bert_tiny", "tiny_opt_prefill", "tiny_mixtral_moe", "whisper_tiny_encoder"];
+    let refusal = |name: &&str| recognise(&crate::corpus::model(name).normal()).unwrap_err().to_string();
+    insta::assert_snapshot!(names.iter().map(refusal).collect::<Vec<_>>().join("\n\n"));
 }
 
 #[test]

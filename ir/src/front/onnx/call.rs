@@ -1,13 +1,16 @@
 //! One node of an ONNX graph while it is converted: its operands, its attributes, and where its results go.
 
+use super::Options;
+use super::extents::Extent;
 use super::import::Import;
 use super::proto::{AttributeProto, NodeProto};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Origin, ValueId};
-use crate::op::{Op, Reshape};
+use crate::op::{Op, Reduction, Reshape};
+use crate::pass::fold::Folder;
 use crate::tensor::{Data, Tensor};
-use crate::types::{Shape, Type};
+use crate::types::{Dim, Shape, Type};
 
 /// A node that is being converted.
 pub(super) struct Call<'i, 'm> {
@@ -80,6 +83,37 @@ impl<'i, 'm> Call<'i, 'm> {
         }
     }
 
+    /// The extents of operand `i`, a shape.
+    pub(super) fn extents(&mut self, i: usize) -> Result<Vec<Extent>, Diagnostic> {
+        let id = self.input(i)?;
+        match self.import.extents(id) {
+            Some(extents) => Ok(extents.clone()),
+            None => Ok(self.ints(i)?.into_iter().map(Extent::Number).collect()),
+        }
+    }
+
+    /// Lets a value stand for extents.
+    pub(super) fn set_extents(&mut self, id: ValueId, extents: Vec<Extent>) {
+        self.import.set_extents(id, extents);
+    }
+
+    /// The dimension that is known when the model runs, named after the first result.
+    pub(super) fn found_dimension(&self) -> Dim {
+        self.import.found(self.node.output.first().map_or("", |n| n.as_str()))
+    }
+
+    /// Operand `i`, which must be a constant, present or absent.
+    pub(super) fn constant_operand(&mut self, i: usize) -> Result<Constant, Diagnostic> {
+        let id = self.input(i)?;
+        let constant = self.import.constant(id).cloned();
+        constant.ok_or_else(|| self.refuse(format!("its operand {i} is not a constant")))
+    }
+
+    /// What tensors of attributes are read with.
+    pub(super) fn sources(&mut self) -> (&'m Options, &mut Folder) {
+        self.import.sources()
+    }
+
     /// Dimensions of a value, which must be numbers.
     pub(super) fn dims(&self, id: ValueId) -> Result<Vec<usize>, Diagnostic> {
         let shape = &self.import.ty(id).shape;
@@ -105,6 +139,20 @@ impl<'i, 'm> Call<'i, 'm> {
         self.attribute(name).map_or(default, |a| a.f)
     }
 
+    /// The attribute `reduction`.
+    pub(super) fn reduction(&self) -> Result<Reduction, Diagnostic> {
+        Ok(match self.attribute("reduction").map_or(&b"none"[..], |a| &a.s) {
+            b"none" => Reduction::Replace,
+            b"add" => Reduction::Add,
+            b"mul" => Reduction::Mul,
+            b"min" => Reduction::Min,
+            b"max" => Reduction::Max,
+            other => {
+                return Err(self.refuse(format!("its reduction is `{}`", String::from_utf8_lossy(other))));
+            }
+        })
+    }
+
     /// The axis that an integer names in a shape of `rank` axes; negative ones count from the end.
     pub(super) fn axis_of(&self, axis: i64, rank: usize) -> Result<usize, Diagnostic> {
         let wrapped = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
@@ -117,9 +165,30 @@ impl<'i, 'm> Call<'i, 'm> {
         self.axis_of(self.int("axis", default), self.import.ty(id).shape.rank())
     }
 
-    /// Applies an operator that has one result.
+    /// Applies an operator.
+    pub(super) fn emit_all(
+        &mut self,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>, Diagnostic> {
+        if let Some(extents) = inputs.iter().find_map(|&i| self.import.extents(i)) {
+            let name = extents.iter().find_map(|e| match e {
+                Extent::Name(dim) => Some(dim.to_string()),
+                Extent::Number(_) => None,
+            });
+            return Err(self
+                .refuse(format!(
+                    "it computes with a shape in which `{}` has no value",
+                    name.unwrap_or_default()
+                ))
+                .help("bind named dimensions to numbers with --bind NAME=VALUE"));
+        }
+        self.import.emit(op.into(), inputs, &self.origin)
+    }
+
+    /// Applies an operator; returns its first result.
     pub(super) fn emit(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, Diagnostic> {
-        let results = self.import.emit(op.into(), inputs, &self.origin)?;
+        let results = self.emit_all(op, inputs)?;
         results.first().copied().ok_or_else(|| self.refuse("it has no result"))
     }
 

@@ -3,8 +3,9 @@
 //! Invariant: `values` holds every name that is defined so far; initialisers enter the graph when they are first used.
 
 use super::call::Call;
-use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
-use super::{Options, convert, tensor};
+use super::extents::{self, Extent};
+use super::proto::{GraphProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
+use super::{Options, convert, sparse, tensor};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId, verify};
@@ -18,6 +19,9 @@ pub(super) struct Import<'m> {
     builder: Builder,
     values: HashMap<&'m str, ValueId>,
     initializers: HashMap<&'m str, &'m TensorProto>,
+    sparse: HashMap<&'m str, &'m SparseTensorProto>,
+    /// Shapes that are not all numbers, see [`super::extents`].
+    extents: HashMap<ValueId, Vec<Extent>>,
     folder: Folder,
     options: &'m Options,
 }
@@ -25,8 +29,11 @@ pub(super) struct Import<'m> {
 /// Reads a graph whose operators are all known.
 pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Diagnostic> {
     let initializers = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
-    let (builder, values, folder) = (Builder::new(graph.name.as_str()), HashMap::new(), Folder::default());
-    let mut import = Import { builder, values, initializers, folder, options };
+    let named = |s| Some((sparse_name(s)?, s));
+    let sparse = graph.sparse_initializer.iter().filter_map(named).collect();
+    let builder = Builder::new(graph.name.as_str());
+    let (values, extents, folder) = (HashMap::new(), HashMap::new(), Folder::default());
+    let mut import = Import { builder, values, initializers, sparse, extents, folder, options };
     for input in &graph.input {
         import.input(input)?;
     }
@@ -35,6 +42,12 @@ pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Dia
     }
     for output in &graph.output {
         let value = import.value(&output.name).map_err(|d| d.at_item(&*output.name))?;
+        if import.extents.contains_key(&value) {
+            return Err(Diagnostic::new("onnx-output", "a graph output is a shape that is not known")
+                .because("shapes are computed before the model runs")
+                .help("bind named dimensions to numbers with --bind NAME=VALUE")
+                .at_item(&*output.name));
+        }
         import.builder.output(output.name.as_str(), value);
     }
     import.builder.finish()
@@ -42,7 +55,8 @@ pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Dia
 
 impl<'m> Import<'m> {
     fn input(&mut self, input: &'m ValueInfoProto) -> Result<(), Diagnostic> {
-        if self.initializers.contains_key(input.name.as_str()) {
+        let name = input.name.as_str();
+        if self.initializers.contains_key(name) || self.sparse.contains_key(name) {
             return Ok(());
         }
         let ty = self.input_type(input).map_err(|d| d.at_item(&*input.name))?;
@@ -68,6 +82,11 @@ impl<'m> Import<'m> {
         Ok(ty)
     }
 
+    /// The dimension that is known when the model runs, and has the name of a value until then.
+    pub(super) fn found(&self, value: &str) -> Dim {
+        self.named(&format!("found.{value}"))
+    }
+
     /// A named dimension: its number if one is bound, otherwise its name as a word of the text form.
     fn named(&self, name: &str) -> Dim {
         let letter = |c: char| if c.is_ascii_alphanumeric() || "_.".contains(c) { c } else { '_' };
@@ -80,7 +99,14 @@ impl<'m> Import<'m> {
     fn node(&mut self, node: &'m NodeProto) -> Result<(), Diagnostic> {
         let origin = origin(node);
         let name = origin.name.clone();
-        let Some(convert) = convert::converter(&node.op_type) else { return Ok(()) };
+        let Some(mut convert) = convert::converter(&node.op_type) else { return Ok(()) };
+        let shapes = node
+            .input
+            .iter()
+            .any(|i| self.values.get(i.as_str()).is_some_and(|v| self.extents.contains_key(v)));
+        if shapes && extents::reads(&node.op_type) {
+            convert = extents::apply;
+        }
         convert(&mut Call::new(self, node, origin)).map_err(|d| match d.place.spot {
             crate::diag::Spot::Item(_) => d,
             _ => d.at_node(&*name),
@@ -100,6 +126,12 @@ impl<'m> Import<'m> {
     /// The value of a name.
     pub(super) fn value(&mut self, name: &str) -> Result<ValueId, Diagnostic> {
         if let Some(&id) = self.values.get(name) {
+            return Ok(id);
+        }
+        if let Some((&name, &proto)) = self.sparse.get_key_value(name) {
+            let constant = sparse::constant(proto, &mut self.folder)?;
+            let id = self.builder.constant(name, constant);
+            self.values.insert(name, id);
             return Ok(id);
         }
         let Some((&name, &proto)) = self.initializers.get_key_value(name) else {
@@ -150,10 +182,29 @@ impl<'m> Import<'m> {
         self.builder.node(op, inputs, origin.clone())
     }
 
+    /// The extents that a value stands for, if it is a shape that is not all numbers.
+    pub(super) fn extents(&self, id: ValueId) -> Option<&Vec<Extent>> {
+        self.extents.get(&id)
+    }
+
+    /// Lets a value stand for extents.
+    pub(super) fn set_extents(&mut self, id: ValueId, extents: Vec<Extent>) {
+        self.extents.insert(id, extents);
+    }
+
+    /// What reads tensors of attributes: names of files, and the budget for sparse ones.
+    pub(super) fn sources(&mut self) -> (&'m Options, &mut Folder) {
+        (self.options, &mut self.folder)
+    }
+
     /// Whether a constant of that many elements may be made out of nothing.
     pub(super) fn afford(&mut self, elements: u64) -> bool {
         self.folder.afford(elements, 0)
     }
+}
+
+fn sparse_name(sparse: &SparseTensorProto) -> Option<&str> {
+    sparse.values.as_ref().map(|v| v.name.as_str())
 }
 
 fn negative(n: i64) -> Diagnostic {

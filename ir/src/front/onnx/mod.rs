@@ -4,17 +4,23 @@
 //! target shapes, axes and slice bounds are attributes of our operators and never operands.
 //!
 //! Invariants:
-//! - opsets 13 to 23 of the standard operators; operators are known by their name, in whichever domain they stand;
+//! - opsets 13 to 27 of the standard operators; operators are known by their name, in whichever domain they stand;
+//! - local functions are put in place of their calls before anything else;
 //! - unsupported operators are all reported at once;
 //! - nothing is allocated in proportion to a number in the file before that number has been checked;
 //! - weights in files that are not there are absent constants, and what is computed of them alone is absent too.
 
 mod call;
 mod convert;
+mod extents;
+mod functions;
 mod import;
 pub mod proto;
+mod sparse;
 mod tensor;
 
+#[cfg(test)]
+mod forms_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +29,7 @@ pub use tensor::read_tensor;
 use crate::diag::{Diagnostic, Spot};
 use crate::graph::Graph;
 use bytes::Bytes;
-use proto::{ModelProto, NodeProto};
+use proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the caller adds to a model file.
@@ -39,10 +45,16 @@ pub struct Options {
 /// Names of the files of external data that a model refers to, for the caller to read.
 pub fn external_files(bytes: &Bytes) -> Result<Vec<String>, Diagnostic> {
     let model = decode(bytes.clone())?;
-    let initializers = model.graph.iter().flat_map(|g| &g.initializer);
-    let locations = initializers.flat_map(|t| &t.external_data).filter(|e| e.key == "location");
+    let tensors = model.graph.iter().flat_map(tensors);
+    let locations = tensors.flat_map(|t| &t.external_data).filter(|e| e.key == "location");
     let names: BTreeSet<String> = locations.map(|e| e.value.clone()).collect();
     Ok(names.into_iter().collect())
+}
+
+/// Tensors of a graph: constants by name, and those that are attributes.
+fn tensors(graph: &GraphProto) -> impl Iterator<Item = &TensorProto> {
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute).filter_map(|a| a.t.as_ref());
+    graph.initializer.iter().chain(attributes)
 }
 
 /// Reads a model.
@@ -52,20 +64,21 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Graph, Diagnostic> {
 
 /// Reads a model whose bytes are shared, such as a mapped file: its tensors stay parts of them.
 pub fn import_shared(bytes: Bytes, options: &Options) -> Result<Graph, Diagnostic> {
-    let model = decode(bytes)?;
+    let mut model = decode(bytes)?;
     check_opset(&model)?;
+    functions::inline(&mut model)?;
     let graph = model.graph.as_ref().ok_or_else(|| {
         Diagnostic::new("onnx-empty", "the file holds no graph")
             .because("an ONNX model has a graph; an empty or foreign file has none")
             .help("check that this is an ONNX model")
     })?;
-    check_supported(&model, &graph.node)?;
-    if !graph.sparse_initializer.is_empty() {
-        return Err(Diagnostic::new("onnx-sparse", "the model has sparse initialisers")
-            .because("only dense tensors are supported")
-            .help("export the model with dense weights"));
-    }
+    check_supported(&graph.node)?;
     import::import(graph, options)
+}
+
+/// Names of the operators that can be read, in order.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    convert::NAMES.iter().copied()
 }
 
 fn decode(bytes: Bytes) -> Result<ModelProto, Diagnostic> {
@@ -120,26 +133,24 @@ fn check_opset(model: &ModelProto) -> Result<(), Diagnostic> {
     let standard = |d: &str| d.is_empty() || d == "ai.onnx";
     let version = model.opset_import.iter().find(|o| standard(&o.domain)).map(|o| o.version);
     match version {
-        Some(13..=23) => Ok(()),
+        Some(13..=27) => Ok(()),
         None if model.graph.is_none() => Ok(()),
         _ => {
             let found = version
                 .map_or("the model states none".into(), |v| format!("the model is written in opset {v}"));
             Err(Diagnostic::new("onnx-opset", "the operator set of the model is not supported")
-                .because(format!("{found}; supported are 13 to 23"))
+                .because(format!("{found}; supported are 13 to 27"))
                 .help("convert it with onnx.version_converter, or export it with opset_version=17"))
         }
     }
 }
 
 /// Lists all operators that cannot be read, with how often and where first.
-fn check_supported(model: &ModelProto, nodes: &[NodeProto]) -> Result<(), Diagnostic> {
+fn check_supported(nodes: &[NodeProto]) -> Result<(), Diagnostic> {
     let mut unknown: BTreeMap<String, (usize, &str)> = BTreeMap::new();
     for node in nodes.iter().filter(|n| convert::converter(&n.op_type).is_none()) {
-        let function = model.functions.iter().any(|f| f.name == node.op_type && f.domain == node.domain);
-        let note = if function { " (a local function)" } else { "" };
         let dot = if node.domain.is_empty() { "" } else { "::" };
-        let name = format!("{}{dot}{}{note}", node.domain, node.op_type);
+        let name = format!("{}{dot}{}", node.domain, node.op_type);
         unknown.entry(name).or_insert((0, &node.name)).0 += 1;
     }
     if unknown.is_empty() {
@@ -152,5 +163,5 @@ fn check_supported(model: &ModelProto, nodes: &[NodeProto]) -> Result<(), Diagno
     let what = format!("the model uses {} unsupported operator{plural}", unknown.len());
     Err(Diagnostic::new("onnx-operator", what)
         .because(lines.join("\n"))
-        .help("export the model without them; decoders of the LLaMA family are read so far"))
+        .help("export the model without them, or with operators of the standard set"))
 }

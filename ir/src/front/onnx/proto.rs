@@ -38,15 +38,27 @@ pub struct OperatorSetIdProto {
     pub version: i64,
 }
 
-/// A local function; only its name is read.
+/// A local function.
 #[derive(Clone, PartialEq, Message)]
 pub struct FunctionProto {
     /// Name.
     #[prost(string, tag = "1")]
     pub name: String,
+    /// Names of the operands inside.
+    #[prost(string, repeated, tag = "4")]
+    pub input: Vec<String>,
+    /// Names of the results inside.
+    #[prost(string, repeated, tag = "5")]
+    pub output: Vec<String>,
+    /// Nodes in topological order.
+    #[prost(message, repeated, tag = "7")]
+    pub node: Vec<NodeProto>,
     /// Domain.
     #[prost(string, tag = "10")]
     pub domain: String,
+    /// Attributes that a call may leave out, with their values.
+    #[prost(message, repeated, tag = "11")]
+    pub attribute_proto: Vec<AttributeProto>,
 }
 
 /// A graph.
@@ -67,7 +79,7 @@ pub struct GraphProto {
     /// Outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
-    /// Sparse constants; refused.
+    /// Sparse constants.
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: Vec<SparseTensorProto>,
 }
@@ -122,6 +134,12 @@ pub struct AttributeProto {
     /// Kind of the value.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
+    /// Inside of a function: the attribute of the call that gives the value.
+    #[prost(string, tag = "21")]
+    pub ref_attr_name: String,
+    /// A sparse tensor.
+    #[prost(message, optional, tag = "22")]
+    pub sparse_tensor: Option<SparseTensorProto>,
 }
 
 /// A named value with its type.
@@ -208,9 +226,19 @@ pub struct TensorProto {
     pub data_location: i32,
 }
 
-/// A sparse tensor; only its presence is noticed.
+/// A sparse tensor: the elements that are not zero, and where they are.
 #[derive(Clone, PartialEq, Message)]
-pub struct SparseTensorProto {}
+pub struct SparseTensorProto {
+    /// The elements, with the name of the whole.
+    #[prost(message, optional, tag = "1")]
+    pub values: Option<TensorProto>,
+    /// Their positions, INT64: `[elements]` in row-major order, or `[elements, axes]`.
+    #[prost(message, optional, tag = "2")]
+    pub indices: Option<TensorProto>,
+    /// Dimensions of the whole.
+    #[prost(int64, repeated, packed = "false", tag = "3")]
+    pub dims: Vec<i64>,
+}
 
 /// A key and its value.
 #[derive(Clone, PartialEq, Message)]

@@ -2,7 +2,7 @@
 
 use super::super::Options;
 use super::super::call::{Call, Done};
-use super::super::tensor;
+use super::super::{extents, sparse, tensor};
 use crate::constant::Constant;
 use crate::op::Expand;
 use crate::tensor::{Data, Tensor};
@@ -15,7 +15,14 @@ pub(super) fn constant(call: &mut Call<'_, '_>) -> Done {
     let tensor = match attribute.name.as_str() {
         "value" => {
             let proto = attribute.t.as_ref().ok_or_else(|| call.refuse("its tensor is missing"))?;
-            let constant = tensor::constant(proto, &Options::default())?;
+            let constant = tensor::constant(proto, call.sources().0)?;
+            let id = call.constant(constant);
+            return call.finish(id);
+        }
+        "sparse_value" => {
+            let proto = attribute.sparse_tensor.as_ref();
+            let proto = proto.ok_or_else(|| call.refuse("its tensor is missing"))?;
+            let constant = sparse::constant(proto, call.sources().1)?;
             let id = call.constant(constant);
             return call.finish(id);
         }
@@ -77,12 +84,12 @@ fn fill_small(
 /// The dimensions `start..end` of the operand.
 pub(super) fn shape(call: &mut Call<'_, '_>) -> Done {
     let x = call.input(0)?;
-    let dims = call.dims(x)?;
+    let dims = call.ty(x).shape.0;
     let rank = dims.len() as i64;
     let bound = |i: i64| (if i < 0 { i.saturating_add(rank) } else { i }).clamp(0, rank) as usize;
     let (start, end) = (bound(call.int("start", 0)), bound(call.int("end", rank)));
-    let dims: Vec<i64> = dims.get(start..end).unwrap_or_default().iter().map(|&d| d as i64).collect();
-    longs(call, vec![dims.len()], dims)
+    let dims = dims.get(start..end).unwrap_or_default().iter().map(Into::into).collect();
+    extents::finish(call, dims, 1)
 }
 
 /// Number of elements of the operand.

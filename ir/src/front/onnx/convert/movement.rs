@@ -1,6 +1,7 @@
 //! Operators that move elements. Their shapes, axes and bounds must be constants by the time they are read.
 
 use super::super::call::{Call, Done};
+use super::super::extents::Extent;
 use crate::diag::Diagnostic;
 use crate::graph::ValueId;
 use crate::op::{Concat, Expand, Gather, ScatterNd, Slice, Transpose, Trilu};
@@ -9,18 +10,18 @@ use crate::types::{Dim, Shape};
 /// 0 copies a dimension of the operand (unless `allowzero`), -1 takes what is left.
 pub(super) fn reshape(call: &mut Call<'_, '_>) -> Done {
     let x = call.input(0)?;
-    let (from, targets) = (call.ty(x).shape, call.ints(1)?);
+    let (from, targets) = (call.ty(x).shape, call.extents(1)?);
     let keep_zero = call.int("allowzero", 0) != 0;
     let mut dims = Vec::with_capacity(targets.len());
     let mut open = None;
-    for (i, &target) in targets.iter().enumerate() {
+    for (i, target) in targets.iter().enumerate() {
         dims.push(match (target, from.0.get(i)) {
-            (0, Some(dim)) if !keep_zero => dim.clone(),
-            (-1, _) if open.is_none() => {
+            (Extent::Number(0), Some(dim)) if !keep_zero => dim.clone(),
+            (Extent::Number(-1), _) if open.is_none() => {
                 open = Some(i);
                 Dim::Static(1)
             }
-            (n, _) => Dim::Static(u64::try_from(n).map_err(|_| call.refuse(format!("a dimension is {n}")))?),
+            (target, _) => target.dim().ok_or_else(|| call.refuse("a dimension is negative"))?,
         });
     }
     if let Some(i) = open {
@@ -150,7 +151,8 @@ fn slice_axis(
 pub(super) fn split(call: &mut Call<'_, '_>) -> Done {
     let x = call.input(0)?;
     let axis = call.axis(x, 0)?;
-    let size = call.dims(x)?[axis];
+    let size = call.ty(x).shape.0[axis].fixed().and_then(|n| usize::try_from(n).ok());
+    let size = size.ok_or_else(|| call.refuse("the axis that it splits has no known length"))?;
     let count = call.node.output.len().max(1);
     let lengths = match call.optional_ints(1)? {
         Some(lengths) => lengths,
@@ -180,8 +182,7 @@ pub(super) fn concat(call: &mut Call<'_, '_>) -> Done {
 
 pub(super) fn expand(call: &mut Call<'_, '_>) -> Done {
     let x = call.input(0)?;
-    let dims: Option<Vec<Dim>> =
-        call.ints(1)?.iter().map(|&d| u64::try_from(d).ok().map(Dim::Static)).collect();
+    let dims: Option<Vec<Dim>> = call.extents(1)?.iter().map(|e| e.dim()).collect();
     let shape = Shape(dims.ok_or_else(|| call.refuse("a dimension is negative"))?);
     let result = call.emit(Expand { shape }, &[x])?;
     call.finish(result)
@@ -195,12 +196,8 @@ pub(super) fn gather(call: &mut Call<'_, '_>) -> Done {
 }
 
 pub(super) fn scatter_nd(call: &mut Call<'_, '_>) -> Done {
-    if let Some(reduction) = call.attribute("reduction").filter(|a| a.s != b"none") {
-        let name = String::from_utf8_lossy(&reduction.s).into_owned();
-        return Err(call.refuse(format!("its reduction is `{name}`; only `none` is supported")));
-    }
-    let inputs = call.inputs()?;
-    let result = call.emit(ScatterNd {}, &inputs)?;
+    let (inputs, reduction) = (call.inputs()?, call.reduction()?);
+    let result = call.emit(ScatterNd { reduction }, &inputs)?;
     call.finish(result)
 }
 

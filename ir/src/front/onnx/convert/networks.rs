@@ -3,7 +3,10 @@
 use super::super::call::{Call, Done};
 use crate::diag::Diagnostic;
 use crate::graph::ValueId;
-use crate::op::{Add, Div, Erf, MatMul, Mul, Op, RmsNorm, Softmax, Transpose};
+use crate::op::{
+    Add, Conv, Div, Erf, Exp, Log, MatMul, Max, Min, Mul, Op, ReduceMax, ReduceSum, Sigmoid, Softmax, Sqrt,
+    Sub, Tanh, Transpose,
+};
 use crate::types::{Dim, Shape};
 
 /// Operands of one axis are treated as a row and a column, whose axes go again.
@@ -65,9 +68,9 @@ pub(super) fn softmax(call: &mut Call<'_, '_>) -> Done {
     call.finish(result)
 }
 
-/// Axes are an attribute in older operator sets and an operand in newer ones; without any, all are reduced.
-pub(super) fn reduce(call: &mut Call<'_, '_>, op: fn(Vec<usize>, bool) -> Op) -> Done {
-    let x = call.input(0)?;
+/// Axes are an attribute in older operator sets and an operand in newer ones; without any, all are reduced, or none if
+/// the operator says so (`None`).
+fn reduced_axes(call: &mut Call<'_, '_>, x: ValueId) -> Result<Option<(Vec<usize>, bool)>, Diagnostic> {
     let rank = call.ty(x).shape.rank();
     let axes = match (call.attribute("axes"), call.optional_ints(1)?) {
         (Some(attribute), _) => attribute.ints.clone(),
@@ -75,33 +78,29 @@ pub(super) fn reduce(call: &mut Call<'_, '_>, op: fn(Vec<usize>, bool) -> Op) ->
         (None, None) => Vec::new(),
     };
     if axes.is_empty() && call.int("noop_with_empty_axes", 0) != 0 {
-        return call.finish(x);
+        return Ok(None);
     }
     let all = axes.is_empty();
     let axes = axes.into_iter().map(|a| call.axis_of(a, rank)).collect::<Result<Vec<_>, _>>()?;
     let axes = if all { (0..rank).collect() } else { axes };
-    let result = call.emit(op(axes, call.int("keepdims", 1) != 0), &[x])?;
-    call.finish(result)
+    Ok(Some((axes, call.int("keepdims", 1) != 0)))
 }
 
-/// Only along the last axis.
-pub(super) fn rms_norm(call: &mut Call<'_, '_>) -> Done {
-    let (x, gain) = (call.input(0)?, call.input(1)?);
-    let rank = call.ty(x).shape.rank();
-    if call.axis(x, -1)? + 1 != rank {
-        return Err(call.refuse("it normalises more than the last axis"));
-    }
-    let eps = f64::from(call.float("epsilon", 1e-5));
-    let result = call.emit(RmsNorm { eps }, &[x, gain])?;
+pub(super) fn reduce(call: &mut Call<'_, '_>, op: fn(Vec<usize>, bool) -> Op) -> Done {
+    let x = call.input(0)?;
+    let result = match reduced_axes(call, x)? {
+        Some((axes, keep)) => call.emit(op(axes, keep), &[x])?,
+        None => x,
+    };
     call.finish(result)
 }
 
 /// x / 2 * (1 + erf(x / sqrt(2)))
 pub(super) fn gelu(call: &mut Call<'_, '_>) -> Done {
     if call.attribute("approximate").is_some_and(|a| a.s == b"tanh") {
-        return Err(call.refuse("its approximation is `tanh`; only `none` is supported"));
+        return fast_gelu(call);
     }
-    let x = call.input(0)?;
+    let x = biased(call)?;
     let (root, one, two) = (2f32.sqrt(), 1.0, 2.0);
     let root = call.scalar_like(x, root)?;
     let one = call.scalar_like(x, one)?;
@@ -111,5 +110,146 @@ pub(super) fn gelu(call: &mut Call<'_, '_>) -> Done {
     let sum = call.emit(Add {}, &[erf, one])?;
     let product = call.emit(Mul {}, &[x, sum])?;
     let result = call.emit(Div {}, &[product, two])?;
+    call.finish(result)
+}
+
+/// The first operand, plus the second if there is one.
+fn biased(call: &mut Call<'_, '_>) -> Result<ValueId, Diagnostic> {
+    let x = call.input(0)?;
+    match call.optional(1)? {
+        Some(bias) => call.emit(Add {}, &[x, bias]),
+        None => Ok(x),
+    }
+}
+
+/// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
+pub(super) fn fast_gelu(call: &mut Call<'_, '_>) -> Done {
+    let x = biased(call)?;
+    let square = call.emit(Mul {}, &[x, x])?;
+    let cube = times(call, square, x, 0.044715)?;
+    let sum = call.emit(Add {}, &[x, cube])?;
+    let bent = factor(call, sum, std::f32::consts::FRAC_2_PI.sqrt())?;
+    let bent = call.emit(Tanh {}, &[bent])?;
+    let one = call.scalar_like(x, 1.0)?;
+    let bent = call.emit(Add {}, &[bent, one])?;
+    let result = times(call, x, bent, 0.5)?;
+    call.finish(result)
+}
+
+fn factor(call: &mut Call<'_, '_>, x: ValueId, by: f32) -> Result<ValueId, Diagnostic> {
+    let by = call.scalar_like(x, by)?;
+    call.emit(Mul {}, &[x, by])
+}
+
+/// a * b * by
+fn times(call: &mut Call<'_, '_>, a: ValueId, b: ValueId, by: f32) -> Result<ValueId, Diagnostic> {
+    let product = call.emit(Mul {}, &[a, b])?;
+    factor(call, product, by)
+}
+
+/// x * sigmoid(alpha * x)
+pub(super) fn swish(call: &mut Call<'_, '_>, alpha: f32) -> Done {
+    let x = call.input(0)?;
+    let alpha = call.float("alpha", alpha);
+    let bent = if alpha == 1.0 { x } else { factor(call, x, alpha)? };
+    let gate = call.emit(Sigmoid {}, &[bent])?;
+    let result = call.emit(Mul {}, &[x, gate])?;
+    call.finish(result)
+}
+
+/// min(max(alpha * x + beta, 0), 1)
+fn hard(call: &mut Call<'_, '_>, x: ValueId, alpha: f32, beta: f32) -> Result<ValueId, Diagnostic> {
+    let scaled = factor(call, x, alpha)?;
+    let (beta, zero, one) =
+        (call.scalar_like(x, beta)?, call.scalar_like(x, 0.0)?, call.scalar_like(x, 1.0)?);
+    let shifted = call.emit(Add {}, &[scaled, beta])?;
+    let above = call.emit(Max {}, &[shifted, zero])?;
+    call.emit(Min {}, &[above, one])
+}
+
+pub(super) fn hard_sigmoid(call: &mut Call<'_, '_>) -> Done {
+    let x = call.input(0)?;
+    let (alpha, beta) = (call.float("alpha", 0.2), call.float("beta", 0.5));
+    let result = hard(call, x, alpha, beta)?;
+    call.finish(result)
+}
+
+/// x * hard-sigmoid(x), with alpha 1/6 and beta 1/2
+pub(super) fn hard_swish(call: &mut Call<'_, '_>) -> Done {
+    let x = call.input(0)?;
+    let gate = hard(call, x, 1.0 / 6.0, 0.5)?;
+    let result = call.emit(Mul {}, &[x, gate])?;
+    call.finish(result)
+}
+
+/// x - max(x) - ln(sum(e^(x - max(x))))
+pub(super) fn log_softmax(call: &mut Call<'_, '_>) -> Done {
+    let x = call.input(0)?;
+    let axes = vec![call.axis(x, -1)?];
+    let top = call.emit(ReduceMax { axes: axes.clone(), keep: true }, &[x])?;
+    let below = call.emit(Sub {}, &[x, top])?;
+    let exp = call.emit(Exp {}, &[below])?;
+    let sum = call.emit(ReduceSum { axes, keep: true }, &[exp])?;
+    let log = call.emit(Log {}, &[sum])?;
+    let result = call.emit(Sub {}, &[below, log])?;
+    call.finish(result)
+}
+
+/// Reduces squares; the root of it where `root` is set.
+pub(super) fn reduce_squares(call: &mut Call<'_, '_>, root: bool) -> Done {
+    let x = call.input(0)?;
+    let square = call.emit(Mul {}, &[x, x])?;
+    let Some((axes, keep)) = reduced_axes(call, x)? else {
+        let result = if root { call.emit(Sqrt {}, &[square])? } else { square };
+        return call.finish(result);
+    };
+    let sum = call.emit(ReduceSum { axes, keep }, &[square])?;
+    let result = if root { call.emit(Sqrt {}, &[sum])? } else { sum };
+    call.finish(result)
+}
+
+/// Zeros around, and the operator with pads given or derived.
+pub(super) fn conv(call: &mut Call<'_, '_>) -> Done {
+    let inputs = call.inputs()?;
+    let (x, w) = (call.input(0)?, call.input(1)?);
+    let kernel = call.dims(w)?;
+    let axes = kernel.len().saturating_sub(2);
+    let list = |name: &str, default: Vec<usize>| match call.attribute(name) {
+        None => Ok(default),
+        Some(a) => {
+            let all: Option<Vec<usize>> = a.ints.iter().map(|&n| usize::try_from(n).ok()).collect();
+            all.ok_or_else(|| call.refuse(format!("its {name} are negative")))
+        }
+    };
+    let (strides, dilations) = (list("strides", vec![1; axes])?, list("dilations", vec![1; axes])?);
+    let pads = list("pads", vec![0; 2 * axes])?;
+    let mode = call.attribute("auto_pad").map_or(&b"NOTSET"[..], |a| &a.s);
+    let pads = match mode {
+        b"NOTSET" | b"" => pads,
+        b"VALID" => vec![0; 2 * axes],
+        b"SAME_UPPER" | b"SAME_LOWER" => {
+            let sizes = call.dims(x)?;
+            if sizes.len() != axes + 2
+                || [strides.len(), dilations.len()] != [axes; 2]
+                || strides.contains(&0)
+            {
+                return Err(call.refuse("its strides and dilations do not fit its axes"));
+            }
+            let total = |i: usize| {
+                let windows = sizes[i + 2].div_ceil(strides[i]);
+                let reach = (kernel[i + 2].saturating_sub(1)).saturating_mul(dilations[i]).saturating_add(1);
+                (windows.saturating_sub(1))
+                    .saturating_mul(strides[i])
+                    .saturating_add(reach)
+                    .saturating_sub(sizes[i + 2])
+            };
+            let less: Vec<usize> = (0..axes).map(|i| total(i) / 2).collect();
+            let more: Vec<usize> = (0..axes).map(|i| total(i) - total(i) / 2).collect();
+            if mode == b"SAME_UPPER" { [less, more].concat() } else { [more, less].concat() }
+        }
+        other => return Err(call.refuse(format!("its auto_pad is `{}`", String::from_utf8_lossy(other)))),
+    };
+    let groups = usize::try_from(call.int("group", 1)).unwrap_or(0);
+    let result = call.emit(Conv { strides, pads, dilations, groups }, &inputs)?;
     call.finish(result)
 }
