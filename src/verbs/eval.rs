@@ -5,7 +5,7 @@ use crate::cli::{Outcome, Report};
 use crate::place::{read_bytes, read_text, scheme};
 use crate::{model, progress::Progress};
 use ir::accuracy::{Question, Rows, Texts};
-use ir::decoder::{Decoder, recognise};
+use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
 use ir::quant::scheme::{BUILT_IN, ScaleSource};
 use ir::quant::{Calibration, QuantDecoder, Scheme};
@@ -43,8 +43,7 @@ pub fn run(args: &Args) -> Outcome {
     let schemes = schemes(&args.scheme)?;
     let texts = texts(args)?;
     let working = Progress::begin("importing", 0);
-    let graph = model::load(&args.model, &args.bind.iter().cloned().collect())?;
-    let decoder = recognise(&graph).map_err(|e| e.in_file(args.model.clone()))?.decoder;
+    let decoder = model::decoder(&args.model, &args.bind.iter().cloned().collect())?;
     let calibration = calibration(args, &schemes, &texts, &decoder)?;
     drop(working);
     let mut accuracy = Accuracy::begin(&texts, &decoder, 1 + schemes.len())?;

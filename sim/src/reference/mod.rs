@@ -208,7 +208,7 @@ fn image(program: &Program, machine: &Machine) -> Result<Vec<u8>, Illegal> {
         Illegal::new(program, i, what, "the machine cannot fetch it", "correct the program, or its base")
     };
     let end = u64::from(program.base) + 32 * program.instrs.len() as u64;
-    if end > u64::from(machine.memory.size_bytes) {
+    if end > machine.memory.size_bytes {
         return Err(refuse(0, format!("the program ends at byte {end:#x}, behind the end of memory")));
     }
     let mut bytes = vec![0; end as usize];
