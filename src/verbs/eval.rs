@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Measure how well a model predicts texts, as floats and under schemes
 #[derive(clap::Args)]
 pub struct Args {
-    /// An ONNX file, a text-IR file (.tw), or a built-in name
+    /// An ONNX file, a config.json, a text-IR file (.tw), or a built-in name
     #[arg(default_value = "trained-llama")]
     model: String,
     /// Texts: an npz file with an array `tokens` of shape [rows, length], each row on its own; if not given, the shipped ones
