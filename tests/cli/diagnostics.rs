@@ -98,7 +98,7 @@ fn broken_models() {
             &["import", "empty.onnx"],
             &["import", "broken.tw"],
             &["import", "missing.onnx"],
-            &["run", "shapes.onnx"],
+            &["run", "shapes.onnx", "--accuracy"],
         ]
     ));
 }
