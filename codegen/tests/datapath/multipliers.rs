@@ -33,7 +33,8 @@ fn check(name: &str) {
 const MANY: u32 = 1024;
 
 fn presets(many: bool) -> impl Iterator<Item = &'static str> {
-    let size = |name: &str| hw::presets::load(name).map(|m| m.matrix.tokens * m.matrix.outputs * m.matrix.lanes);
+    let size =
+        |name: &str| hw::presets::load(name).map(|m| m.matrix.tokens * m.matrix.outputs * m.matrix.lanes);
     hw::presets::PRESETS.iter().map(|p| p.0).filter(move |name| (size(name).unwrap() > MANY) == many)
 }
 
