@@ -9,7 +9,7 @@
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
 //! | [`timing`] | at which cycle everything happens, in events |
-//! | [`reference`] | the same cycle by cycle, to check it |
+//! | [`mod@reference`] | the same cycle by cycle, to check it |
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
 
 pub mod attribution;
