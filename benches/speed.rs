@@ -6,6 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tilewright::codegen::plan::Options;
 use tilewright::codegen::{self, Compiled, Model, Slot, Target};
+use tilewright::hw::Machine;
 use tilewright::ir::decoder::{Decoder, recognise};
 use tilewright::ir::quant::{QuantDecoder, Scheme};
 use tilewright::{hw, ir, isa, sim};
@@ -50,7 +51,7 @@ fn llama2_7b(layers: u32) -> Model {
 }
 
 fn large(c: &mut Criterion) {
-    let machine = hw::presets::load("bench-4096").unwrap();
+    let machine = Machine::parse(include_str!("bench-4096.toml"), "bench-4096.toml").unwrap();
     for (name, layers) in [("one layer of llama2-7b", 1), ("llama2-7b", 32)] {
         let model = llama2_7b(layers);
         let mut group = c.benchmark_group(format!("{name} on bench-4096"));

@@ -8,7 +8,6 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("unit", include_str!("../machines/unit.toml")),
     ("three", include_str!("../machines/three.toml")),
     ("odd", include_str!("../machines/odd.toml")),
-    ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 
 /// The text of a built-in machine file, or `None` if there is none of that name.

@@ -260,7 +260,6 @@ fn refusals_are_explained() {
         Scheme::named("w3a3").unwrap_err().render(),
         refused(|d| d.config.eps = 0.5),
         refused(|d| d.config.theta = 0.5),
-        refused(|d| d.ends = None),
         refused(|d| {
             let weights = Tensor::f32([20, 32], vec![f32::INFINITY; 640]).unwrap();
             d.ends.as_mut().unwrap().lm_head.constant = weights.to_constant();
