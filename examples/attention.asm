@@ -1,7 +1,7 @@
 ; Attention of one query over eight cached positions, by hand, for the machine `tiny` (2 tokens x 8 outputs x 8 lanes).
 ; Numbers are fixed point with 16 fractional bits. Every unit runs on its own; semaphores say who waits for whom:
 ;   0 load -> vector, 1 load -> matrix, 2 vector -> matrix, 3 matrix -> vector, 4 matrix -> store
-.isa 1
+.isa 2
 .machine tiny
 .region operands addr=0x1000 bytes=0x180 ro
 .region result addr=0x2000 bytes=0x40 rw
@@ -18,7 +18,7 @@ load space=c dst=1 addr=69 blocks=1 post 1    ; 1/127, the unit of probability c
 vec fun=copy out=q8 tokens=1 subs=1 rows=1 a=v0:0 d=v0:0 o=v0:0 o_step=0 wait 0 post 2
 
 .origin "scores"
-gemm mode=k4 tokens=1 ntiles=1 groups=1 steps=1 a_row=0 w_row=0 c_row=0 slot=0 dst=v1:0 wait 1,2 post 3
+gemm mode=w4 tokens=1 ntiles=1 groups=1 steps=1 a_row=0 w_row=0 c_row=0 slot=0 dst=v1:0 wait 1,2 post 3
 
 .origin "softmax"
 vec fun=softmax out=q8 tokens=1 subs=1 rows=1 len=8 a=v1:0 b=v2:0 d=v3:0 o=v0:1 o_step=1 wait 0,3 post 2

@@ -92,7 +92,7 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
         machine.seed(seed)?;
     }
     let scheme = place::scheme(&request.scheme)?;
-    codegen::support::scheme(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
+    codegen::support::widths(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
     let decoder = model::decoder(&request.model, &request.bind.iter().cloned().collect())?;
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::of(&quantised)?;

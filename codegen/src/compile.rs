@@ -51,6 +51,7 @@ impl Target {
     /// The model or the machine is beyond this compiler, or the machine is too small: place, reason, remedy.
     pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
         model.check()?;
+        support::modes(model, machine)?;
         accumulators(model, machine)?;
         let n = machine.matrix.outputs;
         let most = options.context.unwrap_or(model.max_positions);
@@ -144,11 +145,11 @@ impl Target {
     }
 }
 
-/// No sum of a linear layer wraps in the machine's accumulators. Scores and weighted values, of 8 by 4 bits over at most
+/// No sum of a linear layer wraps in the machine's accumulators. Scores and weighted values, of 8 by 8 bits over at most
 /// 2^16 positions, fit the narrowest that a machine may have.
 fn accumulators(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
     let bits = machine.matrix.accumulator_bits;
-    let needed = |l: &Linear| support::accumulator_bits(model.inputs(*l));
+    let needed = |l: &Linear| support::accumulator_bits(model, *l);
     let Some(linear) = Linear::ALL.into_iter().find(|l| needed(l) > bits) else { return Ok(()) };
     let most = Linear::ALL.iter().map(needed).max().unwrap_or(0);
     Err(Diagnostic::new(
@@ -195,7 +196,7 @@ mod tests {
             kv_heads: if small { 2 } else { 4 },
             head_dim: if small { 24 } else { 32 },
             max_positions: 256,
-            group: 32,
+            widths: Default::default(),
             numbers: Numbers::default(),
             nodes: Default::default(),
         }

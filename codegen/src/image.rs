@@ -1,18 +1,19 @@
 //! What lies in memory before the first run: weights, gains, embeddings and constants, as bytes at the places of the map.
 //!
-//! Padding is zero everywhere: a padded output has group scale 0 and is therefore 0 whatever its codes, a padded input meets an
-//! activation of 0.
+//! Padding is zero everywhere: a padded output has a channel scale of 0 and is therefore 0 whatever its codes, a padded input
+//! meets an activation of 0.
 
 use crate::compile::Target;
-use crate::model::{Linear, Model, Numbers};
+use crate::model::{Linear, Model, Numbers, Widths};
 use crate::nodes::Nodes;
 use crate::plan::Map;
 use crate::plan::map::Chunk;
 use crate::support;
-use hw::Geometry;
 use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Mode};
 use ir::constant::Constant;
 use ir::diag::Diagnostic;
+use ir::num::Scale;
 use ir::quant::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
 use ir::tensor::Tensor;
 
@@ -48,7 +49,7 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
-            group: decoder.linears().next().map_or(0, |l| size(l.group)),
+            widths: support::widths(&decoder.scheme)?,
             numbers: Numbers {
                 embedding_shift: decoder.ends.as_ref().map_or(0, |ends| ends.embedding.shift),
                 eps: decoder.eps,
@@ -86,14 +87,14 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
         image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&layer.input_norm)?.ints());
         image.halves(record + map.gains[1].at, &map.widths.hidden, tensor(&layer.post_norm)?.ints());
         for linear in Linear::ALL.into_iter().filter(|&l| l != Linear::Head) {
-            image.linear(record, linear, weights(layer, linear), target.model.group)?;
+            image.linear(record, linear, weights(layer, linear), &target.model.widths)?;
         }
     }
     image.constants(decoder);
     let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
     let record = map.records + target.model.layers * map.record_blocks;
     image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&ends.final_norm)?.ints());
-    image.linear(record, Linear::Head, &ends.lm_head, target.model.group)?;
+    image.linear(record, Linear::Head, &ends.lm_head, &target.model.widths)?;
     let table = tensor(&ends.embedding)?;
     let rows = table.ints().chunks_exact(target.model.hidden as usize);
     for (token, row) in rows.enumerate() {
@@ -173,28 +174,41 @@ impl Image<'_> {
         record: u32,
         linear: Linear,
         weights: &QuantLinear,
-        group: u32,
+        widths: &Widths,
     ) -> Result<(), Diagnostic> {
         let part = |c: &Constant| present(c, &weights.name);
         let tensors = [part(&weights.codes)?, part(&weights.groups)?, part(&weights.channels)?];
+        let parts = [&tensors[0], &tensors[1], &tensors[2]].map(Tensor::ints);
+        let bits = Bits { mode: widths.weights, levels: &weights.levels };
         let map = self.map;
         for chunk in map.of(linear) {
-            self.chunk(record, chunk, [&tensors[0], &tensors[1], &tensors[2]].map(Tensor::ints), group);
+            self.chunk(record, chunk, parts, &bits, widths.group);
         }
         Ok(())
     }
 
-    fn chunk(&mut self, record: u32, chunk: &Chunk, [codes, groups, channels]: [&[i32]; 3], group: u32) {
-        let (n, l, g, lp) = (self.g.n, self.g.l, *self.g, self.g.lp);
+    fn chunk(
+        &mut self,
+        record: u32,
+        chunk: &Chunk,
+        [codes, groups, channels]: [&[i32]; 3],
+        bits: &Bits,
+        group: Option<u32>,
+    ) {
+        let (n, l, g) = (self.g.n, self.g.l, *self.g);
         let (inputs, outputs) = (*self.map.inputs(chunk.linear), *self.map.outputs(chunk.linear));
         let k = inputs.elements as usize;
-        let per_output = k / group as usize;
+        let per_output = group.map_or(0, |group| k / group as usize);
         let base = |at: u32| (record + at) * BLOCK_BYTES;
-        let mut row = vec![0u8; g.w2_row as usize];
+        let width = g.w_row(bits.mode);
+        let mut row = vec![0u8; width as usize];
         for tile in 0..chunk.tiles {
             let place = (chunk.first_tile + tile) * n;
             let real: Vec<(u32, usize)> =
                 (0..n).filter_map(|o| outputs.element(place + o).map(|e| (o, e as usize))).collect();
+            (0..n).for_each(|o| {
+                self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &PADDED.word().to_le_bytes())
+            });
             for &(o, e) in &real {
                 self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &channels[e].to_le_bytes());
                 for (i, &scale) in groups[e * per_output..][..per_output].iter().enumerate() {
@@ -207,13 +221,34 @@ impl Image<'_> {
                 for lane in 0..l {
                     let Some(input) = inputs.element(step * l + lane) else { continue };
                     for &(o, e) in &real {
-                        let bit = 2 * (o * lp + lane);
-                        row[(bit / 8) as usize] |= (codes[e * k + input as usize] as u8 & 3) << (bit % 8);
+                        bits.put(&mut row, &g, (o, lane), codes[e * k + input as usize]);
                     }
                 }
-                self.put(base(chunk.weights.at) + (tile * inputs.rows + step) * g.w2_row, &row);
+                self.put(base(chunk.weights.at) + (tile * inputs.rows + step) * width, &row);
             }
         }
+    }
+}
+
+/// The channel scale of an output that is padding: nothing, whatever its codes and the token's scale.
+const PADDED: Scale = Scale { mantissa: 0, exponent: i8::MIN };
+
+/// How weight codes become bits of a row.
+struct Bits<'a> {
+    mode: Mode,
+    levels: &'a [i32],
+}
+
+impl Bits<'_> {
+    /// Puts the code of an output and a lane into a row of zeros.
+    fn put(&self, row: &mut [u8], g: &Geometry, (output, lane): (u32, u32), code: i32) {
+        let bits = self.mode.bits();
+        let level = self.levels.get(code as usize).copied().unwrap_or(code);
+        let stored = if self.mode == Mode::W2 { (level + 3) / 2 } else { level };
+        // Two-bit rows have no gap between outputs, others start each at a byte.
+        let output_bits = if bits == 2 { 2 * g.lp } else { 8 * g.segment(self.mode) };
+        let bit = output * output_bits + lane * bits;
+        row[(bit / 8) as usize] |= (stored as u8 & u8::MAX >> (8 - bits)) << (bit % 8);
     }
 }
 

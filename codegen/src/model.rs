@@ -8,6 +8,7 @@
 //! - the constants hold for every layer, because one loop body serves them all.
 
 use crate::nodes::Nodes;
+use hw::Mode;
 use ir::diag::Diagnostic;
 
 /// Sizes and constants of a quantised decoder.
@@ -24,11 +25,44 @@ pub struct Model {
     pub head_dim: u32,
     /// Most positions that the model was made for.
     pub max_positions: u32,
-    /// Weights along K that share a group scale.
-    pub group: u32,
+    pub widths: Widths,
     pub numbers: Numbers,
     /// Where its operators come from.
     pub nodes: Nodes,
+}
+
+/// How tensors are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widths {
+    /// Weights of linear layers.
+    pub weights: Mode,
+    /// Weights along K that share a group scale; without: a scale per output only.
+    pub group: Option<u32>,
+    /// Bits of activations that enter a linear layer, 4 or 8.
+    pub activations: u32,
+    /// Bits of queries and probabilities, 4 or 8.
+    pub attention: u32,
+    /// Bits of cached keys and values, 4 or 8.
+    pub cache: u32,
+}
+
+impl Default for Widths {
+    /// Those of the scheme `w2a8kv4`.
+    fn default() -> Widths {
+        Widths { weights: Mode::W2, group: Some(32), activations: 8, attention: 8, cache: 4 }
+    }
+}
+
+impl Widths {
+    /// The mode of cached keys.
+    pub fn keys(&self) -> Mode {
+        if self.cache == 8 { Mode::W8 } else { Mode::W4 }
+    }
+
+    /// The mode of cached values.
+    pub fn values(&self) -> Mode {
+        if self.cache == 8 { Mode::V8 } else { Mode::V4 }
+    }
 }
 
 /// Constants of the arithmetic, as the operators of the integer graph carry them.
@@ -99,6 +133,11 @@ impl Model {
         }
     }
 
+    /// Group scales of an output of a linear layer.
+    pub fn groups(&self, linear: Linear) -> u32 {
+        self.widths.group.map_or(0, |group| self.inputs(linear) / group)
+    }
+
     /// Epilogue shift of a linear layer.
     pub fn shift(&self, linear: Linear) -> i32 {
         self.numbers.linear_shift[linear as usize]
@@ -118,7 +157,7 @@ impl Model {
             ("kv_heads", self.kv_heads, 1 << 8),
             ("head_dim", self.head_dim, 1 << 10),
             ("max_positions", self.max_positions, 1 << 16),
-            ("group", self.group, 1 << 10),
+            ("group", self.widths.group.unwrap_or(1), 1 << 10),
         ];
         for (name, size, most) in sizes {
             if size > most || size == 0 && name != "vocab" {
@@ -136,13 +175,12 @@ impl Model {
         if self.head_dim % 2 != 0 {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
         }
-        for linear in Linear::ALL {
-            if self.inputs(linear) % self.group != 0 {
+        for (linear, group) in Linear::ALL.into_iter().filter_map(|l| Some((l, self.widths.group?))) {
+            if self.inputs(linear) % group != 0 {
                 let why = format!(
-                    "{} inputs of `{}` are not a whole number of groups of {}",
+                    "{} inputs of `{}` are not a whole number of groups of {group}",
                     self.inputs(linear),
                     linear.name(),
-                    self.group
                 );
                 return Err(refuse("group", why));
             }

@@ -1,39 +1,47 @@
-//! What the machine's modes can do of a scheme. Everything else is refused by name; the integer evaluator runs it all.
+//! What machines can do of a scheme. Everything else is refused by name; the integer evaluator runs it all.
 
+use crate::model::{Linear, Model, Widths};
+use hw::{Machine, Mode};
 use ir::diag::Diagnostic;
 use ir::op::{Code, GroupLinear};
 use ir::quant::scheme::{ScaleSource, Sparsity, WeightScheme};
 use ir::quant::{QuantDecoder, QuantLinear, Scheme};
 use ir::types::DType;
 
-/// Levels of the 2-bit codes of mode `w2`.
-const W2_LEVELS: &[i32] = &[-3, -1, 1, 3];
+/// Levels of the 2-bit codes of mode `w2`, and what signed 2-bit codes can stand for.
+const ODD: &[i32] = &[-3, -1, 1, 3];
+const SIGNED: std::ops::RangeInclusive<i32> = -2..=1;
 
-/// Refuses a scheme that no machine of this version computes with.
+/// How the tensors of a scheme are stored, or why no machine of this version computes with it.
 ///
 /// # Errors
-/// The first class of tensors that is stored otherwise, and what would work instead.
-pub fn scheme(scheme: &Scheme) -> Result<(), Diagnostic> {
-    Form::of(&scheme.weights).check("weights")?;
-    Form::of(scheme.lm_head()).check("lm_head")?;
-    if scheme.lm_head().group != scheme.weights.group {
-        return Err(refused("lm_head.group", "two sizes of groups", W2));
+/// The first class of tensors that no machine computes with, and what would work instead.
+pub fn widths(scheme: &Scheme) -> Result<Widths, Diagnostic> {
+    let weights = Form::of(&scheme.weights).mode("weights")?;
+    let head = Form::of(scheme.lm_head()).mode("lm_head")?;
+    if (head, scheme.lm_head().group) != (weights, scheme.weights.group) {
+        let why = "one loop body of instructions loads weights ahead for the next layer, or for the projection to logits";
+        return Err(refused(
+            "lm_head",
+            "a projection to logits that is stored otherwise than the layers",
+            why,
+        ));
     }
     if scheme.activations.scale != ScaleSource::RunTime {
         let why = "the vector engine finds the scale of every token at run time";
         return Err(refused("activations.scale", "fixed scales of activations", why));
     }
-    let signed = "the vector engine writes signed codes: 8 bits for operands, 4 for the cache";
     let kinds = [
-        ("activations", "activations", scheme.activation_code(), 8),
-        ("attention", "queries and probabilities", scheme.attention_code(), 8),
-        ("kv_cache", "keys and values", scheme.cache_code(), 4),
+        ("activations", "activations", scheme.activation_code()),
+        ("attention", "queries and probabilities", scheme.attention_code()),
+        ("kv_cache", "keys and values", scheme.cache_code()),
     ];
-    for (class, what, code, bits) in kinds {
+    for (class, what, code) in kinds {
+        let signed = "the vector engine writes signed codes of 4 or 8 bits";
         if !code.symmetric {
             return Err(refused(&format!("{class}.symmetric"), &format!("zero points of {what}"), signed));
         }
-        if code.bits != bits {
+        if code.bits != 4 && code.bits != 8 {
             return Err(refused(&format!("{class}.bits"), &format!("{what} of {} bits", code.bits), signed));
         }
     }
@@ -41,32 +49,58 @@ pub fn scheme(scheme: &Scheme) -> Result<(), Diagnostic> {
         let what = format!("an embedding of {} bits", scheme.embedding.bits);
         return Err(refused("embedding.bits", &what, "the vector engine reads tables of 16 bits"));
     }
-    Ok(())
+    let group = scheme.weights.group.map(|group| u32::try_from(group).unwrap_or(u32::MAX));
+    let [activations, attention, cache] = kinds.map(|(_, _, code)| code.bits);
+    Ok(Widths { weights, group, activations, attention, cache })
 }
 
 /// Refuses a decoder that no machine of this version computes.
 ///
 /// # Errors
-/// As [`scheme`]; or a layer whose weights are not stored as the scheme says.
+/// As [`widths`]; or a layer whose weights are not stored as the scheme says.
 pub fn decoder(decoder: &QuantDecoder) -> Result<(), Diagnostic> {
-    scheme(&decoder.scheme)?;
+    let widths = widths(&decoder.scheme)?;
     for linear in decoder.linears() {
-        Form::of_layer(linear).check(&linear.name)?;
-        if Some(linear.group) != decoder.scheme.weights.group {
-            return Err(refused(&linear.name, "two sizes of groups", W2));
+        let mode = Form::of_layer(linear).mode(&linear.name)?;
+        if mode != widths.weights || decoder.scheme.weights.group.is_some_and(|group| group != linear.group) {
+            return Err(refused(&linear.name, "two ways to store weights", MODES));
         }
     }
     Ok(())
 }
 
-/// Bits of an accumulator that holds every sum of a linear layer of so many inputs.
-pub fn accumulator_bits(inputs: u32) -> u32 {
-    let op = GroupLinear { group: 1, shift: 0, levels: W2_LEVELS.to_vec(), sparse: false };
-    op.accumulator_bits(inputs as usize, Code { bits: 8, symmetric: true }, DType::U2)
+/// Refuses a machine that lacks a mode of the model.
+///
+/// # Errors
+/// Names the mode, what needs it, and the modes that are there.
+pub fn modes(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
+    let w = &model.widths;
+    let needs = [("weights", w.weights), ("cached keys", w.keys()), ("cached values", w.values())];
+    let Some((what, mode)) = needs.into_iter().find(|(_, mode)| !machine.matrix.modes.contains(mode)) else {
+        return Ok(());
+    };
+    let there: Vec<&str> = machine.matrix.modes.iter().map(|m| m.name()).collect();
+    Err(Diagnostic::new("mode-missing", format!("this machine has no mode {} for {what}", mode.name()))
+        .at_item("matrix.modes")
+        .because(format!("its matrix engine has the modes {}", there.join(", ")))
+        .help("choose a scheme that fits them, or add the mode to the machine file"))
 }
 
-const W2: &str =
-    "the matrix engine multiplies 2-bit weights of the levels -3, -1, 1, 3, dense, in groups of one size";
+/// Bits of an accumulator that holds every sum of a linear layer.
+pub fn accumulator_bits(model: &Model, linear: Linear) -> u32 {
+    let (levels, dtype) = match model.widths.weights {
+        Mode::W2 => (ODD.to_vec(), DType::U2),
+        Mode::S2 => (vec![], DType::I2),
+        Mode::W4 | Mode::V4 => (vec![], DType::I4),
+        Mode::W8 | Mode::V8 => (vec![], DType::I8),
+    };
+    let op = GroupLinear { group: 1, shift: 0, levels, sparse: false };
+    let code = Code { bits: model.widths.activations, symmetric: true };
+    op.accumulator_bits(model.inputs(linear) as usize, code, dtype)
+}
+
+const MODES: &str = "the matrix engine multiplies dense weights: 2-bit ones of the levels -3, -1, 1, 3 or -2 to 1, signed \
+                     4-bit and 8-bit ones; all layers alike";
 
 /// How weights are stored.
 struct Form<'a> {
@@ -74,7 +108,6 @@ struct Form<'a> {
     levels: &'a [i32],
     zeros: bool,
     sparse: bool,
-    grouped: bool,
 }
 
 impl Form<'_> {
@@ -84,7 +117,6 @@ impl Form<'_> {
             levels: &scheme.levels,
             zeros: !scheme.symmetric,
             sparse: scheme.sparsity == Sparsity::TwoOfFour,
-            grouped: scheme.group.is_some(),
         }
     }
 
@@ -94,21 +126,25 @@ impl Form<'_> {
             levels: &linear.levels,
             zeros: linear.zeros.is_some(),
             sparse: linear.positions.is_some(),
-            grouped: true,
         }
     }
 
-    fn check(&self, at: &str) -> Result<(), Diagnostic> {
+    /// The operand mode of such weights.
+    fn mode(&self, at: &str) -> Result<Mode, Diagnostic> {
         let what = match self {
             Form { sparse: true, .. } => "2:4 pruned weights".to_string(),
-            Form { dtype, .. } if dtype.bits() != 2 => format!("{}-bit weights", dtype.bits()),
             Form { zeros: true, .. } => "zero points of weights".to_string(),
-            Form { levels: [], .. } => "weights that are their own levels".to_string(),
-            Form { levels, .. } if *levels != W2_LEVELS => format!("the levels {levels:?}"),
-            Form { grouped: false, .. } => "weights without groups".to_string(),
-            _ => return Ok(()),
+            Form { dtype, levels: [], .. } if dtype.bits() == 2 => return Ok(Mode::S2),
+            Form { dtype, levels: [], .. } if dtype.bits() == 4 => return Ok(Mode::W4),
+            Form { dtype, levels: [], .. } if dtype.bits() == 8 => return Ok(Mode::W8),
+            Form { dtype, levels, .. } if dtype.bits() == 2 && *levels == ODD => return Ok(Mode::W2),
+            Form { dtype, levels, .. } if dtype.bits() == 2 && levels.iter().all(|l| SIGNED.contains(l)) => {
+                return Ok(Mode::S2);
+            }
+            Form { levels, .. } if !levels.is_empty() => format!("the levels {levels:?}"),
+            Form { dtype, .. } => format!("{}-bit weights", dtype.bits()),
         };
-        Err(refused(at, &what, W2))
+        Err(refused(at, &what, MODES))
     }
 }
 
@@ -116,5 +152,7 @@ fn refused(at: &str, what: &str, why: &str) -> Diagnostic {
     Diagnostic::new("scheme-unsupported", format!("no machine computes with {what}"))
         .at_item(at)
         .because(why)
-        .help("use `--scheme w2a8kv4`; `tilewright eval` measures how well a model does under any scheme")
+        .help(
+            "use `--scheme w2a8kv4`, `w4a8`, `w4a4` or `w8a8`; `tilewright eval` measures how well a model does under any scheme",
+        )
 }

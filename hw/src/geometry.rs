@@ -1,6 +1,7 @@
 //! Row widths and capacities, derived from a [`Machine`] by the rules of docs/machine.md section 1.
 
 use crate::machine::{BLOCK_BYTES, Machine};
+use crate::mode::{Mode, Modes};
 
 /// Derived sizes of a machine. `tp`, `np`, `lp` are tokens, outputs and lanes rounded up to powers of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +22,8 @@ pub struct Geometry {
     pub lp: u32,
     /// AXI beat in bytes.
     pub beat: u32,
-    /// Bytes of a weight-buffer row in mode w2, k4 and v4.
-    pub w2_row: u32,
-    /// Bytes of a row in mode k4.
-    pub k4_row: u32,
-    /// Bytes of a row in mode v4.
-    pub v4_row: u32,
-    /// Bytes that one cached position fills in a K4 and a V4 row.
-    pub k4_segment: u32,
-    /// Bytes of a cached position in a V4 row.
-    pub v4_segment: u32,
+    /// Operand modes.
+    pub modes: Modes,
     /// Bytes of a row of group scales.
     pub g_row: u32,
     /// Bytes of a row of channel scales.
@@ -64,12 +57,8 @@ impl Geometry {
         let beat = machine.memory.beat_bytes;
         let (tp, np, lp) =
             (m.tokens.next_power_of_two(), m.outputs.next_power_of_two(), m.lanes.next_power_of_two());
-        let w2_row = (np * lp / 4).max(1);
-        let k4_segment = (lp / 2).max(1);
-        let v4_segment = (np / 2).max(1);
-        let (k4_row, v4_row) = (np * k4_segment, lp * v4_segment);
         let (g_row, c_row, a_row, v_row) = (np, 4 * np, tp * lp, 4 * lp);
-        Geometry {
+        let mut geometry = Geometry {
             t: m.tokens,
             n: m.outputs,
             l: m.lanes,
@@ -78,16 +67,12 @@ impl Geometry {
             np,
             lp,
             beat,
-            w2_row,
-            k4_row,
-            v4_row,
-            k4_segment,
-            v4_segment,
+            modes: Modes::of(&m.modes),
             g_row,
             c_row,
             a_row,
             v_row,
-            w_width: beat.max(w2_row).max(k4_row).max(v4_row),
+            w_width: 0,
             g_width: beat.max(g_row),
             c_width: beat.max(c_row),
             a_width: a_row,
@@ -97,13 +82,40 @@ impl Geometry {
             channel_bytes: b.channel_bytes,
             activation_bytes: b.activation_bytes,
             vector_bank_bytes: b.vector_bank_bytes,
+        };
+        geometry.w_width = beat.max(geometry.widest_row());
+        geometry
+    }
+
+    /// Bytes of a row of the weight buffer.
+    pub fn w_row(&self, mode: Mode) -> u32 {
+        match mode {
+            Mode::W2 | Mode::S2 => (self.np * self.lp / 4).max(1),
+            _ if mode.by_lane() => self.lp * self.segment(mode),
+            _ => self.np * self.segment(mode),
         }
+    }
+
+    /// Bytes of an output in a row of 4 or 8 bits, or of a lane in one that goes by lane: what one cached position fills.
+    pub fn segment(&self, mode: Mode) -> u32 {
+        let codes = if mode.by_lane() { self.np } else { self.lp };
+        (codes * mode.bits() / 8).max(1)
+    }
+
+    /// Bytes of the widest row of the weight buffer.
+    pub fn widest_row(&self) -> u32 {
+        self.modes.iter().map(|m| self.w_row(m)).max().unwrap_or(1)
+    }
+
+    /// Bytes of the narrowest row of the weight buffer.
+    pub fn narrowest_row(&self) -> u32 {
+        self.modes.iter().map(|m| self.w_row(m)).min().unwrap_or(1)
     }
 
     /// Rows of each buffer in its access unit (the smallest one of the weight buffer), and the bits of its row address in instructions.
     pub fn row_counts(&self) -> [(&'static str, u32, u32); 5] {
         [
-            ("weight", self.weight_bytes / self.w2_row.min(self.k4_row).min(self.v4_row), 16),
+            ("weight", self.weight_bytes / self.narrowest_row(), 16),
             ("group_scale", self.group_scale_bytes / self.g_row, 14),
             ("channel", self.channel_bytes / self.c_row, 12),
             ("activation", self.activation_bytes / self.a_row, 13),
@@ -127,9 +139,9 @@ mod tests {
     #[test]
     fn tiny_rows_are_as_the_contract_says() {
         let g = super::Geometry::of(&crate::presets::load("tiny").unwrap());
-        assert_eq!(
-            (g.w2_row, g.k4_row, g.v4_row, g.g_row, g.c_row, g.a_row, g.v_row),
-            (16, 32, 32, 8, 32, 16, 32)
-        );
+        assert_eq!(crate::Mode::ALL.map(|mode| g.w_row(mode)), [16, 16, 32, 64, 32, 64]);
+        assert_eq!((g.g_row, g.c_row, g.a_row, g.v_row), (8, 32, 16, 32));
+        let unit = super::Geometry::of(&crate::presets::load("unit").unwrap());
+        assert_eq!(crate::Mode::ALL.map(|mode| unit.w_row(mode)), [1, 1, 1, 1, 1, 1]);
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`machine`] | what is there: the machine file, its limits and its hash |
 //! | [`dram`] | how banked DRAM is built, timed and driven |
+//! | [`mode`] | how weights and cached codes lie in rows of the weight buffer |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
 //! | [`technology`] | what events cost, each price with its source and range |
@@ -14,9 +15,11 @@
 pub mod dram;
 pub mod geometry;
 pub mod machine;
+pub mod mode;
 pub mod presets;
 pub mod technology;
 pub mod timing;
 
 pub use geometry::Geometry;
 pub use machine::{Machine, MachineError};
+pub use mode::Mode;

@@ -2,11 +2,9 @@
 //!
 //! Registers must be resolved (see [`crate::walk`]). Ranges are whole rows where a unit uses part of a row's padding.
 
-use crate::table::{
-    Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, fun, mode, out, space, vec_parts,
-};
-use hw::Geometry;
+use crate::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, fun, out, space, vec_parts};
 use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Mode};
 
 /// A memory with a read and a write port of its own, or DRAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,15 +207,11 @@ fn gemm(i: &Gemm, g: &Geometry, set: &mut Vec<Access>) {
     let activations = u64::from(i.a_row) * u64::from(g.a_row);
     let activations = Access::new(Space::Activation, false, Role::Whole, activations, operand);
     set.push(activations.times(ksteps, g.a_row.into()));
-    let row = u64::from(match i.mode {
-        mode::W2 => g.w2_row,
-        mode::K4 => g.k4_row,
-        _ => g.v4_row,
-    });
+    let row = Mode::of(i.mode).map_or(1, |mode| u64::from(g.w_row(mode)));
     let weights = Access::new(Space::Weight, false, Role::Whole, u64::from(i.w_row) * row, row);
     let weights = weights.times(ksteps, u64::from(i.wk_stride) * row);
     set.push(weights.times(tiles, u64::from(i.wn_stride) * row));
-    if i.mode == mode::W2 {
+    if i.scaled != 0 {
         set.push(rows(Space::GroupScale, i.g_row, tiles * u64::from(i.groups), g.g_row));
     }
     set.push(rows(Space::Channel, i.c_row, tiles, g.c_row));
@@ -259,12 +253,12 @@ fn vector(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     }
     match i.out {
         out::NONE => {}
-        out::Q8 => quantised(i, g, set),
+        out::Q8 | out::Q4 => quantised(i, g, set),
         _ => staged(i, g, set),
     }
 }
 
-/// q8: one range of tokens in each activation row; slots.
+/// Activations: one range of tokens in each activation row; slots.
 fn quantised(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     let (tokens, subs) = (u64::from(i.tokens), u64::from(i.subs));
     let at = u64::from(i.o) * u64::from(g.a_row) + u64::from(i.o_token) * u64::from(g.lp);
@@ -275,14 +269,13 @@ fn quantised(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     set.push(slots.times(subs, g.t.into()));
 }
 
-/// q4: segments and scale words of each token in the staging bank.
+/// Keys and values: segments and scale words of each token in the staging bank.
 fn staged(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     let (number, first) = vec_parts(i.o);
     let (row, step) = (u64::from(g.v_row), u64::from(i.o_step) * u64::from(g.v_row));
-    let segments = match i.out {
-        out::Q4K => u64::from(i.rows) * u64::from(g.k4_segment),
-        _ => u64::from(i.rows.div_ceil(g.n / g.l)) * u64::from(g.v4_segment),
-    };
+    let Some(mode) = out::staged(i.out) else { return };
+    let count = if mode.by_lane() { i.rows.div_ceil(g.n / g.l) } else { i.rows };
+    let segments = u64::from(count) * u64::from(g.segment(mode));
     let staging = |role, first: u64, bytes| Access::new(bank(number), true, role, first * row, bytes);
     let codes = staging(Role::Codes, first.into(), u64::from(i.subs) * segments);
     let scales = staging(Role::Scales, u64::from(first) + u64::from(i.imm), 4 * u64::from(i.subs));

@@ -18,7 +18,7 @@
 /// First bit of the fields of every instruction.
 pub const BODY_LSB: u32 = 41;
 /// Version of this table; in program.bin and in the hardware's version register.
-pub const ISA_VERSION: u32 = 1;
+pub const ISA_VERSION: u32 = 2;
 
 /// A unit with a queue of its own, or the sequencer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,12 +117,12 @@ pub const fn vec_parts(addr: u32) -> (u32, u32) {
 
 /// Destinations of a load, in the order of the `space` field.
 pub const SPACES: &[&str] = &["w", "g", "c", "v"];
-/// Operand modes of a gemm.
-pub const MODES: &[&str] = &["w2", "k4", "v4"];
+/// Operand modes of a gemm: [`hw::Mode`] by number.
+pub const MODES: &[&str] = hw::Mode::NAMES;
 /// Vector functions, in the order of the `fun` field.
 pub const FUNS: &[&str] = &["copy", "rms_norm", "rope", "softmax", "silu_mul"];
 /// Outputs of a vector instruction beside its int32 result.
-pub const OUTS: &[&str] = &["none", "q8", "q4k", "q4v"];
+pub const OUTS: &[&str] = &["none", "q8", "q4", "q8k", "q4k", "q8v", "q4v"];
 
 /// Values of the `space` field.
 pub mod space {
@@ -134,15 +134,6 @@ pub mod space {
     pub const C: u32 = 2;
     /// A vector bank.
     pub const V: u32 = 3;
-}
-/// Values of the `mode` field.
-pub mod mode {
-    /// 2-bit weights.
-    pub const W2: u32 = 0;
-    /// 4-bit cached keys.
-    pub const K4: u32 = 1;
-    /// 4-bit cached values.
-    pub const V4: u32 = 2;
 }
 /// Values of the `fun` field.
 pub mod fun {
@@ -163,10 +154,30 @@ pub mod out {
     pub const NONE: u32 = 0;
     /// 8-bit codes into the activation buffer.
     pub const Q8: u32 = 1;
+    /// 4-bit codes into the activation buffer, a byte each.
+    pub const Q4: u32 = 2;
+    /// 8-bit codes as keys, to staging rows.
+    pub const Q8K: u32 = 3;
     /// 4-bit codes as keys, to staging rows.
-    pub const Q4K: u32 = 2;
+    pub const Q4K: u32 = 4;
+    /// 8-bit codes as values, to staging rows.
+    pub const Q8V: u32 = 5;
     /// 4-bit codes as values, to staging rows.
-    pub const Q4V: u32 = 3;
+    pub const Q4V: u32 = 6;
+
+    /// Bits of the codes of an output; 0 without codes.
+    pub const fn bits(out: u32) -> u32 {
+        match out {
+            NONE => 0,
+            Q8 | Q8K | Q8V => 8,
+            _ => 4,
+        }
+    }
+
+    /// The mode that reads the codes of an output from the weight buffer, if they go to staging rows.
+    pub fn staged(out: u32) -> Option<hw::Mode> {
+        (out > Q4).then(|| hw::Mode::of_cache(bits(out), out > Q4K)).flatten()
+    }
 }
 
 macro_rules! kind {
@@ -333,6 +344,8 @@ instructions! {
         rgroups: 4 reg,
         /// steps of each group
         steps: 8 num,
+        /// groups have scales
+        scaled: 1 flag,
         /// first activation row
         a_row: 13 num,
         /// first weight row, in rows of the mode
@@ -363,7 +376,7 @@ instructions! {
         /// function
         fun: 4 fun,
         /// output beside the int32 result
-        out: 2 out,
+        out: 3 out,
         /// tokens
         tokens: 6 num,
         /// vectors of each token
@@ -392,15 +405,15 @@ instructions! {
         d: 18 vec,
         /// rows of d between tokens
         d_stride: 10 num,
-        /// q8: first activation row; q4: staging rows (vector address)
+        /// q8, q4: first activation row; keys and values: staging rows (vector address)
         o: 18 vec,
-        /// q8: first scale slot; q4: staging rows between tokens
+        /// q8, q4: first scale slot; keys and values: staging rows between tokens
         o_step: 10 num,
-        /// q8: place of the first token in its activation rows
+        /// q8, q4: place of the first token in its activation rows
         o_token: 5 num,
         /// shift of the function
         shift: 8 int,
-        /// q4: rows from the codes to the scale words; rms_norm: epsilon
+        /// keys and values: rows from the codes to the scale words; rms_norm: epsilon
         imm: 32 num,
     }
     /// Moves whole blocks from a vector bank to DRAM.

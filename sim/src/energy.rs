@@ -4,9 +4,9 @@
 //! model while it is driven. Prices are elsewhere ([`hw::technology`]).
 
 use crate::memory::Counts;
-use hw::Geometry;
 use hw::machine::BLOCK_BYTES;
-use isa::table::{Body, Gemm, Vector, fun, mode, out, space};
+use hw::{Geometry, Mode};
+use isa::table::{Body, Gemm, Vector, fun, out, space};
 use std::ops::AddAssign;
 
 /// Bytes of an instruction word, of a token scale.
@@ -138,17 +138,13 @@ pub fn events(body: &Body, g: &Geometry) -> Events {
 fn gemm(i: &Gemm, g: &Geometry, events: &mut Events) {
     let (tiles, groups, tokens) = (u64::from(i.ntiles), u64::from(i.groups), u64::from(i.tokens));
     let (steps, outputs) = (tiles * groups * u64::from(i.steps), tokens * u64::from(g.n));
-    let row = match i.mode {
-        mode::W2 => g.w2_row,
-        mode::K4 => g.k4_row,
-        _ => g.v4_row,
-    };
+    let row = Mode::of(i.mode).map_or(0, |mode| g.w_row(mode));
     events.multiplications = steps * outputs * u64::from(g.l);
     events.group_sums = tiles * groups * outputs;
     events.results = tiles * outputs;
     events.read(Memory::Weight, steps * u64::from(row));
     events.read(Memory::Activation, steps * u64::from(g.a_row));
-    events.read(Memory::GroupScale, if i.mode == mode::W2 { tiles * groups * u64::from(g.g_row) } else { 0 });
+    events.read(Memory::GroupScale, if i.scaled != 0 { tiles * groups * u64::from(g.g_row) } else { 0 });
     events.read(Memory::Channel, tiles * u64::from(g.c_row));
     events.read(Memory::TokenScale, tiles * tokens * SLOT);
     events.read(Memory::Vector, if i.residual != 0 { 4 * events.results } else { 0 });
@@ -174,14 +170,14 @@ fn vector(i: &Vector, g: &Geometry, events: &mut Events) {
     };
     events.read(Memory::Vector, rows * (passes * a + b + quantised * row));
     events.write(Memory::Vector, rows * 4 * u64::from(g.l));
-    match i.out {
-        out::NONE => {}
-        out::Q8 => {
+    match (i.out, out::staged(i.out)) {
+        (out::NONE, _) => {}
+        (_, None) => {
             events.write(Memory::Activation, rows * u64::from(g.lp));
             events.write(Memory::TokenScale, vectors * SLOT);
         }
-        codes => {
-            let bytes = if codes == out::Q4K { g.k4_segment } else { g.l.div_ceil(2) };
+        (_, Some(mode)) => {
+            let bytes = if mode.by_lane() { (g.l * mode.bits()).div_ceil(8) } else { g.segment(mode) };
             events.write(Memory::Vector, rows * u64::from(bytes) + vectors * 4);
         }
     }

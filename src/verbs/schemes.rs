@@ -2,7 +2,6 @@
 
 use crate::cli::{Outcome, Report};
 use crate::place;
-use ir::diag::Diagnostic;
 use ir::quant::Scheme;
 use ir::quant::scheme::{BUILT_IN, Sparsity, WeightScheme, text};
 use serde_json::{Value, json};
@@ -53,8 +52,7 @@ fn list() -> Outcome {
 
 /// Whether a machine of this version computes with it.
 fn hardware(scheme: &Scheme) -> bool {
-    let supported: Result<(), Diagnostic> = codegen::support::scheme(scheme);
-    supported.is_ok()
+    codegen::support::widths(scheme).is_ok()
 }
 
 fn facts(s: &Scheme) -> Value {

@@ -11,7 +11,7 @@ fn tiny() -> Machine {
 }
 
 fn matrix(tokens: u32, outputs: u32, lanes: u32, drain_lanes: u32, accumulator_bits: u32) -> Matrix {
-    Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits }
+    Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes: hw::Mode::ALL.to_vec() }
 }
 
 /// The least of everything.
@@ -83,9 +83,10 @@ fn a_buffer_of_a_single_word_is_clean() {
     clean("one-activation-row", &one_row);
     // With the narrowest accumulator under the widest sums, too.
     let mut cached = Machine { matrix: matrix(1, 33, 33, 33, 32), ..tiny() };
-    cached.buffers.weight_bytes = 2048;
+    cached.buffers.weight_bytes = 4096;
     clean("one-row-of-codes", &cached);
     let mut half = Machine { matrix: matrix(1, 36, 18, 18, 40), ..tiny() };
+    half.matrix.modes = vec![hw::Mode::W2, hw::Mode::W4, hw::Mode::V4];
     half.buffers.weight_bytes = 1024;
     clean("two-rows-of-weights", &half);
 }

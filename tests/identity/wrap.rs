@@ -31,7 +31,7 @@ fn text(machine: &hw::Machine) -> String {
          load space=w addr=313 blocks=1\n\
          load space=c addr=314 blocks=1 post 1\n\
          {codes}\
-         gemm mode=w2 tokens=1 ntiles=1 groups={ROWS} steps={PIECES} dst=v2:0 dst_stride=1 shift=16 wait 1,2 post 3\n\
+         gemm mode=w2 tokens=1 ntiles=1 groups={ROWS} steps={PIECES} scaled dst=v2:0 dst_stride=1 shift=16 wait 1,2 post 3\n\
          store.blocks bank=2 src=0 addr=512 blocks=1 wait 3\n\
          halt\n",
         machine.hash()
@@ -49,7 +49,8 @@ fn image() -> Vec<u8> {
 #[test]
 fn sums_wrap_in_simulator_and_hardware_alike() {
     let mut machine = hw::presets::load("tiny").unwrap();
-    machine.matrix = Matrix { tokens: 1, outputs: 4, lanes: 4, drain_lanes: 4, accumulator_bits: 32 };
+    machine.matrix =
+        Matrix { tokens: 1, outputs: 4, lanes: 4, drain_lanes: 4, accumulator_bits: 32, ..machine.matrix };
     machine.buffers.activation_bytes = 32768;
     machine.verify().unwrap();
     let program = isa::asm::assemble(&text(&machine)).unwrap_or_else(|e| panic!("{}", e.render()));

@@ -47,6 +47,27 @@ fn a_small_network_on_every_machine() {
     assert!(last.windows(2).all(|pair| pair[0] == pair[1]), "machines differ");
 }
 
+/// Every way to store weights, activations and cache that machines have.
+#[test]
+fn every_scheme_on_every_machine_that_has_its_modes() {
+    let tokens: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for scheme in models::schemes() {
+        let decoder = models::random_with(1, &models::SMALL, &scheme);
+        let model = Model::of(&decoder).unwrap();
+        let mut last = Vec::new();
+        for (name, _) in hw::presets::PRESETS {
+            let machine = machine(name);
+            match Target::new(&model, &machine, &plan::Options::default()) {
+                Ok(target) => last.push(check(&decoder, &target, &tokens).pop().unwrap()),
+                Err(error) => assert_eq!(error.code, "mode-missing", "{}, {name}: {error}", scheme.name),
+            }
+        }
+        println!("{}: {} machines", scheme.name, last.len());
+        assert!(last.len() >= 3, "{}", scheme.name);
+        assert!(last.windows(2).all(|pair| pair[0] == pair[1]), "{}: machines differ", scheme.name);
+    }
+}
+
 #[test]
 fn shared_heads_on_every_machine() {
     let decoder = models::random(3, &models::SHARED);

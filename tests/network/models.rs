@@ -26,8 +26,48 @@ pub const SHARED: Config =
 pub const NARROW: Config =
     Config { vocab: 30, heads: 8, kv_heads: 4, head_dim: 8, hidden: 32, intermediate: 96, ..SMALL };
 
-/// Weights of a decoder, drawn from a seed.
+/// Schemes beside `w2a8kv4` that machines compute with.
+pub fn schemes() -> Vec<Scheme> {
+    let w2 = ir::quant::scheme::text("w2a8kv4").unwrap();
+    let w4 = ir::quant::scheme::text("w4a4").unwrap();
+    let change = |text: &str, changes: &[(&str, &str)]| {
+        let changed = changes.iter().fold(text.to_string(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        Scheme::parse(&changed).unwrap()
+    };
+    let named = ["w8a8", "w4a8", "w4a4"].map(|name| Scheme::named(name).unwrap());
+    let changed = [
+        change(w2, &[("w2a8kv4", "signed"), ("levels = [-3, -1, 1, 3]\n", "")]),
+        change(
+            w2,
+            &[
+                ("w2a8kv4", "ternary, 8-bit cache"),
+                ("[-3, -1, 1, 3]", "[-1, 0, 1]"),
+                ("bits = 4", "bits = 8"),
+            ],
+        ),
+        change(w2, &[("w2a8kv4", "per channel"), ("group = 32\n", "")]),
+        change(
+            w4,
+            &[
+                ("w4a4", "4 bits everywhere"),
+                ("[attention]\nbits = 8", "[attention]\nbits = 4"),
+                ("[kv_cache]\nbits = 8", "[kv_cache]\nbits = 4"),
+            ],
+        ),
+    ];
+    named.into_iter().chain(changed).collect()
+}
+
+/// Weights of a decoder, drawn from a seed, under `w2a8kv4`.
 pub fn random(seed: u64, config: &Config) -> QuantDecoder {
+    random_with(seed, config, &Scheme::named("w2a8kv4").unwrap())
+}
+
+/// Weights of a decoder, drawn from a seed.
+pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder {
     let mut draw = Draw(seed * 2 + 1);
     let (h, q, kv, i) = (config.hidden, config.q_width(), config.kv_width(), config.intermediate);
     let layer = |draw: &mut Draw| Layer {
@@ -46,10 +86,10 @@ pub fn random(seed: u64, config: &Config) -> QuantDecoder {
     let layers = (0..2).map(|_| layer(&mut draw)).collect();
     let ends = Ends { embedding, final_norm: draw.gain(h), lm_head: draw.matrix(config.vocab, h) };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
-    QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap()
+    QuantDecoder::new(&decoder, scheme).unwrap()
 }
 
-/// The trained network of the examples.
+/// The trained network of the examples, under `w2a8kv4`.
 pub fn trained() -> QuantDecoder {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/trained_llama_w2_prefill/model.onnx");
     let graph = ir::front::onnx::import(&std::fs::read(path).unwrap(), &Default::default()).unwrap();

@@ -1,9 +1,9 @@
 //! What an instruction touches, from its fields alone (docs/machine.md section 2).
 
 use super::{Access, Memory};
-use hw::Geometry;
 use hw::machine::BLOCK_BYTES;
-use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, fun, mode, out, space, vec_parts};
+use hw::{Geometry, Mode};
+use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, fun, out, space, vec_parts};
 
 /// The accesses of an instruction on chip. `extra` is the most that a register adds to the size field which takes one
 /// (blocks, output tiles, groups or rows).
@@ -68,15 +68,11 @@ impl List<'_> {
         let tiles = b.ntiles + if b.rntiles == 0 { 0 } else { extra };
         let groups = b.groups + if b.rgroups == 0 { 0 } else { extra };
         let steps = groups * b.steps;
-        let row = match b.mode {
-            mode::W2 => self.g.w2_row,
-            mode::K4 => self.g.k4_row,
-            _ => self.g.v4_row,
-        };
+        let row = Mode::of(b.mode).map_or(1, |mode| self.g.w_row(mode));
         let weight_rows = (tiles - 1) * b.wn_stride + (steps - 1) * b.wk_stride + 1;
         self.add(Memory::A, b.a_row, steps, false);
         self.add(Memory::W, b.w_row * row, weight_rows * row, false);
-        if b.mode == mode::W2 {
+        if b.scaled != 0 {
             self.add(Memory::G, b.g_row * self.g.g_row, tiles * groups * self.g.g_row, false);
         }
         self.add(Memory::C, b.c_row * self.g.c_row, tiles * self.g.c_row, false);
@@ -102,23 +98,22 @@ impl List<'_> {
             _ => {}
         }
         self.rows(b.d, b.tokens, b.d_stride, whole, true);
-        match b.out {
-            out::Q8 => {
+        match (b.out, out::staged(b.out)) {
+            (out::NONE, _) => {}
+            (_, None) => {
                 self.add(Memory::A, b.o, whole, true);
                 for sub in 0..b.subs {
                     self.add(Memory::S, b.o_step + sub * self.g.t + b.o_token, b.tokens, true);
                 }
             }
-            out::Q4K => self.staged(b, whole * self.g.k4_segment),
-            out::Q4V => {
-                let per_segment = self.g.n / self.g.l;
-                self.staged(b, b.subs * rows.div_ceil(per_segment) * self.g.v4_segment);
+            (_, Some(mode)) => {
+                let rows = if mode.by_lane() { rows.div_ceil(self.g.n / self.g.l) } else { rows };
+                self.staged(b, b.subs * rows * self.g.segment(mode));
             }
-            _ => {}
         }
     }
 
-    /// Codes and scale words of a q4 output.
+    /// Codes and scale words of keys or values.
     fn staged(&mut self, b: &Vector, code_bytes: u32) {
         let row = self.g.v_row;
         self.rows(b.o, b.tokens, b.o_step, code_bytes.div_ceil(row), true);

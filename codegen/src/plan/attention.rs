@@ -6,12 +6,13 @@
 
 use super::buffers::align;
 use super::build::{Builder, Task};
+use super::linear::activation_codes;
 use super::map::part;
 use super::{Produces, Reg, Value};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
-use isa::table::{Gemm, Load, Vector, fun, mode, out, space, vec_parts};
+use isa::table::{Gemm, Load, Vector, fun, space, vec_parts};
 
 const CACHED_VALUES: Task = Task("cached values", &[Operator::CacheV]);
 
@@ -50,7 +51,7 @@ impl Builder<'_> {
             let first = group * self.g.t;
             let rope = Vector {
                 fun: fun::ROPE,
-                out: out::Q8,
+                out: activation_codes(self.model.widths.attention),
                 tokens,
                 subs: heads,
                 rows: w.head.rows,
@@ -169,15 +170,16 @@ impl Builder<'_> {
     fn scores(&mut self, item: Item, keys: Resident) {
         let w = self.map.widths;
         let ntiles = self.new_positions(item.group).div_ceil(self.g.n);
+        let mode = self.model.widths.keys();
         let gemm = Gemm {
-            mode: mode::K4,
+            mode: mode as u32,
             tokens: self.in_row(item.group),
             ntiles,
             rntiles: Reg::Tiles as u32,
             groups: 1,
             steps: w.head.rows,
             a_row: self.buf.a_q + item.group * w.q.rows + item.head * w.head.rows,
-            w_row: keys.codes / self.g.k4_row,
+            w_row: keys.codes / self.g.w_row(mode),
             wn_stride: w.head.rows,
             wk_stride: 1,
             c_row: keys.scales / self.g.c_row,
@@ -198,7 +200,7 @@ impl Builder<'_> {
         let rows = self.new_positions(item.group).div_ceil(self.g.l);
         let softmax = Vector {
             fun: fun::SOFTMAX,
-            out: out::Q8,
+            out: activation_codes(self.model.widths.attention),
             tokens: self.in_row(item.group),
             subs: 1,
             rows,
@@ -223,17 +225,18 @@ impl Builder<'_> {
     fn weigh(&mut self, item: Item, values: u32) {
         let w = self.map.widths;
         let ntiles = w.head.stride * self.g.l / self.g.n;
+        let mode = self.model.widths.values();
         let groups = self.new_positions(item.group).div_ceil(self.g.l);
         let first = item.group * self.g.t * self.buf.attention_stride + item.head * w.head.rows;
         let gemm = Gemm {
-            mode: mode::V4,
+            mode: mode as u32,
             tokens: self.in_row(item.group),
             ntiles,
             groups,
             rgroups: Reg::Rows as u32,
             steps: 1,
             a_row: self.buf.a_p[item.side],
-            w_row: values / self.g.v4_row,
+            w_row: values / self.g.w_row(mode),
             wn_stride: 1,
             wk_stride: ntiles,
             c_row: self.buf.value_channels / self.g.c_row,

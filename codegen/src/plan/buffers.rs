@@ -190,8 +190,9 @@ impl Sizes<'_> {
             let step = code_rows + scale_rows;
             Stage { at: vec_addr(RESIDUAL, bank.take(self.tokens * step, 1)), code_rows, step }
         };
-        to.k_stage = stage(w.kv.rows * g.k4_segment);
-        to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.v4_segment);
+        let (keys, values) = (self.model.widths.keys(), self.model.widths.values());
+        to.k_stage = stage(w.kv.rows * g.segment(keys));
+        to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.segment(values));
         self.check(&bank)
     }
 
@@ -266,5 +267,5 @@ pub fn sizes(chunk: &Chunk) -> [u32; 3] {
 
 /// Alignment of pieces in W, G and C: blocks for the load, rows of every mode for the matrix engine.
 pub fn align(g: &Geometry) -> [u32; 3] {
-    [g.w2_row.max(g.k4_row).max(g.v4_row), g.g_row, g.c_row].map(|row| row.max(BLOCK_BYTES))
+    [g.widest_row(), g.g_row, g.c_row].map(|row| row.max(BLOCK_BYTES))
 }

@@ -14,7 +14,7 @@ use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Machine};
 use ir::diag::Diagnostic;
 use isa::program::Origin;
-use isa::table::{Body, Load, Unit, Vector, fun, out, space, vec_parts};
+use isa::table::{Body, Load, Unit, Vector, fun, space, vec_parts};
 
 /// Most tokens of a program: one vector instruction takes that many.
 pub const MOST_TOKENS: u32 = 63;
@@ -83,7 +83,9 @@ impl<'a> Builder<'a> {
         let prologue = self.prologue();
         let body = self.layer(early)?;
         let epilogue = self.epilogue()?;
-        let carries = carries(self.map.carried, [&prologue, &body, &epilogue]);
+        // Weights, channels, and group scales where there are some.
+        let loads = if self.model.widths.group.is_some() { 3 } else { 2 };
+        let carries = carries(self.map.carried, loads, [&prologue, &body, &epilogue]);
         Ok(self.made(self.model.layers, [prologue, body, epilogue], carries))
     }
 
@@ -305,7 +307,7 @@ impl<'a> Builder<'a> {
         let (bank, row) = vec_parts(gain);
         let norm = Vector {
             fun: fun::RMS_NORM,
-            out: out::Q8,
+            out: self.input_codes(),
             rows: width.stride,
             a: self.buf.x,
             b: isa::table::vec_addr(bank, 2 * row),
@@ -361,15 +363,16 @@ pub(super) struct Held {
 }
 
 /// Tokens that cross segments: each carried chunk to its first gemm, and the norm to the first gemm of all.
-fn carries(carried: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
+/// A carried chunk is `each` loads.
+fn carries(carried: usize, each: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
     let of = |steps: &Vec<Step>, unit| -> Vec<usize> {
         (0..steps.len()).filter(|&i| steps[i].unit() == unit).collect()
     };
     let last_norm = |steps| of(steps, Unit::Vector).last().copied().into_iter().collect();
-    // A chunk is three loads; the last of them tells of all.
+    // The last load of a chunk tells of all.
     let loads = |steps| {
         let all = of(steps, Unit::Load);
-        (0..carried).map(|i| all[all.len() - 3 * (carried - i) + 2]).collect()
+        (0..carried).map(|i| all[all.len() - each * (carried - i) + each - 1]).collect()
     };
     let first_gemms = |steps: &Vec<Step>| -> Vec<usize> {
         let first = |&i: &usize| matches!(steps[i].produces, Some(p) if p.token == 0);

@@ -25,10 +25,10 @@ const MOST_SEGMENTS: u32 = 4095;
 impl Builder<'_> {
     /// Rotates k, quantises each head, stores codes and scales.
     pub fn rope_keys(&mut self) {
-        let w = self.map.widths;
+        let (w, mode) = (self.map.widths, self.model.widths.keys());
         let rope = Vector {
             fun: fun::ROPE,
-            out: out::Q4K,
+            out: if mode.bits() == 8 { out::Q8K } else { out::Q4K },
             rows: w.head.rows,
             rlen: Reg::Position as u32,
             inc: 1,
@@ -38,7 +38,7 @@ impl Builder<'_> {
         };
         let stage = self.buf.k_stage;
         self.stage(Task("rope k", &[Operator::RopeK, Operator::CacheK]), rope, stage, Value::RopeK);
-        let unit = (w.head.rows, self.g.k4_segment, self.g.k4_row);
+        let unit = (w.head.rows, self.g.segment(mode), self.g.w_row(mode));
         self.store_part(NEW_KEYS, part::K, Reg::KStore, stage.at, stage.step, unit);
         self.store_part(
             NEW_KEYS,
@@ -52,12 +52,12 @@ impl Builder<'_> {
 
     /// Quantises each head of v, stores codes and scales.
     pub fn pack_values(&mut self) {
-        let head = self.map.widths.head;
-        let copy =
-            Vector { fun: fun::COPY, out: out::Q4V, rows: head.rows, a: self.buf.v, ..Default::default() };
+        let (head, mode) = (self.map.widths.head, self.model.widths.values());
+        let out = if mode.bits() == 8 { out::Q8V } else { out::Q4V };
+        let copy = Vector { fun: fun::COPY, out, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
         self.stage(Task("pack v", &[Operator::CacheV]), copy, stage, Value::PackedV);
-        let unit = (head.stride * self.g.l / self.g.n, self.g.v4_segment, self.g.v4_row);
+        let unit = (head.stride * self.g.l / self.g.n, self.g.segment(mode), self.g.w_row(mode));
         self.store_part(NEW_VALUES, part::V, Reg::VStore, stage.at, stage.step, unit);
         self.store_part(
             NEW_VALUES,

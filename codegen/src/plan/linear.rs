@@ -9,7 +9,7 @@ use super::{Produces, Reg, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
-use isa::table::{Gemm, Load, StoreBlocks, Vector, fun, mode, out, space, vec_parts};
+use isa::table::{Gemm, Load, StoreBlocks, Vector, fun, out, space, vec_parts};
 
 impl Builder<'_> {
     /// Tokens of permuted group `u`.
@@ -20,7 +20,7 @@ impl Builder<'_> {
     /// Loads a chunk from the record `ahead` blocks on.
     pub fn load_chunk(&mut self, task: Task, chunk: &Chunk, at: [u32; 3], ahead: u32) {
         let pieces = [(space::W, chunk.weights), (space::G, chunk.groups), (space::C, chunk.channels)];
-        for ((space, piece), at) in pieces.into_iter().zip(at) {
+        for ((space, piece), at) in pieces.into_iter().zip(at).filter(|((_, piece), _)| piece.blocks > 0) {
             let load = Load {
                 space,
                 bank: 0,
@@ -46,7 +46,8 @@ impl Builder<'_> {
         value: Value,
     ) {
         let width = *self.map.inputs(chunk.linear);
-        let groups = self.model.inputs(chunk.linear) / self.model.group;
+        let (mode, scaled) = (self.model.widths.weights, self.model.widths.group.is_some());
+        let groups = if scaled { self.model.groups(chunk.linear) } else { runs(width.rows) };
         let spread = if chunk.linear == Linear::O { width.rows } else { width.stride };
         // Logits lie chunk by chunk; every other layer has one place for all its outputs.
         let row = chunk.first_tile * (self.g.n / self.g.l);
@@ -59,13 +60,14 @@ impl Builder<'_> {
         };
         for u in 0..self.buf.groups {
             let gemm = Gemm {
-                mode: mode::W2,
+                mode: mode as u32,
                 tokens: self.in_group(u),
                 ntiles: chunk.tiles,
                 groups,
                 steps: width.rows / groups,
+                scaled: scaled.into(),
                 a_row: input.0 + u * spread,
-                w_row: held.at[0] / self.g.w2_row,
+                w_row: held.at[0] / self.g.w_row(mode),
                 wn_stride: width.rows,
                 wk_stride: 1,
                 g_row: held.at[1] / self.g.g_row,
@@ -139,11 +141,16 @@ impl Builder<'_> {
         self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row: 0 });
     }
 
+    /// The output of a vector instruction whose result enters a linear layer.
+    pub fn input_codes(&self) -> u32 {
+        activation_codes(self.model.widths.activations)
+    }
+
     /// The attention output to codes.
     pub fn quantise_attention(&mut self) {
         let copy = Vector {
             fun: fun::COPY,
-            out: out::Q8,
+            out: self.input_codes(),
             rows: self.map.widths.q.rows,
             a: self.buf.attention,
             d: self.buf.scratch,
@@ -160,7 +167,7 @@ impl Builder<'_> {
         let stride = self.map.widths.intermediate.stride;
         let silu = Vector {
             fun: fun::SILU_MUL,
-            out: out::Q8,
+            out: self.input_codes(),
             rows: stride,
             a: self.buf.gate,
             b: self.buf.up,
@@ -181,5 +188,26 @@ impl Builder<'_> {
         let src = row * self.g.v_row / BLOCK_BYTES;
         let store = StoreBlocks { bank, src, addr, raddr: Reg::Zero as u32, blocks };
         self.push(task, store.into(), 0);
+    }
+}
+
+/// Codes of so many bits for the activation buffer.
+pub(super) fn activation_codes(bits: u32) -> u32 {
+    if bits == 4 { out::Q4 } else { out::Q8 }
+}
+
+/// Most steps of a group: the bits of the instruction's field.
+const MOST_STEPS: u32 = 255;
+
+/// The fewest equal groups of so many rows that the fields of an instruction hold; without scales any division is right.
+fn runs(rows: u32) -> u32 {
+    (rows.div_ceil(MOST_STEPS)..=rows).find(|groups| rows % groups == 0).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rows_without_scales_fall_into_few_equal_groups() {
+        assert_eq!([1, 255, 256, 344, 257].map(super::runs), [1, 1, 2, 2, 257]);
     }
 }

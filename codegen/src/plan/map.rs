@@ -171,7 +171,7 @@ impl Map {
         let layer_end = chunker.at;
         let (carried, head) = chunker.head(&layer, 2 * gain)?;
         let record = u64::from(layer_end.max(chunker.at));
-        let mut parts = parts(&widths, &g);
+        let mut parts = parts(model, &widths, &g);
         let mut cache_blocks = 0;
         for p in &mut parts {
             p.at = cache_blocks;
@@ -284,10 +284,11 @@ pub fn logits_rows(chunk: &Chunk, g: &Geometry) -> u32 {
 }
 
 fn widths(model: &Model, g: &Geometry) -> Widths {
-    let block = head_block(model.group, model.head_dim);
+    let group = model.widths.group;
+    let block = group.map_or(model.head_dim / 2, |group| head_block(group, model.head_dim));
     Widths {
-        hidden: Width::new(model.hidden, model.group, g),
-        intermediate: Width::new(model.intermediate, model.group, g),
+        hidden: Width::new(model.hidden, group.unwrap_or(model.hidden), g),
+        intermediate: Width::new(model.intermediate, group.unwrap_or(model.intermediate), g),
         q: Width::new(model.heads * model.head_dim, block, g),
         kv: Width::new(model.kv_heads * model.head_dim, block, g),
         head: Width::new(model.head_dim, block, g),
@@ -295,8 +296,8 @@ fn widths(model: &Model, g: &Geometry) -> Widths {
     }
 }
 
-fn parts(widths: &Widths, g: &Geometry) -> [CachePart; 4] {
-    let head = widths.head;
+fn parts(model: &Model, widths: &Widths, g: &Geometry) -> [CachePart; 4] {
+    let (head, keys, values) = (widths.head, model.widths.keys(), model.widths.values());
     let part = |div, unit_bytes, position_bytes| CachePart {
         at: 0,
         head_blocks: 0,
@@ -305,9 +306,9 @@ fn parts(widths: &Widths, g: &Geometry) -> [CachePart; 4] {
         position_bytes,
     };
     [
-        part(g.n, head.rows * g.k4_row, g.k4_segment),
+        part(g.n, head.rows * g.w_row(keys), g.segment(keys)),
         part(g.n, g.c_row, 4),
-        part(g.l, head.stride * g.l / g.n * g.v4_row, g.v4_segment),
+        part(g.l, head.stride * g.l / g.n * g.w_row(values), g.segment(values)),
         part(g.l, g.v_row, 4),
     ]
 }
@@ -387,7 +388,7 @@ impl Chunker<'_> {
             Linear::Down => self.widths.intermediate,
             _ => self.widths.hidden,
         };
-        (inputs.rows, self.model.inputs(linear) / self.model.group)
+        (inputs.rows, self.model.groups(linear))
     }
 
     /// Most tiles of a chunk.
@@ -397,7 +398,7 @@ impl Chunker<'_> {
         let part = self.options.chunk_part.max(1);
         let mut most = u32::MAX;
         for (buffer, bytes, tile) in [
-            ("weight", b.weight_bytes, u64::from(rows) * u64::from(self.g.w2_row)),
+            ("weight", b.weight_bytes, u64::from(rows) * u64::from(self.g.w_row(self.model.widths.weights))),
             ("group_scale", b.group_scale_bytes, u64::from(groups) * u64::from(self.g.g_row)),
             ("channel", b.channel_bytes, u64::from(self.g.c_row)),
         ] {
@@ -414,7 +415,8 @@ impl Chunker<'_> {
                 .because(why)
                 .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
             }
-            most = most.min((share / tile) as u32);
+            // Without group scales a tile takes nothing of their buffer.
+            most = most.min((share / tile.max(1)) as u32);
         }
         Ok(most)
     }
@@ -430,7 +432,7 @@ impl Chunker<'_> {
                 self.at += piece.blocks;
                 piece
             };
-            let weights = piece(tiles * rows * self.g.w2_row);
+            let weights = piece(tiles * rows * self.g.w_row(self.model.widths.weights));
             let groups = piece(tiles * groups * self.g.g_row);
             let channels = piece(tiles * self.g.c_row);
             out.push(Chunk { linear, first_tile, tiles, weights, groups, channels });

@@ -66,18 +66,12 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("NP", g.np),
         ("LP", g.lp),
         ("ACC_BITS", m.matrix.accumulator_bits),
+        ("MODES", g.modes.bits()),
     ])
 }
 
 fn rows(g: &Geometry) -> Vec<Constant> {
-    constants(&[
-        ("W2_ROW", g.w2_row),
-        ("K4_ROW", g.k4_row),
-        ("V4_ROW", g.v4_row),
-        ("G_ROW", g.g_row),
-        ("C_ROW", g.c_row),
-        ("A_ROW", g.a_row),
-    ])
+    constants(&[("W_ROW", g.widest_row()), ("G_ROW", g.g_row), ("C_ROW", g.c_row), ("A_ROW", g.a_row)])
 }
 
 fn buffers(m: &Machine) -> Vec<Constant> {

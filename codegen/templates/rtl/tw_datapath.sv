@@ -39,9 +39,7 @@ module tw_datapath #(
   logic [7:0]                         ms_slot;
   logic [17:0]                        mr_addr, md_addr;
   logic [TP*LP*8-1:0]                 ma_data;
-  logic [tw_config_pkg::W2_ROW*8-1:0] w2_data;
-  logic [tw_config_pkg::K4_ROW*8-1:0] k4_data;
-  logic [tw_config_pkg::V4_ROW*8-1:0] v4_data;
+  logic [tw_config_pkg::W_ROW*8-1:0]  mw_data;
   logic [NP*8-1:0]                    mg_data;
   logic [NP*32-1:0]                   mc_data;
   logic [23:0]                        ms_data;
@@ -56,7 +54,9 @@ module tw_datapath #(
     .TP(TP),
     .NP(NP),
     .LP(LP),
-    .ACC_BITS(tw_config_pkg::ACC_BITS)
+    .ACC_BITS(tw_config_pkg::ACC_BITS),
+    .MODES(tw_config_pkg::MODES),
+    .W_ROW(tw_config_pkg::W_ROW)
   ) u_matrix (
     .clk_i,
     .rst_ni,
@@ -68,6 +68,7 @@ module tw_datapath #(
     .ntiles_i(matrix_instr_i[tw_pkg::GEMM_NTILES_LSB+:tw_pkg::GEMM_NTILES_W]),
     .groups_i(matrix_instr_i[tw_pkg::GEMM_GROUPS_LSB+:tw_pkg::GEMM_GROUPS_W]),
     .steps_i(matrix_instr_i[tw_pkg::GEMM_STEPS_LSB+:tw_pkg::GEMM_STEPS_W]),
+    .scaled_i(matrix_instr_i[tw_pkg::GEMM_SCALED_LSB+:tw_pkg::GEMM_SCALED_W]),
     .a_row_i(matrix_instr_i[tw_pkg::GEMM_A_ROW_LSB+:tw_pkg::GEMM_A_ROW_W]),
     .w_row_i(matrix_instr_i[tw_pkg::GEMM_W_ROW_LSB+:tw_pkg::GEMM_W_ROW_W]),
     .wn_stride_i(matrix_instr_i[tw_pkg::GEMM_WN_STRIDE_LSB+:tw_pkg::GEMM_WN_STRIDE_W]),
@@ -86,9 +87,7 @@ module tw_datapath #(
     .w_en_o(mw_en),
     .w_mode_o(mw_mode),
     .w_row_o(mw_row),
-    .w2_data_i(w2_data),
-    .k4_data_i(k4_data),
-    .v4_data_i(v4_data),
+    .w_data_i(mw_data),
     .g_en_o(mg_en),
     .g_row_o(mg_row),
     .g_data_i(mg_data),
@@ -188,9 +187,7 @@ module tw_datapath #(
     .w_en_i(mw_en),
     .w_mode_i(mw_mode),
     .w_row_i(mw_row),
-    .w2_data_o(w2_data),
-    .k4_data_o(k4_data),
-    .v4_data_o(v4_data),
+    .w_data_o(mw_data),
     .g_en_i(mg_en),
     .g_row_i(mg_row),
     .g_data_o(mg_data),

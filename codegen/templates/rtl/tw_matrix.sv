@@ -27,10 +27,8 @@ module tw_matrix #(
   parameter int NP       = 8,
   parameter int LP       = 8,
   parameter int ACC_BITS = 40,
-  // Bits of a weight row in each mode: follow from the above.
-  parameter int W2_BITS  = (NP * LP > 4) ? NP * LP * 2 : 8,
-  parameter int K4_BITS  = NP * ((LP > 2) ? LP * 4 : 8),
-  parameter int V4_BITS  = LP * ((NP > 2) ? NP * 4 : 8)
+  parameter int MODES    = 63,  // bit m: operand mode m is there
+  parameter int W_ROW    = 64   // bytes of the widest weight row
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -43,6 +41,7 @@ module tw_matrix #(
   input  logic [15:0]        ntiles_i,
   input  logic [15:0]        groups_i,
   input  logic [7:0]         steps_i,
+  input  logic               scaled_i,
   input  logic [12:0]        a_row_i,
   input  logic [15:0]        w_row_i,
   input  logic [11:0]        wn_stride_i,
@@ -62,9 +61,7 @@ module tw_matrix #(
   output logic               w_en_o,
   output logic [2:0]         w_mode_o,
   output logic [15:0]        w_row_o,
-  input  logic [W2_BITS-1:0] w2_data_i,
-  input  logic [K4_BITS-1:0] k4_data_i,
-  input  logic [V4_BITS-1:0] v4_data_i,
+  input  logic [W_ROW*8-1:0] w_data_i,
   output logic               g_en_o,
   output logic [13:0]        g_row_o,
   input  logic [NP*8-1:0]    g_data_i,
@@ -82,9 +79,6 @@ module tw_matrix #(
   output logic [LP-1:0]      d_strb_o,
   output logic [LP*32-1:0]   d_data_o
 );
-  localparam logic [2:0] ModeK4 = 3'd1;
-  localparam logic [2:0] ModeV4 = 3'd2;
-
   localparam int RowsPerTile  = N / L;  // V rows of a tile and token
   localparam int PartsPerRow  = L / D;  // drain slots of a V row
   localparam int SlotsPerTile = T * RowsPerTile * PartsPerRow;
@@ -110,7 +104,7 @@ module tw_matrix #(
   logic [17:0] dst_q, res_q;
   logic [9:0]  dst_stride_q;
   logic [7:0]  slot_first_q, shift_q;
-  logic        residual_q;
+  logic        residual_q, scaled_q;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -128,6 +122,7 @@ module tw_matrix #(
       slot_first_q <= slot_i;
       shift_q      <= shift_i;
       residual_q   <= residual_i;
+      scaled_q     <= scaled_i;
     end
   end
 
@@ -226,31 +221,32 @@ module tw_matrix #(
     end
   end
 
-  logic k4_1, v4_1, w2_5, w2_6, sum_first_6, group_first_8, tile_last_8;
+  logic [2:0] mode_1;
+  logic       scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
 
   tw_delay #(
-    .WIDTH(2),
+    .WIDTH(3),
     .DEPTH(1)
-  ) u_mode_1 (
+  ) u_mode (
     .clk_i(clk_i),
-    .d_i  ({mode_q == ModeV4, mode_q == ModeK4}),
-    .q_o  ({v4_1, k4_1})
+    .d_i  (mode_q),
+    .q_o  (mode_1)
   );
   tw_delay #(
     .WIDTH(1),
-    .DEPTH(4)
-  ) u_mode_5 (
+    .DEPTH(5)
+  ) u_scaled_5 (
     .clk_i(clk_i),
-    .d_i  (!v4_1 && !k4_1),
-    .q_o  (w2_5)
+    .d_i  (scaled_q),
+    .q_o  (scaled_5)
   );
   tw_delay #(
     .WIDTH(1),
     .DEPTH(1)
-  ) u_mode_6 (
+  ) u_scaled_6 (
     .clk_i(clk_i),
-    .d_i  (w2_5),
-    .q_o  (w2_6)
+    .d_i  (scaled_5),
+    .q_o  (scaled_6)
   );
   tw_delay #(
     .WIDTH(1),
@@ -276,7 +272,7 @@ module tw_matrix #(
     .d_i  (g_row_q),
     .q_o  (g_row_o)
   );
-  assign g_en_o = group_valid_q[5] && w2_5;
+  assign g_en_o = group_valid_q[5] && scaled_5;
 
   // ------------------------------------------------------------------ products and accumulators
 
@@ -286,26 +282,22 @@ module tw_matrix #(
   logic [T*N*ACC_BITS-1:0] shadow;
 
   tw_weight_decode #(
-    .N      (N),
-    .L      (L),
-    .NP     (NP),
-    .LP     (LP),
-    .W2_BITS(W2_BITS),
-    .K4_BITS(K4_BITS),
-    .V4_BITS(V4_BITS)
+    .N    (N),
+    .L    (L),
+    .NP   (NP),
+    .LP   (LP),
+    .ROW  (W_ROW),
+    .MODES(MODES)
   ) u_decode (
-    .clk_i   (clk_i),
-    .k4_i    (k4_1),
-    .v4_i    (v4_1),
-    .w2_row_i(w2_data_i),
-    .k4_row_i(k4_data_i),
-    .v4_row_i(v4_data_i),
-    .w_o     (weight_2)
+    .clk_i (clk_i),
+    .mode_i(mode_1),
+    .row_i (w_data_i),
+    .w_o   (weight_2)
   );
 
   always_ff @(posedge clk_i) begin
     for (int t = 0; t < T; t++) a_2[t*L*8 +: L*8] <= a_data_i[t*LP*8 +: L*8];
-    scale_7 <= w2_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
+    scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
   end
 
   for (genvar t = 0; t < T; t++) begin : gen_token

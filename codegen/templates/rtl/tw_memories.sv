@@ -28,9 +28,7 @@ module tw_memories #(
   input  logic                               w_en_i,
   input  logic [2:0]                         w_mode_i,
   input  logic [15:0]                        w_row_i,
-  output logic [tw_config_pkg::W2_ROW*8-1:0] w2_data_o,
-  output logic [tw_config_pkg::K4_ROW*8-1:0] k4_data_o,
-  output logic [tw_config_pkg::V4_ROW*8-1:0] v4_data_o,
+  output logic [tw_config_pkg::W_ROW*8-1:0]  w_data_o,
   input  logic                               g_en_i,
   input  logic [13:0]                        g_row_i,
   output logic [NP*8-1:0]                    g_data_o,
@@ -79,9 +77,9 @@ module tw_memories #(
     .BYTES(tw_config_pkg::W_BYTES),
     .WIDTH(tw_config_pkg::W_WIDTH),
     .BEAT(BEAT),
-    .W2_ROW(tw_config_pkg::W2_ROW),
-    .K4_ROW(tw_config_pkg::K4_ROW),
-    .V4_ROW(tw_config_pkg::V4_ROW)
+    .ROW(tw_config_pkg::W_ROW),
+    .NP(NP),
+    .LP(LP)
   ) u_weights (
     .clk_i,
     .w_en_i(load_en_i[tw_pkg::SPACE_W]),
@@ -90,9 +88,7 @@ module tw_memories #(
     .r_en_i(w_en_i),
     .r_mode_i(w_mode_i),
     .r_row_i(w_row_i),
-    .w2_data_o,
-    .k4_data_o,
-    .v4_data_o
+    .row_o(w_data_o)
   );
 
   tw_scales #(

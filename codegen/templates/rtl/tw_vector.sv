@@ -13,8 +13,8 @@
 // enable. The instruction is resolved: registers are added; tokens, subs and rows are at least 1.
 //
 // Stages of a row, in cycles after its reads are issued (stage 0):
-//   1   data taken                    14  sums stand                  19  codes written (q8)
-//   2   operands, lanes from here     18  result written              20  codes written (q4)
+//   1   data taken                    14  sums stand                  19  codes to activations
+//   2   operands, lanes from here     18  result written              20  codes staged
 //   11  summands                      21  maxima stand; scale written with the last row of QUANT
 module tw_vector #(
   parameter int T  = 2,
@@ -30,7 +30,7 @@ module tw_vector #(
   output logic             free_o,
   output logic             done_o,
   input  logic [3:0]       fun_i,
-  input  logic [1:0]       out_i,
+  input  logic [2:0]       out_i,
   input  logic [5:0]       tokens_i,
   input  logic [5:0]       subs_i,
   input  logic [15:0]      rows_i,
@@ -72,8 +72,9 @@ module tw_vector #(
   localparam logic [3:0] FunSoftmax = 4'd3;
   localparam logic [3:0] FunSiluMul = 4'd4;
 
-  localparam logic [1:0] OutQ8  = 2'd1;
-  localparam logic [1:0] OutQ4v = 2'd3;
+  // Outputs by number: 8 bits are odd, 4 bits even; keys and values go to staging rows.
+  localparam logic [2:0] OutQ4  = 3'd2;
+  localparam logic [2:0] OutQ4k = 3'd4;
 
   // Known to tw_vlane too.
   localparam logic [3:0] PassCopy   = 4'd0;
@@ -89,8 +90,8 @@ module tw_vector #(
   localparam int LaneBits = $clog2(LP);
   localparam int ByteBits = 2 + LaneBits;  // of a byte in a V row
   localparam int AddrBits = 14 + ByteBits;
-  localparam int KBytes   = (LP > 2) ? LP / 2 : 1;
-  localparam int VBytes   = (NP > 2) ? NP / 2 : 1;
+  localparam int K4Bytes  = (LP > 2) ? LP / 2 : 1;
+  localparam int V4Bytes  = (NP > 2) ? NP / 2 : 1;
   localparam int VParts   = N / L;  // rows of a V segment
 
   // Rows are counted in 16 bits, addressed in 14; lanes beyond L do not exist.
@@ -100,7 +101,7 @@ module tw_vector #(
   // ------------------------------------------------------------------ instruction
 
   logic [3:0]  fun_q;
-  logic [1:0]  out_q;
+  logic [2:0]  out_q;
   logic [5:0]  token_last_q, sub_last_q;
   logic [15:0] rows_q, row_last_q;
   logic        inc_q, a_half_q;
@@ -290,7 +291,7 @@ module tw_vector #(
 
   // ------------------------------------------------------------------ lanes, reductions, scalars
 
-  logic              odd_3, odd_9, odd_13, q4;
+  logic              odd_3, odd_9, odd_13, q4, staged, values;
   logic [L*32-1:0]   y_18, summand_11;
   logic [L*8-1:0]    code_19;
   logic [31:0]       max, top;
@@ -326,7 +327,9 @@ module tw_vector #(
     .q_o  (odd_13)
   );
 
-  assign q4 = out_q != OutQ8;
+  assign q4     = !out_q[0];
+  assign staged = out_q > OutQ4;
+  assign values = out_q > OutQ4k;
 
   always_comb begin
     case (pass_q)
@@ -404,7 +407,7 @@ module tw_vector #(
     .take_square_i(sum_stands && pass_q == PassSquare),
     .take_sum_i   (sum_stands && pass_q == PassWeigh),
     .take_scale_i (max_stands && is_result),
-    .ratio_i      (fun_q == FunSoftmax && out_q == OutQ8),
+    .ratio_i      (fun_q == FunSoftmax && !staged),
     .max_i        (max),
     .sum_i        (sum),
     .eps_i        (imm_q),
@@ -427,12 +430,17 @@ module tw_vector #(
   logic [5:0]          part_byte_q;   // byte of the row in its segment
   logic [5:0]          part_q;
   logic                part_last;
-  logic [AddrBits-1:0] code_addr;
+  logic [AddrBits-1:0] code_addr, segment_bytes;
   logic [13:0]         code_row_d, code_row_20, scale_row;
   logic [LP*4-1:0]     code_strb_d, code_strb_20, scale_strb;
   logic [LP*32-1:0]    code_data_d, code_data_20;
 
-  assign part_last = (out_q != OutQ4v) || (part_q == 6'(VParts - 1)) || last_q[19];
+  always_comb begin
+    if (values) segment_bytes = q4 ? AddrBits'(V4Bytes) : AddrBits'(NP);
+    else segment_bytes = q4 ? AddrBits'(K4Bytes) : AddrBits'(LP);
+  end
+
+  assign part_last = !values || (part_q == 6'(VParts - 1)) || last_q[19];
 
   always_ff @(posedge clk_i) begin
     // Rows of the result in the order in which they were read.
@@ -472,11 +480,11 @@ module tw_vector #(
       part_byte_q <= '0;
     end else if (is_quant && valid_q[19]) begin
       part_q      <= part_q + 6'd1;
-      part_byte_q <= part_byte_q + 6'(L / 2);
+      part_byte_q <= part_byte_q + (q4 ? 6'(L / 2) : 6'(L));
       if (part_last) begin
         part_q      <= '0;
         part_byte_q <= '0;
-        segment_q   <= segment_q + ((out_q == OutQ4v) ? AddrBits'(VBytes) : AddrBits'(KBytes));
+        segment_q   <= segment_q + segment_bytes;
       end
     end
   end
@@ -489,7 +497,8 @@ module tw_vector #(
     .LP       (LP),
     .BYTE_BITS(ByteBits)
   ) u_pack (
-    .q4v_i (out_q == OutQ4v),
+    .q4_i  (q4),
+    .v_i   (values),
     .byte_i(code_addr[ByteBits-1:0]),
     .code_i(code_19),
     .strb_o(code_strb_d),
@@ -526,11 +535,11 @@ module tw_vector #(
   end
 
   assign write_result = is_result && valid_q[18];
-  assign write_codes  = is_quant && q4 && valid_q[20];
+  assign write_codes  = is_quant && staged && valid_q[20];
   assign write_scale  = is_quant && valid_q[21] && last_q[21];
 
   always_comb begin
-    d_en_o   = write_result || write_codes || (write_scale && q4);
+    d_en_o   = write_result || write_codes || (write_scale && staged);
     d_addr_o = {d_bank_q, d_vector_q + write_q};
     d_strb_o = y_strb;
     d_data_o = y_row;
@@ -545,10 +554,10 @@ module tw_vector #(
     end
   end
 
-  assign act_en_o    = is_quant && !q4 && valid_q[19];
+  assign act_en_o    = is_quant && !staged && valid_q[19];
   assign act_row_o   = act_q;
   assign act_token_o = act_token_q;
-  assign s_en_o      = write_scale && !q4;
+  assign s_en_o      = write_scale && !staged;
   assign s_slot_o    = slot_q;
   assign s_data_o    = scale;
 endmodule

@@ -2,50 +2,71 @@
 // n*L+l of w_o.
 //
 // Rows are packed with strides of powers of two; outputs N..NP-1 and lanes L..LP-1 of a row are
-// not looked at.
-//   w2: 2-bit code c of (n, l) at bits 2*(n*LP+l), level 2c-3
-//   k4: int4 of (n, l) at nibble n*max(2,LP)+l
-//   v4: int4 of (n, l) at nibble l*max(2,NP)+n
-// The result is registered: valid one cycle after the row.
+// not looked at. Code of (n, l), b bits wide, in units of b bits:
+//   w2, s2  n*LP+l
+//   w4, w8  n*max(8/b,LP)+l
+//   v4, v8  l*max(8/b,NP)+n
+// A code of w2 stands for 2c-3, all others are signed. Only modes of MODES are built. The result is
+// registered: valid one cycle after the row.
 module tw_weight_decode #(
-  parameter int N       = 8,
-  parameter int L       = 8,
-  parameter int NP      = 8,
-  parameter int LP      = 8,
-  parameter int W2_BITS = 128,
-  parameter int K4_BITS = 256,
-  parameter int V4_BITS = 256
+  parameter int N     = 8,
+  parameter int L     = 8,
+  parameter int NP    = 8,
+  parameter int LP    = 8,
+  parameter int ROW   = 64,  // bytes of the widest row
+  parameter int MODES = 63   // bit m: mode m is there
 ) (
-  input  logic               clk_i,
-  input  logic               k4_i,
-  input  logic               v4_i,
-  input  logic [W2_BITS-1:0] w2_row_i,
-  input  logic [K4_BITS-1:0] k4_row_i,
-  input  logic [V4_BITS-1:0] v4_row_i,
-  output logic [N*L*8-1:0]   w_o
+  input  logic             clk_i,
+  input  logic [2:0]       mode_i,
+  input  logic [ROW*8-1:0] row_i,
+  output logic [N*L*8-1:0] w_o
 );
-  localparam int K4Stride = (LP > 2) ? LP : 2;
+  localparam int W4Stride = (LP > 2) ? LP : 2;
   localparam int V4Stride = (NP > 2) ? NP : 2;
+  localparam int RowBits  = ((NP > 2) ? NP : 2) * ((LP > 2) ? LP : 2) * 8;  // of any mode
 
-  logic unused_bits;
-  assign unused_bits = ^{w2_row_i, k4_row_i, v4_row_i};
+  logic [RowBits-1:0] row;
+  logic               unused_bits;
+
+  assign row         = RowBits'(row_i);
+  assign unused_bits = ^row;
 
   for (genvar n = 0; n < N; n++) begin : gen_output
     for (genvar l = 0; l < L; l++) begin : gen_lane
       logic [1:0] code;
       logic [3:0] nibble_d, nibble_q;
 
-      assign code = w2_row_i[2*(n*LP+l) +: 2];
+      assign code = row[2*(n*LP+l) +: 2];
 
       always_comb begin
         nibble_d = {~code[1], ~code[1], code[0], 1'b1};
-        if (k4_i) nibble_d = k4_row_i[4*(n*K4Stride+l) +: 4];
-        if (v4_i) nibble_d = v4_row_i[4*(l*V4Stride+n) +: 4];
+        if (MODES[1] && mode_i == tw_pkg::MODE_S2) nibble_d = { {3{code[1]}}, code[0]};
+        if (MODES[2] && mode_i == tw_pkg::MODE_W4) nibble_d = row[4*(n*W4Stride+l) +: 4];
+        if (MODES[3] && mode_i == tw_pkg::MODE_W8) nibble_d = row[8*(n*LP+l) +: 4];
+        if (MODES[4] && mode_i == tw_pkg::MODE_V4) nibble_d = row[4*(l*V4Stride+n) +: 4];
+        if (MODES[5] && mode_i == tw_pkg::MODE_V8) nibble_d = row[8*(l*NP+n) +: 4];
       end
 
       always_ff @(posedge clk_i) nibble_q <= nibble_d;
 
-      assign w_o[8*(n*L+l) +: 8] = { {4{nibble_q[3]}}, nibble_q};
+      assign w_o[8*(n*L+l) +: 4] = nibble_q;
+
+      // The upper half of an operand is its sign unless there are codes of eight bits.
+      if (MODES[3] || MODES[5]) begin : gen_byte
+        logic [3:0] upper_d, upper_q;
+
+        always_comb begin
+          upper_d = {4{nibble_d[3]}};
+          if (MODES[3] && mode_i == tw_pkg::MODE_W8) upper_d = row[8*(n*LP+l)+4 +: 4];
+          if (MODES[5] && mode_i == tw_pkg::MODE_V8) upper_d = row[8*(l*NP+n)+4 +: 4];
+        end
+
+        always_ff @(posedge clk_i) upper_q <= upper_d;
+
+        assign w_o[8*(n*L+l)+4 +: 4] = upper_q;
+      end else begin : gen_sign
+        assign w_o[8*(n*L+l)+4 +: 4] = {4{nibble_q[3]}};
+      end
     end
   end
 endmodule

@@ -1,12 +1,12 @@
-// Weight buffer: loaded in beats, read in rows of the operand mode. The rows of all three modes are
-// cut out of the word that was read; the reader takes the one of its mode.
+// Weight buffer: loaded in beats, read in rows of the operand mode. A row comes out from bit 0 up;
+// what lies above it is not to be looked at.
 module tw_weights #(
   parameter int BYTES = 1024,
   parameter int WIDTH = 16,
   parameter int BEAT = 16,
-  parameter int W2_ROW = 16,
-  parameter int K4_ROW = 16,
-  parameter int V4_ROW = 16,
+  parameter int ROW = 16,  // of the widest mode
+  parameter int NP = 8,
+  parameter int LP = 8,
   localparam int AW = (BYTES > WIDTH) ? $clog2(BYTES / WIDTH) : 1,
   localparam int SLICE_AW = $clog2(BYTES / BEAT)
 ) (
@@ -17,19 +17,29 @@ module tw_weights #(
   input  logic                r_en_i,
   input  logic [2:0]          r_mode_i,
   input  logic [15:0]         r_row_i,
-  output logic [W2_ROW*8-1:0] w2_data_o,
-  output logic [K4_ROW*8-1:0] k4_data_o,
-  output logic [V4_ROW*8-1:0] v4_data_o
+  output logic [ROW*8-1:0]    row_o
 );
+  // Rows of 2-bit codes; of 4 and 8 bits, by output and by lane, where each output or lane fills
+  // whole bytes. All are powers of two.
+  localparam int TwoLog2  = (NP * LP > 4) ? $clog2(NP * LP / 4) : 0;
+  localparam int W4Log2   = $clog2(NP) + ((LP > 2) ? $clog2(LP / 2) : 0);
+  localparam int V4Log2   = $clog2(LP) + ((NP > 2) ? $clog2(NP / 2) : 0);
+  localparam int ByteLog2 = $clog2(NP * LP);
 
-  logic [AW-1:0]      w2_word, k4_word, v4_word, word;
+  localparam int WordLog2 = $clog2(WIDTH);
+  localparam int ByteBits = 16 + ByteLog2 + 1;
+  localparam int Bits     = (ByteBits > WordLog2 + AW) ? ByteBits : WordLog2 + AW;
+
+  logic [Bits-1:0]    first;  // byte of the row
   logic [WIDTH*8-1:0] data;
+  logic               unused_bits;
 
   always_comb begin
     case (r_mode_i)
-      tw_pkg::MODE_K4: word = k4_word;
-      tw_pkg::MODE_V4: word = v4_word;
-      default: word = w2_word;
+      tw_pkg::MODE_W4:                  first = Bits'(r_row_i) << W4Log2;
+      tw_pkg::MODE_V4:                  first = Bits'(r_row_i) << V4Log2;
+      tw_pkg::MODE_W8, tw_pkg::MODE_V8: first = Bits'(r_row_i) << ByteLog2;
+      default:                          first = Bits'(r_row_i) << TwoLog2;
     endcase
   end
 
@@ -43,18 +53,23 @@ module tw_weights #(
     .w_slice_i,
     .w_data_i,
     .r_en_i,
-    .r_word_i(word),
+    .r_word_i(first[WordLog2 +: AW]),
     .r_data_o(data)
   );
 
-  tw_row #(.WIDTH(WIDTH), .ROW(W2_ROW), .ADDR_W(16), .WORD_AW(AW)) u_w2 (
-    .clk_i, .en_i(r_en_i), .row_i(r_row_i), .word_o(w2_word), .data_i(data), .row_o(w2_data_o)
-  );
-  tw_row #(.WIDTH(WIDTH), .ROW(K4_ROW), .ADDR_W(16), .WORD_AW(AW)) u_k4 (
-    .clk_i, .en_i(r_en_i), .row_i(r_row_i), .word_o(k4_word), .data_i(data), .row_o(k4_data_o)
-  );
-  tw_row #(.WIDTH(WIDTH), .ROW(V4_ROW), .ADDR_W(16), .WORD_AW(AW)) u_v4 (
-    .clk_i, .en_i(r_en_i), .row_i(r_row_i), .word_o(v4_word), .data_i(data), .row_o(v4_data_o)
-  );
+  if (WIDTH > 1) begin : gen_slice
+    logic [WordLog2-1:0] byte_q;
+    logic [WIDTH*8-1:0]  slice;
 
+    always_ff @(posedge clk_i) begin
+      if (r_en_i) byte_q <= first[WordLog2-1:0];
+    end
+
+    assign slice = data >> {byte_q, 3'b000};
+    assign row_o = slice[ROW*8-1:0];
+    assign unused_bits = ^{first, slice};
+  end else begin : gen_whole
+    assign row_o = data;
+    assign unused_bits = ^first;
+  end
 endmodule

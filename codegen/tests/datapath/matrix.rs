@@ -3,9 +3,9 @@
 use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
 use hw::timing::{GemmShape, MATRIX_LATENCY, gemm_occupancy};
-use hw::{Geometry, Machine};
-use ir::num::{Scale, accumulate, dot, epilogue, nibble, residual, weight_level, wrap};
-use isa::table::{Gemm, mode, vec_addr, vec_parts};
+use hw::{Geometry, Machine, Mode};
+use ir::num::{Scale, accumulate, dot, epilogue, residual, wrap};
+use isa::table::{Gemm, vec_addr, vec_parts};
 
 const A_ROWS: u32 = 512;
 const W_BYTES: u32 = 32768;
@@ -72,15 +72,19 @@ impl State {
 
     fn weight(&self, m: u32, row: u32, n: u32, l: u32) -> i8 {
         let g = &self.g;
-        let bits = |width: u32, first: u32, count: u32| -> u8 {
-            let at = row * width * 8 + first;
-            self.w[(at / 8) as usize] >> (at % 8) & ((1 << count) - 1)
+        // (bits, code in its row, sign or levels) as docs/machine.md section 1 puts it.
+        let (bits, code) = match m {
+            0 | 1 => (2, n * g.lp + l),
+            2 => (4, n * g.lp.max(2) + l),
+            3 => (8, n * g.lp + l),
+            4 => (4, l * g.np.max(2) + n),
+            _ => (8, l * g.np + n),
         };
-        match m {
-            mode::W2 => weight_level(bits(g.w2_row, 2 * (n * g.lp + l), 2)),
-            mode::K4 => nibble(bits(g.k4_row, 4 * (n * g.lp.max(2) + l), 4)),
-            _ => nibble(bits(g.v4_row, 4 * (l * g.np.max(2) + n), 4)),
-        }
+        let at = row * g.w_row(Mode::ALL[m as usize]) * 8 + bits * code;
+        let byte = i32::from(self.w[(at / 8) as usize]);
+        let code = byte >> (at % 8) & ((1 << bits) - 1);
+        let signed = if code >= 1 << (bits - 1) { code - (1 << bits) } else { code };
+        (if m == 0 { 2 * code - 3 } else { signed }) as i8
     }
 
     fn run(&mut self, i: &Gemm) {
@@ -101,7 +105,7 @@ impl State {
                         sum += dot(&a, &w);
                     }
                     let row = i.g_row + tile * i.groups + group;
-                    let scale = if i.mode == mode::W2 { self.group[(row * g.g_row + n) as usize] } else { 1 };
+                    let scale = if i.scaled == 1 { self.group[(row * g.g_row + n) as usize] } else { 1 };
                     acc = wrap(accumulate(acc, scale, sum), self.acc_bits);
                 }
                 assert!(ksteps > 0);
@@ -127,8 +131,9 @@ fn program(state: &State, rng: &mut Rng, count: usize) -> Vec<(Gemm, u8)> {
     let mut next_row = [0, 0];
     let mut instrs = Vec::new();
     while instrs.len() < count {
-        let m = rng.up_to(2);
-        let w_rows = W_BYTES / [g.w2_row, g.k4_row, g.v4_row][m as usize];
+        let modes: Vec<Mode> = g.modes.iter().collect();
+        let mode = modes[rng.up_to(modes.len() as u32 - 1) as usize];
+        let w_rows = W_BYTES / g.w_row(mode);
         let w_rows = w_rows.min(1 << 16);
         let (groups, steps) = match rng.up_to(9) {
             0 => (1, 255),
@@ -156,7 +161,8 @@ fn program(state: &State, rng: &mut Rng, count: usize) -> Vec<(Gemm, u8)> {
         let in_place = rng.one_in(3);
         let res = if in_place { dst } else { vec_addr(2 + rng.up_to(1), rng.up_to(V_ROWS - rows)) };
         let instr = Gemm {
-            mode: m,
+            mode: mode as u32,
+            scaled: rng.up_to(1),
             tokens,
             ntiles,
             groups,
@@ -200,7 +206,7 @@ fn fields(i: &Gemm) -> Vec<(u64, u32)> {
     ]
     .map(|(v, w)| (u64::from(v), w))
     .into_iter()
-    .chain([(shift, 8), (i.residual.into(), 1), (i.res.into(), 18)])
+    .chain([(shift, 8), (i.residual.into(), 1), (i.res.into(), 18), (i.scaled.into(), 1)])
     .collect()
 }
 
@@ -216,6 +222,8 @@ fn check(name: &str, seed: u64, count: usize) {
         ("NP", g.np),
         ("LP", g.lp),
         ("ACC_BITS", machine.matrix.accumulator_bits),
+        ("MODES", g.modes.bits()),
+        ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
     ];
     let bench = Bench::build("matrix", &machine, &parameters);

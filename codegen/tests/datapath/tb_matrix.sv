@@ -11,11 +11,15 @@ module tb_matrix #(
   parameter int unsigned NP       = 8,
   parameter int unsigned LP       = 8,
   parameter int unsigned ACC_BITS = 40,
+  parameter int unsigned MODES    = 63,
+  parameter int unsigned W_ROW    = 64,
   parameter int unsigned V_ROWS   = 1024  // rows of each of four banks
 );
-  localparam int unsigned W2Bits = (NP * LP > 4) ? NP * LP * 2 : 8;
-  localparam int unsigned K4Bits = NP * ((LP > 2) ? LP * 4 : 8);
-  localparam int unsigned V4Bits = LP * ((NP > 2) ? NP * 4 : 8);
+  // Bytes of a row of each mode.
+  localparam int unsigned Two = (NP * LP > 4) ? NP * LP / 4 : 1;
+  localparam int unsigned W4 = NP * ((LP > 2) ? LP / 2 : 1);
+  localparam int unsigned V4 = LP * ((NP > 2) ? NP / 2 : 1);
+  localparam int unsigned Byte = NP * LP;
 
   logic [7:0]          w_mem [32768];
   logic [TP*LP*8-1:0]  a_mem [512];
@@ -31,9 +35,7 @@ module tb_matrix #(
   logic [TP*LP*8-1:0] a_data;
   logic [2:0]         w_mode;
   logic [15:0]        w_row;
-  logic [W2Bits-1:0]  w2_data;
-  logic [K4Bits-1:0]  k4_data;
-  logic [V4Bits-1:0]  v4_data;
+  logic [W_ROW*8-1:0] w_data;
   logic [13:0]        g_row;
   logic [NP*8-1:0]    g_data;
   logic [11:0]        c_row;
@@ -49,20 +51,31 @@ module tb_matrix #(
   );
 
   tw_matrix #(
-    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS)
+    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .W_ROW(W_ROW)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
     .mode_i(word[2:0]), .tokens_i(word[8:3]), .ntiles_i(word[24:9]), .groups_i(word[40:25]),
     .steps_i(word[48:41]), .a_row_i(word[61:49]), .w_row_i(word[77:62]), .wn_stride_i(word[89:78]),
     .wk_stride_i(word[101:90]), .g_row_i(word[115:102]), .c_row_i(word[127:116]), .dst_i(word[145:128]),
     .dst_stride_i(word[155:146]), .slot_i(word[163:156]), .shift_i(word[171:164]), .residual_i(word[172]),
-    .res_i(word[190:173]),
+    .res_i(word[190:173]), .scaled_i(word[191]),
     .a_en_o(a_en), .a_row_o(a_row), .a_data_i(a_data), .w_en_o(w_en), .w_mode_o(w_mode), .w_row_o(w_row),
-    .w2_data_i(w2_data), .k4_data_i(k4_data), .v4_data_i(v4_data), .g_en_o(g_en), .g_row_o(g_row),
+    .w_data_i(w_data), .g_en_o(g_en), .g_row_o(g_row),
     .g_data_i(g_data), .c_en_o(c_en), .c_row_o(c_row), .c_data_i(c_data), .s_en_o(s_en),
     .s_slot_o(s_slot), .s_data_i(s_data), .r_en_o(r_en), .r_addr_o(r_addr), .r_data_i(r_data),
     .d_en_o(d_en), .d_addr_o(d_addr), .d_strb_o(d_strb), .d_data_o(d_data)
   );
+
+  int unsigned w_bytes;
+
+  always_comb begin
+    case (w_mode)
+      3'd2: w_bytes = W4;
+      3'd4: w_bytes = V4;
+      3'd3, 3'd5: w_bytes = Byte;
+      default: w_bytes = Two;
+    endcase
+  end
 
   // Memories. Data of a cycle without enable are noise, so a late look shows.
   logic [31:0] noise = 32'h9e3779b9;
@@ -73,17 +86,9 @@ module tb_matrix #(
     g_data  <= g_en ? g_mem[g_row[8:0]] : {(NP*8+31)/32{noise}};
     c_data  <= c_en ? c_mem[c_row[5:0]] : {NP{noise}};
     s_data  <= s_en ? s_mem[s_slot] : noise[23:0];
-    w2_data <= {(W2Bits+31)/32{noise}};
-    k4_data <= {(K4Bits+31)/32{noise}};
-    v4_data <= {(V4Bits+31)/32{noise}};
-    if (w_en && w_mode == 3'd0) begin
-      for (int unsigned i = 0; i < W2Bits / 8; i++) w2_data[8*i+:8] <= w_mem[32'(w_row)*(W2Bits/8)+i];
-    end
-    if (w_en && w_mode == 3'd1) begin
-      for (int unsigned i = 0; i < K4Bits / 8; i++) k4_data[8*i+:8] <= w_mem[32'(w_row)*(K4Bits/8)+i];
-    end
-    if (w_en && w_mode == 3'd2) begin
-      for (int unsigned i = 0; i < V4Bits / 8; i++) v4_data[8*i+:8] <= w_mem[32'(w_row)*(V4Bits/8)+i];
+    w_data <= {(W_ROW*8+31)/32{noise}};
+    if (w_en) begin
+      for (int unsigned i = 0; i < w_bytes; i++) w_data[8*i+:8] <= w_mem[32'(w_row)*w_bytes+i];
     end
     for (int unsigned l = 0; l < LP; l++) begin
       r_data[32*l+:32] <= r_en ? v_mem[(32'(r_addr[17:14])*V_ROWS+32'(r_addr[13:0]))*LP+l] : noise;

@@ -35,11 +35,11 @@ module tb_vector #(
     .T(T), .N(N), .L(L), .NP(NP), .LP(LP)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
-    .fun_i(word[3:0]), .out_i(word[5:4]), .tokens_i(word[11:6]), .subs_i(word[17:12]), .rows_i(word[33:18]),
-    .len_i(word[65:34]), .inc_i(word[66]), .a_i(word[84:67]), .a_stride_i(word[94:85]), .a_half_i(word[95]),
-    .b_i(word[113:96]), .b_stride_i(word[123:114]), .d_i(word[141:124]), .d_stride_i(word[151:142]),
-    .o_i(word[169:152]), .o_step_i(word[179:170]), .o_token_i(word[184:180]), .shift_i(word[192:185]),
-    .imm_i(word[224:193]),
+    .fun_i(word[3:0]), .out_i(word[6:4]), .tokens_i(word[12:7]), .subs_i(word[18:13]), .rows_i(word[34:19]),
+    .len_i(word[66:35]), .inc_i(word[67]), .a_i(word[85:68]), .a_stride_i(word[95:86]), .a_half_i(word[96]),
+    .b_i(word[114:97]), .b_stride_i(word[124:115]), .d_i(word[142:125]), .d_stride_i(word[152:143]),
+    .o_i(word[170:153]), .o_step_i(word[180:171]), .o_token_i(word[185:181]), .shift_i(word[193:186]),
+    .imm_i(word[225:194]),
     .a_en_o(a_en), .a_addr_o(a_addr), .a_data_i(a_data), .b_en_o(b_en), .b_addr_o(b_addr), .b_data_i(b_data),
     .d_en_o(d_en), .d_addr_o(d_addr), .d_strb_o(d_strb), .d_data_o(d_data),
     .act_en_o(act_en), .act_row_o(act_row), .act_token_o(act_token), .act_data_o(act_data),

@@ -152,15 +152,16 @@ impl State {
 
     fn quantise(&mut self, i: &Vector, t: u32, u: u32, y: &[i32], sum: u32, writer: usize) {
         let g = self.g;
-        let qmax = match i.out {
+        let (bits, staged) = match i.out {
             out::NONE => return,
-            out::Q8 => 127,
-            _ => 7,
+            out::Q8 | out::Q4 => (if i.out == out::Q8 { 8 } else { 4 }, false),
+            _ => (if i.out == out::Q8K || i.out == out::Q8V { 8 } else { 4 }, true),
         };
+        let qmax = if bits == 8 { 127 } else { 7 };
         let mut codes = vec![0; y.len()];
         let scale = quantise_vector(y, qmax, &mut codes);
         for (j, row) in (0..).zip(codes.chunks_exact(g.l as usize)) {
-            if i.out == out::Q8 {
+            if !staged {
                 let at = ((i.o + u * i.rows + j) * g.a_row + (i.o_token + t) * g.lp) as usize;
                 let token = &mut self.act[at..at + g.lp as usize];
                 token.fill(0);
@@ -170,18 +171,20 @@ impl State {
                 continue;
             }
             let parts = g.n / g.l;
-            let (byte, count) = if i.out == out::Q4K {
-                ((u * i.rows + j) * g.k4_segment, g.k4_segment)
+            let codes_to_bytes = |codes: u32| (codes * bits / 8).max(1);
+            let (byte, count) = if i.out == out::Q4K || i.out == out::Q8K {
+                ((u * i.rows + j) * codes_to_bytes(g.lp), codes_to_bytes(g.lp))
             } else {
                 let segment = u * i.rows.div_ceil(parts) + j / parts;
-                (segment * g.v4_segment + j % parts * g.l / 2, g.l.div_ceil(2))
+                (segment * codes_to_bytes(g.np) + j % parts * g.l * bits / 8, (g.l * bits).div_ceil(8))
             };
-            let nibble = |n: u32| row.get(n as usize).map_or(0, |&code| code as u8 & 15);
-            let bytes: Vec<u8> = (0..count).map(|n| nibble(2 * n) | nibble(2 * n + 1) << 4).collect();
+            let code = |n: u32| row.get(n as usize).map_or(0, |&code| code as u8);
+            let nibbles = |n: u32| code(2 * n) & 15 | code(2 * n + 1) << 4;
+            let bytes: Vec<u8> = (0..count).map(|n| if bits == 8 { code(n) } else { nibbles(n) }).collect();
             let at = self.at(i.o + t * i.o_step) + byte as usize;
             self.write(at, &bytes, writer);
         }
-        if i.out == out::Q8 {
+        if !staged {
             let slot = (i.o_step + u * g.t + i.o_token + t) as usize;
             self.slots[slot] = if i.fun == fun::SOFTMAX { softmax_slot(scale, sum) } else { scale };
         } else {
@@ -195,14 +198,14 @@ impl State {
 fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
     let mut instrs: Vec<(Vector, u8)> = Vec::new();
     while instrs.len() < count {
-        let which = instrs.len() as u32 % 20;
+        let which = instrs.len() as u32 % 35;
         let (fun, out) = (which % 5, which / 5);
         let mut rows = if rng.one_in(8) { 1 + rng.up_to(40) } else { 1 + rng.up_to(5) };
         if fun == fun::ROPE {
             rows = rows.next_multiple_of(2);
         }
         let subs = if rng.one_in(4) { 1 + rng.up_to(11) } else { 1 + rng.up_to(2) };
-        let (o_token, tokens) = if out == out::Q8 {
+        let (o_token, tokens) = if out == out::Q8 || out == out::Q4 {
             let first = rng.up_to(g.t - 1);
             (first, 1 + rng.up_to(g.t - first - 1))
         } else {
@@ -231,8 +234,8 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         let d = if in_place { a } else { vec_addr(bank(rng.up_to(1)), RESULTS + rng.up_to(limit)) };
         let parts = g.n / g.l;
         let code_bytes = match out {
-            out::Q4K => own * g.k4_segment,
-            _ => subs * rows.div_ceil(parts) * g.v4_segment,
+            out::Q4K | out::Q8K => own * g.lp,
+            _ => subs * rows.div_ceil(parts) * g.np,
         };
         let code_rows = code_bytes.div_ceil(g.v_row);
         let scale_rows = (4 * subs).div_ceil(g.v_row);
@@ -243,11 +246,11 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         }
         let (o, o_step) = match out {
             out::NONE => (rng.next() as u32 & 0x3ffff, rng.up_to(1023)),
-            out::Q8 => (rng.up_to(A_ROWS - own), rng.up_to(SLOTS - (subs + 1) * g.t)),
+            out::Q8 | out::Q4 => (rng.up_to(A_ROWS - own), rng.up_to(SLOTS - (subs + 1) * g.t)),
             _ => (vec_addr(bank(2), rng.up_to(V_ROWS - q4_step * tokens)), q4_step),
         };
         let imm = match (out, fun) {
-            (out::Q4K | out::Q4V, _) => staging,
+            (out::Q8K.., _) => staging,
             (_, fun::RMS_NORM) => {
                 let eps = rng.next() as u32;
                 rng.pick(&[0, 1, 167_772, u32::MAX, eps, eps >> 16])
@@ -297,7 +300,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
 fn fields(i: &Vector) -> Vec<(u64, u32)> {
     [
         (i.fun, 4),
-        (i.out, 2),
+        (i.out, 3),
         (i.tokens, 6),
         (i.subs, 6),
         (i.rows, 16),

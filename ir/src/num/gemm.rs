@@ -8,9 +8,9 @@ pub fn weight_level(code: u8) -> i8 {
     2 * (code & 3) as i8 - 3
 }
 
-/// An int4 in the low nibble, sign extended.
-pub fn nibble(bits: u8) -> i8 {
-    ((bits << 4) as i8) >> 4
+/// A signed code in the low `bits` bits, 1 to 8, sign extended.
+pub fn signed_code(code: u8, bits: u32) -> i8 {
+    ((code << (8 - bits)) as i8) >> (8 - bits)
 }
 
 /// Sum of products of bytes, or of 16-bit words: exact as long as it stays inside of 32 bits (2^16 products of -128 * -128
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn operands() {
         assert_eq!([0, 1, 2, 3, 7].map(weight_level), [-3, -1, 1, 3, 3]);
-        assert_eq!([0, 7, 8, 15, 0xf9].map(nibble), [0, 7, -8, -1, -7]);
+        assert_eq!([0, 7, 8, 15, 0xf9].map(|c| signed_code(c, 4)), [0, 7, -8, -1, -7]);
         assert_eq!(dot(&[-128i8; 65536], &[-128; 65536]), 1 << 30);
         assert_eq!(dot(&[-255i16; 3], &[255, 2, -1]), -255 * 256);
         assert_eq!(wrap((1 << 39) + 5, 40), -(1 << 39) + 5);

@@ -11,7 +11,7 @@
 //! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`] | `tw_vfun` | once per element |
 //! | [`quantise`], [`copy`], [`silu_mul`], [`softmax_value`] | `tw_vlane` | once per element |
 //! | [`rms_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
-//! | [`weight_level`], [`nibble`] | `tw_weight_decode` | operand decoding |
+//! | [`weight_level`], [`signed_code`] | `tw_weight_decode` | operand decoding |
 //! | [`dot`] | `tw_dot` | exact group sum |
 //! | [`accumulate`], [`wrap`] | `tw_acc` | group scale, accumulator |
 //! | [`epilogue`], [`residual`] | `tw_epilogue` | channel and token scale, rounding, residual |
@@ -33,7 +33,7 @@ mod vector;
 pub use affine::{affine_code, affine_vector, saturating_code};
 pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
 pub use function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
-pub use gemm::{accumulate, dot, epilogue, nibble, residual, weight_level, wrap};
+pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, wrap};
 pub use scale::{Scale, norm16};
 pub use vector::{
     copy, copy_vector, quantise, quantise_vector, rms_norm, rope, silu_mul, silu_mul_vector, softmax,

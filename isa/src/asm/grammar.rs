@@ -312,7 +312,7 @@ fn key<'a>(
 fn directive(input: &str) -> Parsed<'_, Directive<'_>> {
     let (rest, name) = must(word, "a directive", ".machine tiny").parse(input)?;
     match name {
-        "isa" => map(preceded(space0, must(at(number), "a version", ".isa 1")), Directive::Isa).parse(rest),
+        "isa" => map(preceded(space0, must(at(number), "a version", ".isa 2")), Directive::Isa).parse(rest),
         "machine" => {
             let machine = must(at(value_of), "a hash or a built-in name", ".machine tiny");
             map(preceded(space0, machine), Directive::Machine).parse(rest)

@@ -5,7 +5,7 @@ use crate::disasm::{instruction, listing};
 use crate::instr::Instr;
 use crate::program::Program;
 use crate::sample::Dice;
-use crate::table::{Body, Gemm, Load, Loop, TABLE, mode, space, vec_addr};
+use crate::table::{Body, Gemm, Load, Loop, TABLE, space, vec_addr};
 
 #[test]
 fn every_instruction_reads_back() {
@@ -45,7 +45,7 @@ fn the_forms_of_the_manual_mean_what_they_say() {
 .arg emb = token[0]*256
 loop rcount=r2 {
     load space=v bank = 1 dst=0x1_0 raddr=r3 blocks=0b10 wait 0 , 2 post 3 drain
-    gemm mode=k4 tokens=2 shift=-4 dst=v2:17 residual mark
+    gemm mode=w4 tokens=2 shift=-4 dst=v2:17 residual mark
 }
 ";
     let program = assemble(text).unwrap();
@@ -55,7 +55,7 @@ loop rcount=r2 {
     assert_eq!(program.instrs[1].body, Body::from(load));
     assert_eq!((program.instrs[1].head.wait, program.instrs[1].head.post), (5, 8));
     let gemm = Gemm {
-        mode: mode::K4,
+        mode: hw::Mode::W4 as u32,
         tokens: 2,
         shift: -4,
         dst: vec_addr(2, 17),

@@ -4,7 +4,7 @@ use super::Broken;
 use crate::Program;
 use crate::access::{Access, Role, Space, accesses};
 use crate::table::{Body, Gemm, StoreSegments, Vector, fun, out, vec_parts};
-use hw::{Geometry, Machine};
+use hw::{Geometry, Machine, Mode};
 
 /// Sizes of the spaces, and what of DRAM the program may touch.
 #[derive(Debug)]
@@ -126,11 +126,19 @@ fn segments(i: &StoreSegments, g: &Geometry) -> Result<(), Broken> {
 fn gemm(i: &Gemm, g: &Geometry) -> Result<(), Broken> {
     at_least_one(&[("tokens", i.tokens), ("ntiles", i.ntiles), ("groups", i.groups), ("steps", i.steps)])?;
     tokens(i.tokens, g)?;
+    mode(Mode::of(i.mode), "", g)?;
     if i.residual != 0 && i.res != i.dst {
         let set = accesses(&(*i).into(), g);
         apart(&set, Role::Residual, Role::D, "the residual overlaps the result without being equal to it")?;
     }
     written_once(&accesses(&(*i).into(), g))
+}
+
+/// The machine has the mode of a product, or the one that reads the codes of an output.
+fn mode(mode: Option<Mode>, what: &str, g: &Geometry) -> Result<(), Broken> {
+    let Some(missing) = mode.filter(|m| !g.modes.has(*m)) else { return Ok(()) };
+    let what = format!("{what}mode {}, which this machine lacks", missing.name());
+    rule(false, &what, "matrix.modes of the machine file lists what it has", "compile for this machine")
 }
 
 fn tokens(tokens: u32, g: &Geometry) -> Result<(), Broken> {
@@ -150,15 +158,15 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     rule(valid, "`len` is 0", "a softmax has at least one valid score", "leave the instruction out")?;
     let half = i.a_half == 0 || i.fun == fun::COPY;
     rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
-    if i.out == out::Q8 {
+    mode(out::staged(i.out), "codes for ", g)?;
+    if i.out == out::Q8 || i.out == out::Q4 {
         tokens(i.o_token + i.tokens, g)?;
     }
     let bank = |field| vec_parts(field).0;
     let two = i.fun == fun::COPY || bank(i.a) != bank(i.b);
     let help = "place one of them in another bank";
     rule(two, "operands a and b lie in the same bank", "both are read in the same cycle", help)?;
-    let staged = i.out == out::Q4K || i.out == out::Q4V;
-    let two = !staged || bank(i.o) != bank(i.d);
+    let two = out::staged(i.out).is_none() || bank(i.o) != bank(i.d);
     rule(two, "result and staging rows lie in the same bank", "both are written in the same cycle", help)?;
     let set = accesses(&(*i).into(), g);
     let in_place = i.a == i.d && i.a_half == 0 && (i.tokens == 1 || i.a_stride == i.d_stride);

@@ -6,7 +6,7 @@ use super::span::{Bucket, span};
 use crate::access::accesses;
 use crate::check::fields::{self, Limits};
 use crate::table::*;
-use hw::{Geometry, Machine};
+use hw::{Geometry, Machine, Mode};
 
 /// Rows near the start of each space are used again and again, so that instructions depend on each other.
 const HOT: u32 = 40;
@@ -133,8 +133,20 @@ impl<'a> Bodies<'a> {
         let residual = u32::from(rng.chance(40));
         let (dst, res) = (vec_addr(self.bank(rng), 0), vec_addr(self.bank(rng), 0));
         let shift = rng.within(0, 45) as i32;
-        let mode = rng.within(0, 2);
-        let one = Gemm { mode, tokens: 1, ntiles: 1, groups: 1, steps: 1, dst, shift, ..Default::default() };
+        let modes: Vec<Mode> = self.g.modes.iter().collect();
+        let mode = modes[rng.within(0, modes.len() as u32 - 1) as usize] as u32;
+        let scaled = u32::from(rng.chance(60));
+        let one = Gemm {
+            mode,
+            tokens: 1,
+            ntiles: 1,
+            groups: 1,
+            steps: 1,
+            scaled,
+            dst,
+            shift,
+            ..Default::default()
+        };
         if extreme {
             return one;
         }
@@ -197,7 +209,7 @@ impl<'a> Bodies<'a> {
     fn output(&self, i: &mut Vector, staging: u32, rng: &mut Rng) {
         match i.out {
             out::NONE => {}
-            out::Q8 => {
+            out::Q8 | out::Q4 => {
                 i.tokens = i.tokens.min(self.g.t);
                 i.o = rng.within(0, 12);
                 i.o_step = rng.within(0, 6);

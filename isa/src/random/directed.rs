@@ -92,6 +92,7 @@ impl Sheet<'_> {
             dst,
             dst_stride,
             wn_stride: 1,
+            scaled: 1,
             shift: 20,
             ..Default::default()
         }

@@ -4,8 +4,8 @@
 //! meant after the addition.
 
 use super::memory::Map;
-use crate::table::{Field, Kind, Spec, vec_addr};
-use hw::{Geometry, Machine};
+use crate::table::{Field, Kind, Spec, out, vec_addr};
+use hw::{Geometry, Machine, Mode};
 
 /// (smallest, largest) value of a field; signed fields as signed numbers.
 pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
@@ -34,7 +34,7 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
         ("gemm", "ntiles") => from_one((b.channel_bytes / g.c_row).min(bank_rows / (g.n / g.l))),
         ("gemm", "groups" | "steps") => from_one(a_rows),
         ("gemm", "a_row") => up_to(a_rows - 1),
-        ("gemm", "w_row") => up_to(b.weight_bytes / g.w2_row - 1),
+        ("gemm", "w_row") => up_to(b.weight_bytes / g.narrowest_row() - 1),
         ("gemm", "g_row") => up_to(b.group_scale_bytes / g.g_row - 1),
         ("gemm", "c_row") => up_to(b.channel_bytes / g.c_row - 1),
         ("gemm", "slot") => up_to(b.token_scales - 1),
@@ -96,7 +96,13 @@ impl Bucket {
     /// Every part that the span of a field has on a machine.
     pub fn all(machine: &Machine, spec: &Spec, field: &Field) -> Vec<Bucket> {
         if let Kind::Enum(names) = field.kind {
-            return names.iter().map(|name| Bucket::Named(name)).collect();
+            let modes = Geometry::of(machine).modes;
+            let there = |value: &usize| match field.name {
+                "mode" => Mode::of(*value as u32).is_some_and(|m| modes.has(m)),
+                "out" => out::staged(*value as u32).is_none_or(|m| modes.has(m)),
+                _ => true,
+            };
+            return (0..names.len()).filter(there).map(|value| Bucket::Named(names[value])).collect();
         }
         let (low, high) = span(machine, spec, field);
         let parts = [(Bucket::Min, true), (Bucket::Mid, high - low > 1), (Bucket::Max, high > low)];

@@ -212,7 +212,9 @@ mod tests {
     /// What the instructions of a program wait for, by name.
     fn causes(source: &str) -> Vec<String> {
         let machine = hw::presets::load("tiny").unwrap();
-        let program = isa::asm::assemble(&format!(".isa 1\n.machine tiny\n{source}\nhalt\n")).unwrap();
+        let program =
+            isa::asm::assemble(&format!(".isa {}\n.machine tiny\n{source}\nhalt\n", isa::table::ISA_VERSION))
+                .unwrap();
         let trace = crate::timing::simulate(&program, &machine, &[1]).unwrap();
         let waited = waited(&program, &machine, &[1], &trace).unwrap();
         waited.iter().map(|w| w.causes.iter().map(|c| c.name()).collect::<Vec<_>>().join("+")).collect()

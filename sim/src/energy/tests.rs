@@ -39,15 +39,15 @@ fn stepped(body: &Body, m: &Machine, g: &Geometry) -> Events {
 }
 
 fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
-    let bits = if i.mode == mode::W2 { 2 } else { 4 };
+    let bits = [2, 2, 4, 8, 4, 8][i.mode as usize];
     let (np, lp) = (m.matrix.outputs.next_power_of_two(), m.matrix.lanes.next_power_of_two());
     for _ in 0..i.groups {
         for _ in 0..i.steps {
             // A row of one lane has a whole byte for it, a row of less than a byte has a byte.
             let codes = match i.mode {
-                mode::W2 => np * lp,
-                mode::K4 => np * lp.max(2),
-                _ => lp * np.max(2),
+                0 | 1 => np * lp,
+                2 | 3 => np * lp.max(8 / bits),
+                _ => lp * np.max(8 / bits),
             };
             e.read(Memory::Weight, u64::from(codes * bits).div_ceil(8));
             e.read(Memory::Activation, g.a_row.into());
@@ -55,7 +55,7 @@ fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
                 e.multiplications += u64::from(m.matrix.outputs * m.matrix.lanes);
             }
         }
-        if i.mode == mode::W2 {
+        if i.scaled == 1 {
             e.read(Memory::GroupScale, np.into());
         }
         e.group_sums += u64::from(m.matrix.outputs * i.tokens);
@@ -96,14 +96,16 @@ fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
         e.write(Memory::Vector, 4 * lanes);
         match i.out {
             out::NONE => {}
-            out::Q8 => e.write(Memory::Activation, lanes.next_power_of_two()),
+            out::Q8 | out::Q4 => e.write(Memory::Activation, lanes.next_power_of_two()),
+            out::Q8K => e.write(Memory::Vector, lanes.next_power_of_two()),
             out::Q4K => e.write(Memory::Vector, (lanes.next_power_of_two() / 2).max(1)),
+            out::Q8V => e.write(Memory::Vector, lanes),
             _ => e.write(Memory::Vector, lanes.div_ceil(2)),
         }
     }
     match i.out {
         out::NONE => {}
-        out::Q8 => e.write(Memory::TokenScale, 3),
+        out::Q8 | out::Q4 => e.write(Memory::TokenScale, 3),
         _ => e.write(Memory::Vector, 4),
     }
 }

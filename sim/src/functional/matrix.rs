@@ -3,9 +3,9 @@
 use super::Refused;
 use super::rows::Place;
 use super::state::{Outside, State, part};
-use hw::Geometry;
+use hw::{Geometry, Mode};
 use ir::num::{self, Scale};
-use isa::table::{Gemm, mode};
+use isa::table::Gemm;
 
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -30,9 +30,10 @@ pub(super) fn gemm(
     if i.tokens == 0 || i.tokens > g.t {
         return Err(Refused::Field("has no tokens, or more than the engine"));
     }
+    let mode = Mode::of(i.mode).ok_or(Refused::Field("has a mode that does not exist"))?;
     scratch.weights.resize((g.np * g.lp) as usize, 0);
     for tile in 0..i.ntiles {
-        accumulate(state, i, tile, scratch)?;
+        accumulate(state, i, mode, tile, scratch)?;
         for token in 0..i.tokens {
             epilogue(state, i, tile, token, scratch, seen)?;
         }
@@ -41,7 +42,7 @@ pub(super) fn gemm(
 }
 
 /// The accumulators of one tile.
-fn accumulate(state: &State, i: &Gemm, tile: u32, s: &mut Scratch) -> Result<(), Outside> {
+fn accumulate(state: &State, i: &Gemm, mode: Mode, tile: u32, s: &mut Scratch) -> Result<(), Outside> {
     let g = state.geometry;
     let outputs = (i.tokens * g.n) as usize;
     s.accumulators.clear();
@@ -51,7 +52,7 @@ fn accumulate(state: &State, i: &Gemm, tile: u32, s: &mut Scratch) -> Result<(),
         s.sums.resize(outputs, 0);
         for step in 0..i.steps {
             let k = u64::from(group) * u64::from(i.steps) + u64::from(step);
-            weights(state, i, tile, k, s)?;
+            weights(state, i, mode, tile, k, s)?;
             let at = (u64::from(i.a_row) + k) * u64::from(g.a_row);
             let row = part(&state.a, "the activation buffer", at, g.a_row.into())?;
             products(&g, row, &s.weights, &mut s.sums);
@@ -76,7 +77,7 @@ fn products(g: &Geometry, activations: &[u8], weights: &[i8], sums: &mut [i32]) 
 fn scale(state: &State, i: &Gemm, tile: u32, group: u32, s: &mut Scratch) -> Result<(), Outside> {
     let g = state.geometry;
     let both = s.accumulators.iter_mut().zip(&s.sums);
-    if i.mode != mode::W2 {
+    if i.scaled == 0 {
         both.for_each(|(acc, &sum)| *acc = num::accumulate(*acc, 1, sum));
         return Ok(());
     }
@@ -90,48 +91,45 @@ fn scale(state: &State, i: &Gemm, tile: u32, group: u32, s: &mut Scratch) -> Res
 }
 
 /// Decodes the weight row of a tile and step.
-fn weights(state: &State, i: &Gemm, tile: u32, k: u64, s: &mut Scratch) -> Result<(), Outside> {
+fn weights(state: &State, i: &Gemm, mode: Mode, tile: u32, k: u64, s: &mut Scratch) -> Result<(), Outside> {
     let g = state.geometry;
     let index = u64::from(i.w_row) + u64::from(tile) * u64::from(i.wn_stride) + k * u64::from(i.wk_stride);
-    let bytes = match i.mode {
-        mode::W2 => g.w2_row,
-        mode::K4 => g.k4_row,
-        _ => g.v4_row,
-    };
+    let bytes = g.w_row(mode);
     let row = part(&state.w, "the weight buffer", index * u64::from(bytes), bytes.into())?;
-    match i.mode {
-        mode::W2 => decode_w2(row, &mut s.weights),
-        mode::K4 => decode_k4(&g, row, &mut s.weights),
-        _ => decode_v4(&g, row, &mut s.lane_codes, &mut s.weights),
+    if mode.bits() == 2 {
+        codes(mode, row, &mut s.weights);
+    } else if mode.by_lane() {
+        turned(&g, mode, row, &mut s.lane_codes, &mut s.weights);
+    } else {
+        let outputs = s.weights.chunks_exact_mut(g.lp as usize);
+        outputs.zip(row.chunks_exact(g.segment(mode) as usize)).for_each(|(w, row)| codes(mode, row, w));
     }
     Ok(())
 }
 
-fn decode_w2(row: &[u8], weights: &mut [i8]) {
-    for (four, &byte) in weights.chunks_mut(4).zip(row) {
-        four.iter_mut().enumerate().for_each(|(j, w)| *w = num::weight_level(byte >> (2 * j)));
-    }
-}
-
-/// Output by output; a segment of a single lane has an unused high nibble.
-fn decode_k4(g: &Geometry, row: &[u8], weights: &mut [i8]) {
-    let (lp, segment) = (g.lp as usize, g.k4_segment as usize);
-    weights.chunks_exact_mut(lp).zip(row.chunks_exact(segment)).for_each(|(w, row)| nibbles(row, w));
-}
-
-/// Lane by lane, then turned around.
-fn decode_v4(g: &Geometry, row: &[u8], codes: &mut Vec<i8>, weights: &mut [i8]) {
-    let (lp, np, segment) = (g.lp as usize, g.np as usize, g.v4_segment as usize);
-    codes.resize(np, 0);
+/// A row by lane, turned around.
+fn turned(g: &Geometry, mode: Mode, row: &[u8], lane_codes: &mut Vec<i8>, weights: &mut [i8]) {
+    let (lp, segment) = (g.lp as usize, g.segment(mode) as usize);
+    lane_codes.resize(g.np as usize, 0);
     for (lane, row) in row.chunks_exact(segment).enumerate() {
-        nibbles(row, codes);
-        codes.iter().enumerate().for_each(|(n, &code)| weights[n * lp + lane] = code);
+        codes(mode, row, lane_codes);
+        lane_codes.iter().enumerate().for_each(|(n, &code)| weights[n * lp + lane] = code);
     }
 }
 
-fn nibbles(bytes: &[u8], codes: &mut [i8]) {
-    for (two, &byte) in codes.chunks_mut(2).zip(bytes) {
-        two.iter_mut().zip([byte, byte >> 4]).for_each(|(c, b)| *c = num::nibble(b));
+/// Codes from the lowest bit of a byte up; what `operands` does not hold is padding.
+fn codes(mode: Mode, bytes: &[u8], operands: &mut [i8]) {
+    let per_byte = 8 / mode.bits() as usize;
+    for (several, &byte) in operands.chunks_mut(per_byte).zip(bytes) {
+        for (j, operand) in several.iter_mut().enumerate() {
+            let code = byte >> (j as u32 * mode.bits());
+            *operand = match mode {
+                Mode::W2 => num::weight_level(code),
+                Mode::S2 => num::signed_code(code, 2),
+                Mode::W4 | Mode::V4 => num::signed_code(code, 4),
+                Mode::W8 | Mode::V8 => code as i8,
+            };
+        }
     }
 }
 

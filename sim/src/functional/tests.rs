@@ -1,5 +1,5 @@
 use super::*;
-use hw::Geometry;
+use hw::{Geometry, Mode};
 use ir::num::Scale;
 use isa::Instr;
 use isa::table::*;
@@ -51,14 +51,14 @@ fn a_gemm_of_quantised_activations() {
         let machine = machine(name);
         let g = Geometry::of(&machine);
         let mut image = vec![0; 8192];
-        // Channel scales 1. Keys (mode k4): every code 3. Bank 0: x = 5.
+        // Channel scales 1. Keys (mode w4): every code 3. Bank 0: x = 5.
         put_words(&mut image, 0, &[ONE.word(); 64]);
         image[512..768].fill(0x33);
         put_words(&mut image, 1024, &[5; 128]);
         let quantise =
             Vector { tokens: 1, subs: 1, rows: 1, d: vec_addr(1, 0), out: out::Q8, ..Default::default() };
         let gemm = Gemm {
-            mode: mode::K4,
+            mode: Mode::W4 as u32,
             tokens: 1,
             ntiles: 1,
             groups: 1,
@@ -104,7 +104,7 @@ fn a_cached_value_reads_back_through_v4() {
         let lane =
             Load { space: space::V, bank: 0, dst: g.v_row, addr: 128, blocks: 1, ..Default::default() };
         let gemm = Gemm {
-            mode: mode::V4,
+            mode: Mode::V4 as u32,
             tokens: 1,
             ntiles: 1,
             groups: 1,
@@ -137,7 +137,7 @@ fn residuals_are_added_after_the_observer_saw_the_product() {
     let mut image = vec![0; 8192];
     put_words(&mut image, 1024, &[7; 128]);
     let gemm = Gemm {
-        mode: mode::K4,
+        mode: Mode::W4 as u32,
         tokens: 1,
         ntiles: 1,
         groups: 1,

@@ -3,6 +3,7 @@
 use super::Refused;
 use super::rows::Place;
 use super::state::{Outside, State, part_mut};
+use hw::Mode;
 use ir::num::{self, Scale};
 use isa::table::{Vector, fun, out};
 
@@ -22,7 +23,7 @@ pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(
     if i.fun == fun::ROPE && i.rows % 2 != 0 {
         return Err(Refused::Field("turns halves of a vector with an odd number of rows"));
     }
-    if i.out == out::Q8 && i.o_token + i.tokens > state.geometry.t {
+    if (i.out == out::Q8 || i.out == out::Q4) && i.o_token + i.tokens > state.geometry.t {
         return Err(Refused::Field("writes tokens beyond those of an activation row"));
     }
     for t in 0..i.tokens {
@@ -87,17 +88,17 @@ fn apply(i: &Vector, t: u32, s: &mut Scratch) -> u32 {
 
 /// Codes and scale of the result, as `out` says.
 fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scratch) -> Result<(), Outside> {
-    let qmax = match i.out {
-        out::NONE => return Ok(()),
-        out::Q8 => 127,
-        _ => 7,
-    };
+    let bits = out::bits(i.out);
+    if bits == 0 {
+        return Ok(());
+    }
+    let qmax = (1 << (bits - 1)) - 1;
     s.codes.resize(s.y.len(), 0);
     let scale = num::quantise_vector(&s.y, qmax, &mut s.codes);
-    match i.out {
-        out::Q8 => activations(state, i, t, u, softmax_scale(i, scale, sum), &s.codes),
-        _ => {
-            staging(state, i, t, u, &s.codes)?;
+    match out::staged(i.out) {
+        None => activations(state, i, t, u, softmax_scale(i, scale, sum), &s.codes),
+        Some(mode) => {
+            staging(state, i, mode, t, u, &s.codes)?;
             let at = Place::of(i.o).plus(u64::from(t) * u64::from(i.o_step) + u64::from(i.imm));
             let byte = at.row * u64::from(state.geometry.v_row) + 4 * u64::from(u);
             let word = part_mut(state.bank_mut(at.bank)?, "the vector bank", byte, 4)?;
@@ -111,7 +112,7 @@ fn softmax_scale(i: &Vector, scale: Scale, sum: u32) -> Scale {
     if i.fun == fun::SOFTMAX { num::softmax_slot(scale, sum) } else { scale }
 }
 
-/// q8: a token of activation rows, padding included, and its slot.
+/// A token of activation rows, padding included, and its slot.
 fn activations(
     state: &mut State,
     i: &Vector,
@@ -134,26 +135,28 @@ fn activations(
     Ok(())
 }
 
-/// q4: codes of each row as nibbles of a segment.
-fn staging(state: &mut State, i: &Vector, t: u32, u: u32, codes: &[i8]) -> Result<(), Outside> {
+/// Keys and values: codes of each row as a segment, or a part of one.
+fn staging(state: &mut State, i: &Vector, mode: Mode, t: u32, u: u32, codes: &[i8]) -> Result<(), Outside> {
     let g = state.geometry;
     let at = Place::of(i.o).plus(u64::from(t) * u64::from(i.o_step));
     let base = at.row * u64::from(g.v_row);
     let per_segment = g.n / g.l;
-    let written = if i.out == out::Q4K { g.k4_segment } else { g.l.div_ceil(2) };
+    let (segment, per_byte) = (g.segment(mode), 8 / mode.bits());
+    let written = if mode.by_lane() { g.l.div_ceil(per_byte) } else { segment };
     let bank = state.bank_mut(at.bank)?;
     for (j, codes) in (0u32..).zip(codes.chunks_exact(g.l as usize)) {
-        let byte = match i.out {
-            out::Q4K => u64::from(u * i.rows + j) * u64::from(g.k4_segment),
-            _ => {
-                let segment = u * i.rows.div_ceil(per_segment) + j / per_segment;
-                u64::from(segment * g.v4_segment + j % per_segment * (g.l / 2))
-            }
+        let byte = if mode.by_lane() {
+            let index = u * i.rows.div_ceil(per_segment) + j / per_segment;
+            u64::from(index * segment + j % per_segment * (g.l / per_byte))
+        } else {
+            u64::from(u * i.rows + j) * u64::from(segment)
         };
         let bytes = part_mut(bank, "the vector bank", base + byte, written.into())?;
         bytes.fill(0);
-        for (b, two) in bytes.iter_mut().zip(codes.chunks(2)) {
-            *b = two.iter().rev().fold(0, |b, &code| b << 4 | (code as u8 & 15));
+        let mask = u8::MAX >> (8 - mode.bits());
+        for (b, several) in bytes.iter_mut().zip(codes.chunks(per_byte as usize)) {
+            let places = (0..8).step_by(mode.bits() as usize);
+            *b = several.iter().zip(places).fold(0, |b, (&code, at)| b | (code as u8 & mask) << at);
         }
     }
     Ok(())
