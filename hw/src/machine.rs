@@ -150,6 +150,28 @@ pub struct Matrix {
     pub accumulator_bits: u32,
     /// Operand modes, in the order of [`Mode::ALL`].
     pub modes: Vec<Mode>,
+    /// What the multipliers are made of.
+    pub multipliers: Multipliers,
+}
+
+/// What the multipliers of the matrix engine are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Multipliers {
+    /// A multiplier of 8 x 8 bits for each product; synthesis chooses what it becomes.
+    Plain,
+    /// Explicit DSP48E2 slices, each with the products of two outputs and one activation.
+    Dsp48e2,
+}
+
+impl Multipliers {
+    /// As machine files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Multipliers::Plain => "plain",
+            Multipliers::Dsp48e2 => "dsp48e2",
+        }
+    }
 }
 
 /// On-chip memories.
@@ -231,7 +253,7 @@ impl Machine {
         let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
             queue_depth;
-        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes } = matrix;
+        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers } = matrix;
         let Load { burst_beats: load_burst, outstanding } = load;
         let Store { burst_beats: store_burst } = store;
         let Buffers {
@@ -270,7 +292,7 @@ impl Machine {
         let lines = numbers.iter().map(|(key, value)| format!("{key}={value}\n"));
         let memory = format!("memory.beat_bytes={beat_bytes}\nmemory.size_bytes={size_bytes}\n");
         let names: Vec<&str> = modes.iter().map(|m| m.name()).collect();
-        let modes = format!("matrix.modes={names:?}\n");
+        let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         [format!("clock_hz={clock_hz}\n"), memory].into_iter().chain(lines).chain([modes]).collect()
     }
 
@@ -339,6 +361,12 @@ impl Machine {
             !m.modes.is_empty() && m.modes.is_sorted_by(|a, b| a < b),
             "modes are missing, or twice there, or out of order",
             &format!("list some of {:?} in this order", Mode::NAMES),
+        )?;
+        rule(
+            "matrix.multipliers",
+            m.multipliers == Multipliers::Plain || m.outputs % 2 == 0,
+            "each DSP48E2 multiplies for two outputs, and their number is odd",
+            "make matrix.outputs even, or choose plain multipliers",
         )?;
         rule(
             "matrix.modes",
@@ -462,7 +490,9 @@ mod tests {
             let machine = crate::presets::load(name).unwrap();
             let mut file = Vec::new();
             flatten("", &toml::from_str(text).unwrap(), &mut file);
-            file.iter_mut().for_each(|line| *line = line.replace('\n', ""));
+            file.iter_mut().filter(|line| line.starts_with("matrix.multipliers")).for_each(|line| {
+                *line = line.replace('"', "");
+            });
             file.retain(|line| !line.starts_with("name=") && !line.starts_with("memory.model"));
             let canonical = machine.canonical();
             let mut lines: Vec<&str> = canonical.lines().collect();
@@ -486,8 +516,8 @@ mod tests {
     fn hashes_of_the_presets_stay() {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
-            ["tiny", "unit", "three", "odd"].map(hash),
-            ["d3ff1073", "7fd36b72", "1d3d7c7a", "860a6667"]
+            ["tiny", "unit", "three", "odd", "paired"].map(hash),
+            ["45ce57f5", "459bd81c", "8e108307", "4a734fa9", "31a0e909"]
         );
     }
 }

@@ -8,6 +8,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("unit", include_str!("../machines/unit.toml")),
     ("three", include_str!("../machines/three.toml")),
     ("odd", include_str!("../machines/odd.toml")),
+    ("paired", include_str!("../machines/paired.toml")),
 ];
 
 /// The text of a built-in machine file, or `None` if there is none of that name.

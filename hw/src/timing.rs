@@ -3,8 +3,10 @@
 //! A unit accepts its next instruction at `start + occupancy` at the earliest; results are done at `start + occupancy + latency`.
 //! Load, store and fetch have no occupancy function: the memory decides; their fixed delays are the constants here.
 
-/// Cycles from the end of a gemm's occupancy to its retire pulse: operand read, product, lane sum, group sum, scaling,
-/// accumulation, epilogue, write.
+use crate::machine::{Matrix, Multipliers};
+
+/// Cycles from the end of a gemm's occupancy to its retire pulse, with plain multipliers: operand read, product, lane sum, group
+/// sum, scaling, accumulation, epilogue, write.
 pub const MATRIX_LATENCY: u64 = 16;
 /// Cycles between two passes of a vector instruction: lane pipeline, reduction, scalar functions.
 pub const VECTOR_GAP: u64 = 24;
@@ -42,6 +44,18 @@ pub struct GemmShape {
 pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
     let drain = shape.tokens * (outputs / drain_lanes);
     shape.ksteps + (shape.ntiles - 1) * shape.ksteps.max(drain) + drain
+}
+
+/// Cycles from the end of a gemm's occupancy to its retire pulse. Pairs of slices sum two lanes, behind them each level of the
+/// adder tree has a register: one level at least, where plain multipliers have one for all.
+pub fn matrix_latency(matrix: &Matrix) -> u64 {
+    match matrix.multipliers {
+        Multipliers::Plain => MATRIX_LATENCY,
+        Multipliers::Dsp48e2 => {
+            let levels = matrix.lanes.next_power_of_two().ilog2().saturating_sub(1).max(1);
+            MATRIX_LATENCY + u64::from(levels)
+        }
+    }
 }
 
 /// What a vector instruction's time depends on.

@@ -11,7 +11,15 @@ fn tiny() -> Machine {
 }
 
 fn matrix(tokens: u32, outputs: u32, lanes: u32, drain_lanes: u32, accumulator_bits: u32) -> Matrix {
-    Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes: hw::Mode::ALL.to_vec() }
+    Matrix {
+        tokens,
+        outputs,
+        lanes,
+        drain_lanes,
+        accumulator_bits,
+        modes: hw::Mode::ALL.to_vec(),
+        multipliers: hw::machine::Multipliers::Plain,
+    }
 }
 
 /// The least of everything.

@@ -11,7 +11,7 @@ const PROGRAMS: u64 = 105;
 /// Rounds of programs aimed at the cells that those leave empty, and corners of each program.
 const ROUNDS: u64 = 20;
 const AIMS: usize = 3;
-const MACHINES: [&str; 5] = ["tiny", "unit", "three", "odd", "wide"];
+const MACHINES: [&str; 6] = ["tiny", "unit", "three", "odd", "paired", "wide"];
 
 /// What was compared of one machine, or of all.
 struct Compared {

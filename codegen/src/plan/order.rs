@@ -8,7 +8,7 @@
 use super::touched::{Latest, Touched, unit_of};
 use super::{Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
-use hw::timing::{GemmShape, MATRIX_LATENCY, VECTOR_LATENCY, VectorShape, gemm_occupancy, vector_occupancy};
+use hw::timing::{GemmShape, VECTOR_LATENCY, VectorShape, gemm_occupancy, matrix_latency, vector_occupancy};
 use hw::{Geometry, Machine};
 use isa::table::{Body, fun, out};
 
@@ -124,7 +124,7 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
         Body::Gemm(b) => {
             let ksteps = u64::from(b.groups) * u64::from(b.steps);
             let shape = GemmShape { tokens: b.tokens.into(), ntiles: b.ntiles.into(), ksteps };
-            (gemm_occupancy(shape, g.n.into(), g.d.into()), MATRIX_LATENCY)
+            (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }
         Body::Vector(b) => {
             let passes = match b.fun {

@@ -1,6 +1,7 @@
 //! `tw_config_pkg`: the numbers of a machine, as the top level hands them to the modules.
 
 use askama::Template;
+use hw::machine::Multipliers;
 use hw::{Geometry, Machine};
 
 /// A constant of the package.
@@ -67,6 +68,7 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("LP", g.lp),
         ("ACC_BITS", m.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
+        ("PAIRED", (m.matrix.multipliers == Multipliers::Dsp48e2).into()),
     ])
 }
 

@@ -79,6 +79,11 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_mul"),
     fixed!("tw_weight_decode"),
     fixed!("tw_dot"),
+    fixed!("DSP48E2"),
+    fixed!("tw_dsp"),
+    fixed!("tw_dsp_pair"),
+    fixed!("tw_sum"),
+    fixed!("tw_dot_pair"),
     fixed!("tw_acc"),
     fixed!("tw_epilogue"),
     fixed!("tw_matrix"),
@@ -101,6 +106,9 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_datapath"),
     fixed!("tw_top"),
 ];
+
+/// Twins of primitives, for simulation: a synthesis has the primitives themselves.
+pub const TWINS: &[&str] = &["DSP48E2"];
 
 macro_rules! checkers {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../templates/sva/", $name, ".sv")))),*] };
@@ -140,6 +148,7 @@ pub fn companions(machine: &Machine) -> Vec<RtlFile> {
     let mut files: Vec<RtlFile> = CHECKERS.iter().map(checker).collect();
     files.extend([
         file("files.f", list(&mut PARTS.iter().map(|p| &p.0))),
+        file("synthesis.f", list(&mut PARTS.iter().map(|p| &p.0).filter(|p| !TWINS.contains(p)))),
         file("assertions.f", list(&mut CHECKERS.iter().map(|c| &c.0))),
         file("tw_regs.h", format!("{}{}", header("//", "tw_regs", machine), isa::regs::c_header())),
         file("registers.md", registers),

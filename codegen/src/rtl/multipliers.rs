@@ -1,5 +1,7 @@
-//! The multipliers of a machine: what the hardware holds, by role. Every one is an instance of `tw_mul`.
+//! The multipliers of a machine: what the hardware holds, by role. Every one is an instance of `tw_mul`, or a DSP48E2
+//! whose twin has one.
 
+use hw::machine::Multipliers;
 use hw::{Geometry, Machine};
 
 /// Multipliers of one role; operands are signed.
@@ -29,8 +31,15 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
     // A product has 16 bits, a group at most 255 steps.
     let group_bits = 16 + g.lp.ilog2() + 8;
     let of = |role, count, a_bits, b_bits| Multiplier { role, count, a_bits, b_bits };
+    let products = g.t * g.n * g.l;
     vec![
-        of("matrix: products", g.t * g.n * g.l, 8, 8),
+        match machine.matrix.multipliers {
+            Multipliers::Plain => of("matrix: products", products, 8, 8),
+            // A cascade has two slices: the last lane of an odd number fills one.
+            Multipliers::Dsp48e2 => {
+                of("matrix: pairs of products", g.t * g.n / 2 * g.l.next_multiple_of(2), DSP48E2.0, DSP48E2.1)
+            }
+        },
         of("matrix: group scales", g.t * g.n, group_bits, 9),
         of("epilogue: channel times token mantissa", g.d, 17, 17),
         of("epilogue: accumulator times scale", g.d, machine.matrix.accumulator_bits, 33),

@@ -10,6 +10,9 @@
 // data are taken in the cycle after their enable. The instruction is resolved: registers are added;
 // ntiles, groups, steps and tokens are at least 1.
 //
+// Paired multipliers sum their products Later cycles behind plain ones, and so does all that
+// follows: stages are numbered without it.
+//
 // Pipeline, c = cycle of a step's issue, x = cycle of a drain slot (c + 1 for the first slot after
 // a tile's last step):
 //   c    activation and weight rows read        x+6   channel and token scales read
@@ -28,6 +31,7 @@ module tw_matrix #(
   parameter int LP       = 8,
   parameter int ACC_BITS = 40,
   parameter int MODES    = 63,  // bit m: operand mode m is there
+  parameter int PAIRED   = 0,   // two products share a DSP48E2
   parameter int W_ROW    = 64   // bytes of the widest weight row
 ) (
   input  logic               clk_i,
@@ -86,7 +90,9 @@ module tw_matrix #(
   localparam int PartBits     = (PartsPerRow > 1) ? $clog2(PartsPerRow) : 1;
   localparam int SlotBits     = (SlotsPerTile > 1) ? $clog2(SlotsPerTile) : 1;
   localparam int ColBits      = (N / D > 1) ? $clog2(N / D) : 1;
+  localparam int WBits        = ((MODES & 40) != 0) ? 8 : 4;  // of a weight operand: w8, v8
   localparam int SumBits      = 16 + $clog2(LP);
+  localparam int Later        = (PAIRED == 0) ? 0 : ((LP > 4) ? $clog2(LP) - 1 : 1);
   localparam int GroupBits    = SumBits + 8;
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
@@ -208,16 +214,16 @@ module tw_matrix #(
   assign w_row_o  = w_row_q;
 
   // What a step means, delayed to the stage that needs it.
-  logic [6:1] step_valid_q;
-  logic [8:1] group_valid_q;  // last step of a group
+  logic [6+Later:1] step_valid_q;
+  logic [8+Later:1] group_valid_q;  // last step of a group
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       step_valid_q  <= '0;
       group_valid_q <= '0;
     end else begin
-      step_valid_q  <= {step_valid_q[5:1], fire};
-      group_valid_q <= {group_valid_q[7:1], fire && step_last};
+      step_valid_q  <= {step_valid_q[5+Later:1], fire};
+      group_valid_q <= {group_valid_q[7+Later:1], fire && step_last};
     end
   end
 
@@ -234,7 +240,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(1),
-    .DEPTH(5)
+    .DEPTH(5 + Later)
   ) u_scaled_5 (
     .clk_i(clk_i),
     .d_i  (scaled_q),
@@ -250,7 +256,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(1),
-    .DEPTH(6)
+    .DEPTH(6 + Later)
   ) u_sum_first (
     .clk_i(clk_i),
     .d_i  (step_q == '0),
@@ -258,7 +264,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(2),
-    .DEPTH(8)
+    .DEPTH(8 + Later)
   ) u_group_first (
     .clk_i(clk_i),
     .d_i  ({group_q == '0, group_q == group_last_q}),
@@ -266,13 +272,13 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(14),
-    .DEPTH(5)
+    .DEPTH(5 + Later)
   ) u_g_row (
     .clk_i(clk_i),
     .d_i  (g_row_q),
     .q_o  (g_row_o)
   );
-  assign g_en_o = group_valid_q[5] && scaled_5;
+  assign g_en_o = group_valid_q[5+Later] && scaled_5;
 
   // ------------------------------------------------------------------ products and accumulators
 
@@ -300,37 +306,56 @@ module tw_matrix #(
     scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
   end
 
-  for (genvar t = 0; t < T; t++) begin : gen_token
-    for (genvar n = 0; n < N; n++) begin : gen_output
-      logic signed [SumBits-1:0] sum_6;
+  logic [T*N*SumBits-1:0] sum_6;
 
-      tw_dot #(
-        .L       (L),
-        .LP      (LP),
-        .SUM_BITS(SumBits)
-      ) u_dot (
-        .clk_i(clk_i),
-        .a_i  (a_2[t*L*8 +: L*8]),
-        .w_i  (weight_2[n*L*8 +: L*8]),
-        .sum_o(sum_6)
-      );
-
-      tw_acc #(
-        .SUM_BITS  (SumBits),
-        .GROUP_BITS(GroupBits),
-        .ACC_BITS  (ACC_BITS)
-      ) u_acc (
-        .clk_i        (clk_i),
-        .sum_valid_i  (step_valid_q[6]),
-        .sum_first_i  (sum_first_6),
-        .sum_i        (sum_6),
-        .scale_i      (scale_7[n*8 +: 8]),
-        .group_valid_i(group_valid_q[8]),
-        .group_first_i(group_first_8),
-        .tile_last_i  (tile_last_8),
-        .shadow_o     (shadow[(t*N+n)*ACC_BITS +: ACC_BITS])
-      );
+  for (genvar t = 0; t < T; t++) begin : gen_products
+    if (PAIRED != 0) begin : gen_paired
+      for (genvar p = 0; p < N / 2; p++) begin : gen_output
+        tw_dot_pair #(
+          .L       (L),
+          .LP      (LP),
+          .W_BITS  (WBits),
+          .SUM_BITS(SumBits)
+        ) u_dot (
+          .clk_i (clk_i),
+          .a_i   (a_2[t*L*8 +: L*8]),
+          .w_i   (weight_2[2*p*L*8 +: 2*L*8]),
+          .sum0_o(sum_6[(t*N+2*p)*SumBits +: SumBits]),
+          .sum1_o(sum_6[(t*N+2*p+1)*SumBits +: SumBits])
+        );
+      end
+    end else begin : gen_plain
+      for (genvar n = 0; n < N; n++) begin : gen_output
+        tw_dot #(
+          .L       (L),
+          .LP      (LP),
+          .SUM_BITS(SumBits)
+        ) u_dot (
+          .clk_i(clk_i),
+          .a_i  (a_2[t*L*8 +: L*8]),
+          .w_i  (weight_2[n*L*8 +: L*8]),
+          .sum_o(sum_6[(t*N+n)*SumBits +: SumBits])
+        );
+      end
     end
+  end
+
+  for (genvar i = 0; i < T * N; i++) begin : gen_sum
+    tw_acc #(
+      .SUM_BITS  (SumBits),
+      .GROUP_BITS(GroupBits),
+      .ACC_BITS  (ACC_BITS)
+    ) u_acc (
+      .clk_i        (clk_i),
+      .sum_valid_i  (step_valid_q[6+Later]),
+      .sum_first_i  (sum_first_6),
+      .sum_i        (sum_6[i*SumBits +: SumBits]),
+      .scale_i      (scale_7[(i%N)*8 +: 8]),
+      .group_valid_i(group_valid_q[8+Later]),
+      .group_first_i(group_first_8),
+      .tile_last_i  (tile_last_8),
+      .shadow_o     (shadow[i*ACC_BITS +: ACC_BITS])
+    );
   end
 
   // ------------------------------------------------------------------ drain slots: tokens, rows,
@@ -386,12 +411,12 @@ module tw_matrix #(
     end
   end
 
-  logic [16:1] slot_valid_q;
+  logic [16+Later:1] slot_valid_q;
   logic        done_16;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) slot_valid_q <= '0;
-    else slot_valid_q <= {slot_valid_q[15:1], drain_q};
+    else slot_valid_q <= {slot_valid_q[15+Later:1], drain_q};
   end
 
   logic [7:0]          shift_8;
@@ -402,7 +427,7 @@ module tw_matrix #(
 
   tw_delay #(
     .WIDTH(20),
-    .DEPTH(6)
+    .DEPTH(6 + Later)
   ) u_scale_addr (
     .clk_i(clk_i),
     .d_i  ({c_row_q, slot_first_q + 8'(token_q)}),
@@ -410,7 +435,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(ColBits),
-    .DEPTH(7)
+    .DEPTH(7 + Later)
   ) u_col (
     .clk_i(clk_i),
     .d_i  (col_q),
@@ -418,7 +443,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(SlotBits + 8),
-    .DEPTH(8)
+    .DEPTH(8 + Later)
   ) u_index (
     .clk_i(clk_i),
     .d_i  ({index_q, shift_q}),
@@ -426,7 +451,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(19),
-    .DEPTH(13)
+    .DEPTH(13 + Later)
   ) u_res_addr (
     .clk_i(clk_i),
     .d_i  ({residual_q, res_q[17:14], res_q[13:0] + offset_q}),
@@ -434,7 +459,7 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(PartBits + 1),
-    .DEPTH(14)
+    .DEPTH(14 + Later)
   ) u_part (
     .clk_i(clk_i),
     .d_i  ({residual_q, part_q}),
@@ -450,17 +475,17 @@ module tw_matrix #(
   );
   tw_delay #(
     .WIDTH(19),
-    .DEPTH(16)
+    .DEPTH(16 + Later)
   ) u_dst_addr (
     .clk_i(clk_i),
     .d_i  ({drain_last && !issue_q, dst_q[17:14], dst_q[13:0] + offset_q}),
     .q_o  ({done_16, d_addr_o})
   );
 
-  assign c_en_o = slot_valid_q[6];
-  assign s_en_o = slot_valid_q[6];
-  assign r_en_o = slot_valid_q[13] && residual_13;
-  assign done_o = slot_valid_q[16] && done_16;
+  assign c_en_o = slot_valid_q[6+Later];
+  assign s_en_o = slot_valid_q[6+Later];
+  assign r_en_o = slot_valid_q[13+Later] && residual_13;
+  assign done_o = slot_valid_q[16+Later] && done_16;
 
   // ------------------------------------------------------------------ epilogue
 
@@ -517,7 +542,7 @@ module tw_matrix #(
     );
   end
 
-  assign d_en_o = slot_valid_q[16];
+  assign d_en_o = slot_valid_q[16+Later];
 
   for (genvar l = 0; l < LP; l++) begin : gen_result
     assign d_strb_o[l]          = (l < L) && (part_16 == PartBits'(l / D));

@@ -8,6 +8,7 @@ mod bench;
 mod matrix;
 mod memory;
 mod multipliers;
+mod pairs;
 mod rng;
 mod synthesis;
 mod vector;

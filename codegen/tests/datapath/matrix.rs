@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
-use hw::timing::{GemmShape, MATRIX_LATENCY, gemm_occupancy};
+use hw::timing::{GemmShape, gemm_occupancy, matrix_latency};
 use hw::{Geometry, Machine, Mode};
 use ir::num::{Scale, accumulate, dot, epilogue, residual, wrap};
 use isa::table::{Gemm, vec_addr, vec_parts};
@@ -223,6 +223,7 @@ fn check(name: &str, seed: u64, count: usize) {
         ("LP", g.lp),
         ("ACC_BITS", machine.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
+        ("PAIRED", (machine.matrix.multipliers == hw::machine::Multipliers::Dsp48e2).into()),
         ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
     ];
@@ -256,7 +257,7 @@ fn check(name: &str, seed: u64, count: usize) {
         assert_eq!(events.free[n], start + occupancy, "{name}, seed {seed}: free of {n}: {i:?}");
         assert_eq!(
             events.done[n],
-            start + occupancy + MATRIX_LATENCY,
+            start + occupancy + matrix_latency(&machine.matrix),
             "{name}, seed {seed}: done of {n}: {i:?}"
         );
         if n > 0 {
@@ -299,6 +300,11 @@ fn gemm_on_unit() {
 #[test]
 fn gemm_on_three() {
     sweep("three");
+}
+
+#[test]
+fn gemm_on_paired() {
+    sweep("paired");
 }
 
 #[test]

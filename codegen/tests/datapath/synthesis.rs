@@ -8,14 +8,44 @@ use std::process::Command;
 /// Memories of more bits than this must not be flip-flops.
 const KBIT: u64 = 1024;
 
+/// Cells of a module above the design's, by type, after synthesis for UltraScale+; `before` is run on what was read.
+pub fn cells(machine: &hw::Machine, module: &str, before: &str, top: &str) -> BTreeMap<String, u64> {
+    let name = format!("cells-{top}-{}-{:?}", std::process::id(), std::thread::current().id());
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.replace(['(', ')'], ""));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("top.sv"), module).unwrap();
+    let files = emitted(machine, &dir);
+    let script = format!(
+        "read_verilog -sv {} top.sv; {before}; synth_xilinx -family xcup -flatten -top {top}; write_json cells.json",
+        files.join(" ")
+    );
+    let yosys = Command::new("yosys").current_dir(&dir).args(["-q", "-p", &script]).output().unwrap();
+    assert!(yosys.status.success(), "{}", String::from_utf8_lossy(&yosys.stderr));
+    let json = std::fs::read_to_string(dir.join("cells.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let mut count: BTreeMap<String, u64> = BTreeMap::new();
+    for cell in json["modules"][top]["cells"].as_object().unwrap().values() {
+        *count.entry(cell["type"].as_str().unwrap().to_string()).or_default() += 1;
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+    count
+}
+
+/// Writes what a synthesis reads and gives the names: of primitives there are no twins.
+fn emitted(machine: &hw::Machine, dir: &Path) -> Vec<String> {
+    let files = codegen::rtl::emit(machine).unwrap();
+    let twin = |f: &codegen::rtl::RtlFile| codegen::rtl::TWINS.contains(&f.name.trim_end_matches(".sv"));
+    let files: Vec<_> = files.into_iter().filter(|f| !twin(f)).collect();
+    files.iter().for_each(|file| std::fs::write(dir.join(&file.name), &file.text).unwrap());
+    files.into_iter().map(|f| f.name).collect()
+}
+
 #[test]
 fn tiny_holds_what_it_states() {
     let machine = hw::presets::load("tiny").unwrap();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("synthesis-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let files = codegen::rtl::emit(&machine).unwrap();
-    files.iter().for_each(|file| std::fs::write(dir.join(&file.name), &file.text).unwrap());
-    let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+    let names = emitted(&machine, &dir);
     // Arrays that Yosys sees as memory lie in `tw_ram`; ROMs are no storage.
     let script = format!(
         "read_verilog -sv {}; hierarchy -check -top tw_top; proc; memory_dff; memory_collect; \

@@ -3,7 +3,7 @@
 
 use super::delay::Delay;
 use hw::Machine;
-use hw::timing::{MATRIX_LATENCY, VECTOR_GAP, VECTOR_LATENCY};
+use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
 use isa::Instr;
 use isa::table::{Body, Gemm, Vector as Fields, fun, out};
 
@@ -20,6 +20,7 @@ pub(super) struct Matrix {
     /// Of the results on their way out: token and write.
     result: Option<(u32, u32)>,
     retiring: Delay,
+    latency: u64,
 }
 
 impl Matrix {
@@ -31,6 +32,7 @@ impl Matrix {
             summed: false,
             result: None,
             retiring: Delay::default(),
+            latency: matrix_latency(&machine.matrix),
         }
     }
 
@@ -60,7 +62,7 @@ impl Matrix {
             self.result = Some((0, 0));
         } else if self.product.is_none() {
             self.fields = None;
-            self.retiring.push(1 + MATRIX_LATENCY);
+            self.retiring.push(1 + self.latency);
         }
     }
 

@@ -119,7 +119,7 @@ impl Rules {
             arg_cycles: timing::ARG_CYCLES - is(Fault::ArgShort),
             fetch_to_dispatch: timing::FETCH_TO_DISPATCH - is(Fault::FetchEarly),
             fetch_keeps_loops: fault != Fault::FetchBase,
-            matrix_latency: timing::MATRIX_LATENCY - is(Fault::MatrixRetire),
+            matrix_latency: timing::matrix_latency(&machine.matrix) - is(Fault::MatrixRetire),
             matrix_pace: fault != Fault::MatrixPace,
             vector_gap_extra: is(Fault::VectorGap),
             vector_latency: timing::VECTOR_LATENCY + is(Fault::VectorRetire),

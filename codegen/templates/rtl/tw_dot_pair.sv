@@ -1,0 +1,67 @@
+// Sums of L products for two outputs that share their activations: one DSP48E2 for each lane, two
+// lanes in a cascade. Operands are signed, activations of 8 bits, weights of W_BITS in a byte each.
+//
+// Latency 4 + max(1, log2(LP) - 1): tw_dsp_pair, tw_sum. New operands every cycle.
+module tw_dot_pair #(
+  parameter int L        = 8,
+  parameter int LP       = 8,  // L rounded up to a power of two
+  parameter int W_BITS   = 8,
+  parameter int SUM_BITS = 19  // at least 8 + W_BITS + log2(LP)
+) (
+  input  logic                       clk_i,
+  input  logic [L*8-1:0]             a_i,
+  input  logic [2*L*8-1:0]           w_i,  // output 0, output 1
+  output logic signed [SUM_BITS-1:0] sum0_o,
+  output logic signed [SUM_BITS-1:0] sum1_o
+);
+  localparam int Pairs    = (L + 1) / 2;
+  localparam int Leaves   = (LP > 1) ? LP / 2 : 1;
+  localparam int PartBits = W_BITS + 9;
+  localparam int AllBits  = PartBits + $clog2(Leaves);
+
+  // A lane that is missing in the last pair multiplies zeros.
+  logic [Pairs*16-1:0]       a, w0, w1;
+  logic [Pairs*PartBits-1:0] part0, part1;
+  logic signed [AllBits-1:0] sum0, sum1;
+
+  assign a  = (Pairs * 16)'(a_i);
+  assign w0 = (Pairs * 16)'(w_i[L*8-1:0]);
+  assign w1 = (Pairs * 16)'(w_i[2*L*8-1:L*8]);
+
+  for (genvar k = 0; k < Pairs; k++) begin : gen_pair
+    tw_dsp_pair #(
+      .W_BITS(W_BITS)
+    ) u_pair (
+      .clk_i (clk_i),
+      .a_i   (a[16*k +: 16]),
+      .w0_i  (w0[16*k +: 16]),
+      .w1_i  (w1[16*k +: 16]),
+      .sum0_o(part0[PartBits*k +: PartBits]),
+      .sum1_o(part1[PartBits*k +: PartBits])
+    );
+  end
+
+  tw_sum #(
+    .COUNT (Pairs),
+    .LEAVES(Leaves),
+    .IN    (PartBits),
+    .OUT   (AllBits)
+  ) u_sum0 (
+    .clk_i(clk_i),
+    .d_i  (part0),
+    .sum_o(sum0)
+  );
+  tw_sum #(
+    .COUNT (Pairs),
+    .LEAVES(Leaves),
+    .IN    (PartBits),
+    .OUT   (AllBits)
+  ) u_sum1 (
+    .clk_i(clk_i),
+    .d_i  (part1),
+    .sum_o(sum1)
+  );
+
+  assign sum0_o = SUM_BITS'(sum0);
+  assign sum1_o = SUM_BITS'(sum1);
+endmodule
