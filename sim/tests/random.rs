@@ -46,6 +46,42 @@ fn legal_programs_run() {
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), causes, "a cause never occurs");
 }
 
+/// What the matrix engine makes of the operands of random programs.
+#[derive(Default)]
+struct Results {
+    all: u64,
+    /// Neither zero nor saturated.
+    plain: u64,
+    saturated: u64,
+}
+
+impl sim::functional::Observer for Results {
+    fn gemm_tile(&mut self, _: &isa::walk::Step, _: u32, _: u32, outputs: &[i32]) {
+        for y in outputs {
+            self.all += 1;
+            self.plain += u64::from(![0, i32::MIN, i32::MAX].contains(y));
+            self.saturated += u64::from([i32::MIN, i32::MAX].contains(y));
+        }
+    }
+}
+
+/// Zeros are equal in simulator and hardware whatever these do: results must be more than that.
+#[test]
+fn random_programs_compute_something() {
+    for machine in machines() {
+        let mut results = Results::default();
+        for c in cases(&machine, 60) {
+            sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut results).unwrap();
+        }
+        let Results { all, plain, saturated } = results;
+        println!(
+            "{}: of {all} results {plain} are neither zero nor saturated, {saturated} saturated",
+            machine.name
+        );
+        assert!(plain >= 300 && 10 * (plain + saturated) >= all, "{}", machine.name);
+    }
+}
+
 /// The memories on which the reference is compared: the preset's own, fixed ones at both ends, a random one, and DRAM.
 fn memories(preset: &Machine) -> Vec<Machine> {
     let dram = |name| MemoryModel::Dram(Box::new(Dram::preset(name).unwrap()));

@@ -30,8 +30,17 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     folder
 }
 
-/// A preset, or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock.
+/// A preset; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
+/// `pair`: the least machine of paired multipliers.
 pub fn machine(name: &str) -> Machine {
+    if name == "pair" {
+        let unit = hw::presets::load("unit").unwrap();
+        let multipliers = hw::machine::Multipliers::Dsp48e2;
+        let matrix = hw::machine::Matrix { outputs: 2, lanes: 2, drain_lanes: 1, multipliers, ..unit.matrix };
+        let pair = Machine { name: "pair".into(), matrix, ..unit };
+        pair.verify().unwrap();
+        return pair;
+    }
     if name != "wide" {
         return hw::presets::load(name).unwrap();
     }

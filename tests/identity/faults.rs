@@ -12,7 +12,7 @@ use tilewright::cosim::{self, Hardware};
 use tilewright::isa::random::Case;
 use tilewright::{hw, isa};
 
-const MACHINE: &str = "unit";
+const MACHINE: &str = "pair";
 
 /// One fault: in `file`, the only `from` becomes `to`, in which `@` stands for "this fault is selected".
 struct Fault {
@@ -97,6 +97,70 @@ const FAULTS: &[Fault] = &[
         "tw_vbanks.sv",
         "{vector_addr_i[17:14], matrix_addr_i[17:14], load_bank_i}",
         "{vector_addr_i[17:14], matrix_addr_i[17:14] ^ 4'(@), load_bank_i}",
+        "",
+    ),
+    fault(
+        "group scales are used where there are none",
+        "tw_matrix.sv",
+        "scale_7 <= scaled_6 ?",
+        "scale_7 <= (scaled_6 || @) ?",
+        "",
+    ),
+    fault(
+        "narrow codes have no sign",
+        "tw_weight_decode.sv",
+        "upper_d = {4{nibble_d[3]}};",
+        "upper_d = {4{nibble_d[3] && !@}};",
+        "",
+    ),
+    fault(
+        "cached values are read as keys are",
+        "tw_weight_decode.sv",
+        "nibble_d = row[8*(l*NP+n) +: 4];",
+        "nibble_d = @ ? row[8*(n*LP+l) +: 4] : row[8*(l*NP+n) +: 4];",
+        "",
+    ),
+    fault(
+        "rows of bytes are cut like rows of nibbles",
+        "tw_weights.sv",
+        "<< ByteLog2;",
+        "<< (@ ? W4Log2 : ByteLog2);",
+        "",
+    ),
+    fault(
+        "a cached value of eight bits is not written whole",
+        "tw_vpack.sv",
+        "(i < V4Bytes) : (i < L);",
+        "(i < V4Bytes) : (i < L - 32'(@));",
+        "",
+    ),
+    fault("all codes have four bits", "tw_vector.sv", "= !out_q[0];", "= !out_q[0] || @;", ""),
+    fault(
+        "the pre-adder of a slice stands still",
+        "DSP48E2.sv",
+        "(INMODE[2] ? d_1",
+        "(INMODE[2] && !@ ? d_1",
+        "",
+    ),
+    fault(
+        "a negative sum borrows from the one above it",
+        "DSP48E2.sv",
+        "(OPMODE[8:7] == 2'b10) ?",
+        "(OPMODE[8:7] == 2'b10 && !@) ?",
+        "",
+    ),
+    fault(
+        "a slice does not add the one before it",
+        "DSP48E2.sv",
+        "(OPMODE[6:4] == 3'b001) ?",
+        "(OPMODE[6:4] == 3'b001 && !@) ?",
+        "",
+    ),
+    fault(
+        "the second slice of a cascade is a cycle early",
+        "DSP48E2.sv",
+        "(BREG == 2) ? b_2",
+        "(BREG == 2 && !@) ? b_2",
         "",
     ),
     // told by the harness
@@ -221,7 +285,7 @@ fn cases() -> Vec<(hw::Machine, Case)> {
     let on = |model| {
         let machine = with_model(&preset, model);
         let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-        let random = (0..10).filter_map(|seed| isa::random::case(&machine, seed));
+        let random = (0..30).filter_map(|seed| isa::random::case(&machine, seed));
         directed.chain(random).map(|case| (machine.clone(), case)).collect::<Vec<_>>()
     };
     models(&preset).into_iter().flat_map(on).collect()

@@ -9,7 +9,7 @@ use crate::table::*;
 use hw::{Geometry, Machine, Mode};
 
 /// Rows near the start of each space are used again and again, so that instructions depend on each other.
-const HOT: u32 = 40;
+pub(super) const HOT: u32 = 40;
 
 /// Draws instructions for a machine.
 pub(super) struct Bodies<'a> {
@@ -101,7 +101,7 @@ impl<'a> Bodies<'a> {
     }
 
     /// A block of the data, or sometimes of the results.
-    fn source(&self, blocks: u32, scales: bool, rng: &mut Rng) -> u32 {
+    pub fn source(&self, blocks: u32, scales: bool, rng: &mut Rng) -> u32 {
         let (scale_at, scale_bytes) = self.map.scales();
         let (first, bytes) = match scales {
             true => (scale_at, scale_bytes),
@@ -132,7 +132,8 @@ impl<'a> Bodies<'a> {
     fn gemm(&self, extreme: bool, rng: &mut Rng) -> Gemm {
         let residual = u32::from(rng.chance(40));
         let (dst, res) = (vec_addr(self.bank(rng), 0), vec_addr(self.bank(rng), 0));
-        let shift = rng.within(0, 45) as i32;
+        // Most scales are below one: small shifts keep results in range.
+        let shift = if rng.chance(70) { rng.within(0, 24) } else { rng.within(0, 45) } as i32;
         let modes: Vec<Mode> = self.g.modes.iter().collect();
         let mode = modes[rng.within(0, modes.len() as u32 - 1) as usize] as u32;
         let scaled = u32::from(rng.chance(60));

@@ -66,7 +66,7 @@ fn word(kind: u32, rng: &mut Rng) -> u32 {
         _ => {
             let mantissa = 0x8000 | any & 0x7fff;
             let exponent =
-                if any >> 28 == 0 { any >> 16 & 0xff } else { rng.within(0, 24).wrapping_sub(24) & 0xff };
+                if any >> 28 == 0 { any >> 16 & 0xff } else { rng.within(0, 18).wrapping_sub(16) & 0xff };
             mantissa | exponent << 16
         }
     }

@@ -9,6 +9,7 @@ mod builder;
 mod corners;
 mod directed;
 mod memory;
+mod operands;
 mod registers;
 mod rng;
 mod rounds;
@@ -69,6 +70,9 @@ fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<C
     let there: Vec<&Corner> = corners.iter().filter(|c| c.exists(machine)).collect();
     there.iter().for_each(|corner| corners::early(&mut builder, corner));
     let least = if corners.is_empty() { SHORTEST + 20 } else { builder.instrs.len() };
+    if !corners.is_empty() {
+        operands::load(&mut builder);
+    }
     while builder.instrs.len() < SHORTEST.max(least + words as usize) {
         match corners.is_empty() && builder.rng.chance(90) {
             true => builder.noise(),
