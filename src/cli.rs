@@ -4,6 +4,7 @@
 //! not built yet. Reports go to standard output, diagnostics and progress to standard error. With `--json` standard output
 //! holds exactly one JSON object, of the error if there is one.
 
+use crate::place::reason;
 use crate::verbs;
 use clap::{Parser, Subcommand};
 use ir::diag::Diagnostic;
@@ -93,13 +94,16 @@ pub fn main() -> ExitCode {
         Verb::Other(words) => return unknown(&words),
     };
     match outcome {
-        Ok(report) => {
-            print(&if json { line(&report.json) } else { report.text });
-            ExitCode::from(u8::from(!report.passed))
-        }
+        Ok(report) => match print(&if json { line(&report.json) } else { report.text }) {
+            Ok(()) => ExitCode::from(u8::from(!report.passed)),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(1)
+            }
+        },
         Err(error) => {
             if json {
-                print(&line(&versioned(json!({ "error": error_json(&error) }))));
+                let _ = print(&line(&versioned(json!({ "error": error_json(&error) }))));
             }
             eprintln!("{error}");
             ExitCode::from(1)
@@ -140,10 +144,20 @@ fn line(json: &Value) -> String {
 }
 
 /// Prints to standard output; a reader that has gone (`| head`) is no error of ours.
-pub fn print(text: &str) {
-    use std::io::Write;
+///
+/// # Errors
+/// What is printed does not arrive, as on a full disk.
+pub fn print(text: &str) -> Result<(), Diagnostic> {
+    use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Diagnostic::new("output-unwritable", "the report cannot be written to standard output")
+                .because(reason(&e))
+                .help("check where it leads, and that the disk is not full"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The operating system refuses; then nothing is left behind.
 pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let temporary = sibling(path, NEW);
+    let temporary = unfinished(path);
     let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
@@ -34,7 +34,7 @@ impl Stream {
     /// # Errors
     /// The operating system refuses.
     pub fn begin(path: &Path) -> Result<Stream, Diagnostic> {
-        let temporary = sibling(path, "new");
+        let temporary = unfinished(path);
         let file = File::create(&temporary).map_err(|e| unwritable(path, &e))?;
         Ok(Stream { to: BufWriter::new(file), temporary, path: path.to_path_buf() })
     }
@@ -43,8 +43,8 @@ impl Stream {
     ///
     /// # Errors
     /// The operating system refuses.
-    pub fn write(&mut self, text: &str) -> Result<(), Diagnostic> {
-        self.to.write_all(text.as_bytes()).map_err(|e| unwritable(&self.path, &e))
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
+        self.to.write_all(bytes.as_ref()).map_err(|e| unwritable(&self.path, &e))
     }
 
     /// Puts the file in its place.
@@ -79,9 +79,7 @@ impl Folder {
     /// system refuses.
     pub fn begin(path: &Path) -> Result<Folder, Diagnostic> {
         refuse_foreign(path)?;
-        remove_abandoned(path);
-        let folder =
-            Folder { temporary: sibling(path, NEW), path: path.to_path_buf(), files: BTreeMap::new() };
+        let folder = Folder { temporary: unfinished(path), path: path.to_path_buf(), files: BTreeMap::new() };
         let tried = std::fs::create_dir_all(&folder.temporary);
         tried.and_then(|()| std::fs::remove_dir(&folder.temporary)).map_err(|e| unwritable(path, &e))?;
         Ok(folder)
@@ -146,6 +144,12 @@ fn stem(path: &Path, what: &str) -> String {
     format!(".{}.{what}-", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
+/// The name of what is to stand at `path` and is not whole yet. What killed processes left of their own is removed.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    remove_abandoned(path);
+    sibling(path, NEW)
+}
+
 /// Removes what a process that was killed had begun for the same place.
 fn remove_abandoned(path: &Path) {
     // Without this folder there is no telling which processes live.
@@ -159,7 +163,7 @@ fn remove_abandoned(path: &Path) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let process = name.strip_prefix(&stem(path, NEW)).and_then(|id| id.parse::<u32>().ok());
         if process.is_some_and(|id| !processes.join(id.to_string()).exists()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
         }
     }
 }
@@ -202,6 +206,7 @@ fn unwritable(path: &Path, error: &Error) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("tilewright-output-{name}-{}", std::process::id()));
@@ -254,7 +259,13 @@ mod tests {
             std::fs::create_dir(dir.join(name)).unwrap();
         }
         Folder::begin(&dir.join("out")).unwrap();
-        assert_eq!(names(&dir), [living]);
+        assert_eq!(names(&dir), [living.as_str()]);
+        std::fs::write(dir.join(&dead), "half").unwrap();
+        drop(Stream::begin(&dir.join("out")).unwrap());
+        assert_eq!(names(&dir), [living.as_str()]);
+        std::fs::write(dir.join(&dead), "half").unwrap();
+        file(&dir.join("out"), b"whole").unwrap();
+        assert_eq!(BTreeSet::from_iter(names(&dir)), BTreeSet::from([living, "out".into()]));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

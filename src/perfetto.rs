@@ -110,7 +110,7 @@ impl File {
 
     fn event(&mut self, event: &Value) -> Result<(), Diagnostic> {
         let separator = if std::mem::take(&mut self.first) { "" } else { ",\n" };
-        self.to.write(&format!("{separator}{event}"))
+        self.to.write(format!("{separator}{event}"))
     }
 }
 

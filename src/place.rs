@@ -6,9 +6,11 @@ use hw::{Machine, MachineError};
 use ir::diag::Diagnostic;
 use ir::quant::Scheme;
 use isa::Program;
+use std::io::Read;
 use std::path::Path;
 
-/// Largest text file that is read at all: far more than any machine file, listing or graph needs.
+/// Longest text, and longest input of unknown length, that is read at all: far more than any machine file, listing or graph
+/// needs.
 const MOST_TEXT_BYTES: u64 = 1 << 30;
 
 /// A machine and the file it came from.
@@ -85,7 +87,16 @@ pub fn program(path: &Path) -> Result<Program, Diagnostic> {
 /// # Errors
 /// It cannot be read.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    std::fs::read(path).map_err(|e| unreadable(path, &e))
+    let file = std::fs::File::open(path).map_err(|e| unreadable(path, &e))?;
+    let length = file.metadata().map_err(|e| unreadable(path, &e))?;
+    // A pipe does not say how long it is, and a device may never end.
+    let most = if length.is_file() { length.len() } else { MOST_TEXT_BYTES };
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
+    if bytes.len() as u64 > most {
+        return Err(too_long(path, format!("it does not end within {most} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// A file's bytes, read from the disk when they are used.
@@ -94,6 +105,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
 /// It cannot be read.
 pub fn map(path: &Path) -> Result<Bytes, Diagnostic> {
     let file = std::fs::File::open(path).map_err(|e| unreadable(path, &e))?;
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return read_bytes(path).map(Bytes::from);
+    }
     // SAFETY: the map is private and read-only. Whoever shortens the file while it is read ends this process, as with
     // every program that maps its input.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| unreadable(path, &e))?;
@@ -107,10 +121,10 @@ pub fn map(path: &Path) -> Result<Bytes, Diagnostic> {
 pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
     let length = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len();
     if length > MOST_TEXT_BYTES {
-        return Err(Diagnostic::new("file-size", "the file is too long to be text")
-            .because(format!("it has {length} bytes; at most {MOST_TEXT_BYTES} are read"))
-            .help("check that this is the file you meant")
-            .in_file(path.display().to_string()));
+        return Err(too_long(
+            path,
+            format!("it has {length} bytes; at most {MOST_TEXT_BYTES} of text are read"),
+        ));
     }
     String::from_utf8(read_bytes(path)?).map_err(|e| {
         let offset = e.utf8_error().valid_up_to();
@@ -120,6 +134,13 @@ pub fn read_text(path: &Path) -> Result<String, Diagnostic> {
             .at(ir::diag::Spot::Byte(offset as u64))
             .in_file(path.display().to_string())
     })
+}
+
+fn too_long(path: &Path, why: String) -> Diagnostic {
+    Diagnostic::new("file-size", "the file is too long")
+        .because(why)
+        .help("check that this is the file you meant")
+        .in_file(path.display().to_string())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {

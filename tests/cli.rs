@@ -13,6 +13,8 @@ mod examples;
 mod insight;
 #[path = "cli/verbs.rs"]
 mod verbs;
+#[path = "cli/waves.rs"]
+mod waves;
 #[path = "cli/workload.rs"]
 mod workload;
 

@@ -493,7 +493,7 @@ mod tests {
             file.iter_mut().filter(|line| line.starts_with("matrix.multipliers")).for_each(|line| {
                 *line = line.replace('"', "");
             });
-            file.retain(|line| !line.starts_with("name=") && !line.starts_with("memory.model"));
+            file.retain(|l| !["name=", "technology=", "memory.model"].iter().any(|free| l.starts_with(free)));
             let canonical = machine.canonical();
             let mut lines: Vec<&str> = canonical.lines().collect();
             lines.sort_unstable();

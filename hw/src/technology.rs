@@ -322,7 +322,8 @@ mod tests {
     #[test]
     fn a_machine_names_a_technology_or_holds_all_of_it() {
         let tiny = crate::presets::text("tiny").unwrap();
-        let parse = |head: &str| crate::Machine::parse(&format!("{head}\n{tiny}"), "m.toml");
+        let line = tiny.lines().find(|l| l.starts_with("technology =")).unwrap();
+        let parse = |other: &str| crate::Machine::parse(&tiny.replace(line, other), "m.toml");
         let named = parse("technology = \"asic28\"").unwrap();
         assert_eq!(named.technology.as_ref().map(|t| t.name.as_str()), Some("asic28"));
         assert_eq!(parse("").unwrap().technology, None);

@@ -4,7 +4,7 @@
 //! one; so an edited file is what runs. Libraries are kept in a cache folder under the hash of sources, flags, interface and tool versions; Verilator's runtime is compiled once.
 
 use super::cache::unusable;
-use crate::tools;
+use crate::{output, tools};
 use ir::diag::Diagnostic;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,27 +42,53 @@ const COMPILER: &[&str] = &[
     "-DVL_USER_STOP",
     "-DVL_USER_FATAL",
 ];
-/// Code that runs once per instance is not worth optimising.
+/// Code that runs once per instance, or for the cycles of a wave alone, is not worth optimising.
 const SLOW: &str = "-O0";
 const FAST: &str = "-O2";
-const RUNTIME: &[&str] = &["verilated.cpp", "verilated_threads.cpp"];
+/// What a library is built for: the waves slow it down.
+struct Purpose {
+    verilator: &'static [&'static str],
+    compiler: &'static [&'static str],
+    runtime: &'static [&'static str],
+}
+
+const COMPARE: Purpose =
+    Purpose { verilator: &[], compiler: &[], runtime: &["verilated.cpp", "verilated_threads.cpp"] };
+/// Memories are too large for a wave; their ports are in it.
+const RECORD: Purpose = Purpose {
+    verilator: &["--trace", "--trace-structs", "--trace-max-width", "8192", "--trace-max-array", "32"],
+    compiler: &["-DTW_WAVES"],
+    runtime: &["verilated.cpp", "verilated_threads.cpp", "verilated_vcd_c.cpp"],
+};
 
 /// Builds the hardware in `folder`, or finds it in `cache`; gives the path of the library.
 ///
 /// # Errors
 /// A tool is missing, the folder holds no hardware, or a tool refuses it.
 pub fn build(folder: &Path, cache: &Path) -> Result<PathBuf, Diagnostic> {
+    build_for(&COMPARE, folder, cache)
+}
+
+/// As [`build`], hardware that can record waves.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_recording(folder: &Path, cache: &Path) -> Result<PathBuf, Diagnostic> {
+    build_for(&RECORD, folder, cache)
+}
+
+fn build_for(purpose: &Purpose, folder: &Path, cache: &Path) -> Result<PathBuf, Diagnostic> {
     tools::require(&["verilator", "g++"])?;
     let files = file_list(folder)?;
     let version = first_line("verilator", &["--version"])?;
-    let key = key(&files, &version);
+    let key = key(&files, &[purpose.verilator, purpose.compiler, &[&version]].concat());
     let library = cache.join(format!("tw-{key:016x}.so"));
     if library.is_file() {
         return Ok(library);
     }
-    let work = cache.join(format!("work-{key:016x}-{}", std::process::id()));
+    let work = output::unfinished(&library);
     fs::create_dir_all(&work).map_err(|e| unusable(&work, &e))?;
-    let built = compile(&files, &work, cache, &version).and_then(|made| {
+    let built = compile(purpose, &files, &work, cache, &version).and_then(|made| {
         fs::rename(&made, &library).map_err(|e| unusable(&library, &e))?;
         Ok(library)
     });
@@ -92,21 +118,32 @@ fn file_list(folder: &Path) -> Result<Vec<Source>, Diagnostic> {
     names.split_whitespace().map(read).collect()
 }
 
-fn key(files: &[Source], version: &str) -> u64 {
-    let flags = [VERILATOR, COMPILER, &[FAST, SLOW, SHIM, SHIM_HEADER, version]].concat();
+fn key(files: &[Source], more: &[&str]) -> u64 {
+    let flags = [VERILATOR, COMPILER, &[FAST, SLOW, SHIM, SHIM_HEADER], more].concat();
     let texts = files.iter().map(|f| f.text.as_str()).chain(flags);
     let bytes = texts.flat_map(|t| t.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-fn compile(files: &[Source], work: &Path, cache: &Path, version: &str) -> Result<PathBuf, Diagnostic> {
+fn compile(
+    purpose: &Purpose,
+    files: &[Source],
+    work: &Path,
+    cache: &Path,
+    version: &str,
+) -> Result<PathBuf, Diagnostic> {
     let mut verilator = Command::new("verilator");
-    verilator.args(VERILATOR).arg("--Mdir").arg(work).args(files.iter().map(|f| &f.path));
+    verilator
+        .args(VERILATOR)
+        .args(purpose.verilator)
+        .arg("--Mdir")
+        .arg(work)
+        .args(files.iter().map(|f| &f.path));
     run(&mut verilator, "Verilator refuses the hardware")?;
     let include = include_folder()?;
     write(&work.join("shim.cpp"), SHIM)?;
     write(&work.join("shim.hpp"), SHIM_HEADER)?;
-    let runtime = runtime(&include, work, cache, version)?;
+    let runtime = runtime(purpose, &include, work, cache, version)?;
     let (slow, fast) = generated(work)?;
     write(&work.join("slow.cpp"), &slow)?;
     write(&work.join("fast.cpp"), &format!("{fast}#include \"shim.cpp\"\n"))?;
@@ -114,7 +151,12 @@ fn compile(files: &[Source], work: &Path, cache: &Path, version: &str) -> Result
     for (name, level) in [("fast", FAST), ("slow", SLOW)] {
         let object = work.join(format!("{name}.o"));
         let mut compiler = compiler(&include, work, level);
-        compiler.arg("-c").arg(work.join(format!("{name}.cpp"))).arg("-o").arg(&object);
+        compiler
+            .args(purpose.compiler)
+            .arg("-c")
+            .arg(work.join(format!("{name}.cpp")))
+            .arg("-o")
+            .arg(&object);
         jobs.push((object, compiler));
     }
     let objects = run_together(jobs)?;
@@ -138,14 +180,20 @@ fn generated(work: &Path) -> Result<(String, String), Diagnostic> {
 }
 
 fn is_slow(name: &str) -> bool {
-    name.contains("Slow") || name.contains("__Syms")
+    ["Slow", "__Syms", "__Trace"].iter().any(|part| name.contains(part))
 }
 
 /// Objects of Verilator's runtime, compiled on first use; in `work`, because other builds may do the same at once.
-fn runtime(include: &Path, work: &Path, cache: &Path, version: &str) -> Result<Vec<PathBuf>, Diagnostic> {
-    let key = key(&[], version);
+fn runtime(
+    purpose: &Purpose,
+    include: &Path,
+    work: &Path,
+    cache: &Path,
+    version: &str,
+) -> Result<Vec<PathBuf>, Diagnostic> {
+    let key = key(&[], &[version]);
     let mut objects = Vec::new();
-    for source in RUNTIME {
+    for source in purpose.runtime {
         let object = cache.join(format!("{source}-{key:016x}.o"));
         if !object.is_file() {
             let made = work.join(format!("{source}.o"));

@@ -1,9 +1,11 @@
 //! A program on both sides: times from the timing simulator, bytes from the functional one, and the hardware's own.
 
 use super::driver::{Hardware, Observed, Run, Session};
+use super::locate::Wrong;
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
+use isa::access::Space;
 use sim::attribution::Account;
 use sim::functional::State;
 use sim::trace::{Trace, first_difference};
@@ -21,12 +23,47 @@ pub struct Comparison {
     pub cycles: u64,
     /// The earliest difference, simulator on the left, as text.
     pub first_divergence: Option<String>,
+    /// Its cycle; unknown as long as nothing but bytes at the end differs ([`super::first_wrong`] finds it).
+    pub divergence_cycle: Option<u64>,
 }
 
 impl Comparison {
     /// Nothing differs.
     pub fn identical(&self) -> bool {
         self.cycle_mismatches == 0 && self.byte_mismatches == 0 && self.first_divergence.is_none()
+    }
+
+    /// Adds which instruction first left a wrong byte.
+    pub fn locate(&mut self, wrong: Option<Wrong>) {
+        let Some(wrong) = wrong else { return };
+        self.divergence_cycle = Some(wrong.cycle);
+        let at_the_end = self.first_divergence.take().map_or(String::new(), |e| format!("; at the end {e}"));
+        self.first_divergence = Some(format!("{wrong}{at_the_end}"));
+    }
+}
+
+/// A program on fresh hardware. `image` is DRAM from address 0 on; the program's words are put into it. `seed` is that of the
+/// noise in the hardware's registers.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub hardware: &'a Hardware,
+    pub machine: &'a Machine,
+    pub program: &'a Program,
+    pub args: &'a [u32],
+    pub image: &'a [u8],
+    pub seed: u32,
+}
+
+impl Setup<'_> {
+    /// All of DRAM before the run.
+    ///
+    /// # Errors
+    /// As [`place`].
+    pub fn dram(&self) -> Result<Vec<u8>, Diagnostic> {
+        let mut dram = self.image.to_vec();
+        dram.resize(self.machine.memory.size_bytes as usize, 0);
+        place(self.program, &mut dram)?;
+        Ok(dram)
     }
 }
 
@@ -100,21 +137,10 @@ pub fn place(program: &Program, dram: &mut [u8]) -> Result<(), Diagnostic> {
 
 /// Every memory of the functional simulation, with its name, in the order of [`Observed::memories`].
 fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
-    let scale = |s: &ir::num::Scale| {
-        let [low, high] = s.mantissa.to_le_bytes();
-        [low, high, s.exponent as u8]
-    };
-    let scales = state.s.iter().flat_map(scale).collect();
-    let named = [
-        ("DRAM", state.dram.clone()),
-        ("the weight buffer", state.w.clone()),
-        ("the group-scale buffer", state.g.clone()),
-        ("the channel buffer", state.c.clone()),
-        ("the activation buffer", state.a.clone()),
-        ("the token scales", scales),
-    ];
-    let named = named.into_iter().map(|(name, bytes)| (name.to_string(), bytes));
-    named.chain(state.v.iter().enumerate().map(|(k, v)| (format!("vector bank {k}"), v.clone()))).collect()
+    let banks = (0..state.v.len()).map(|bank| Space::Vector(bank as u8));
+    let chip = [Space::Weight, Space::GroupScale, Space::Channel, Space::Activation, Space::TokenScale];
+    let all = [Space::Dram].into_iter().chain(chip).chain(banks);
+    all.map(|space| (space.to_string(), state.part(space, 0..state.end(space)))).collect()
 }
 
 fn judge(
@@ -128,13 +154,18 @@ fn judge(
     let found: Vec<(u64, Option<String>)> = pairs.map(|((name, l), r)| bytes(name, l, r)).collect();
     let byte_mismatches = found.iter().map(|f| f.0).sum();
     let byte = found.into_iter().find_map(|f| f.1);
-    let time = first_difference(times, trace).map(|d| d.to_string());
+    let time = first_difference(times, trace);
     // What a report says of every cycle, against the stall counters of the hardware.
     let stalls = account.against(&trace.counters, trace.cycles);
     let stalls = stalls.map(|(what, sum, counted)| format!("{what}: {sum} attributed, {counted} counted"));
     let error = observed.error.map(|(cause, word)| format!("error cause {cause} at word {word}"));
     let failed =
         [observed.failure.is_some(), error.is_some(), stalls.is_some()].map(u64::from).iter().sum::<u64>();
+    // Counters and errors are read at the end.
+    let at_end = (error.is_some() || stalls.is_some()).then_some(times.cycles.min(trace.cycles));
+    let cycles = [time.as_ref().map(|d| d.cycle), observed.failed_in, at_end];
+    let divergence_cycle = cycles.into_iter().flatten().min();
+    let time = time.map(|d| d.to_string());
     let parts = [time, observed.failure.clone(), error, byte, stalls];
     let told: Vec<String> = parts.into_iter().flatten().collect();
     Comparison {
@@ -143,6 +174,7 @@ fn judge(
         byte_mismatches,
         cycles: times.cycles,
         first_divergence: (!told.is_empty()).then(|| told.join("; ")),
+        divergence_cycle,
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::host::{Host, register};
 use super::library::{Instance, Out, Simulator};
+use super::wave::Recorder;
 use hw::Machine;
 use ir::diag::Diagnostic;
+use isa::access::Space;
 use isa::regs;
 use isa::table::Unit;
 use isa::{Program, regs::Register};
 use sim::axi::{AxiMemory, Burst};
 use sim::trace::{Counters, Dispatch, Request, SequencerCounters, Span, Trace, UnitCounters};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 /// `done` of an instruction that never was.
@@ -30,6 +32,8 @@ pub struct Observed {
     pub error: Option<(u32, u32)>,
     /// What went wrong on the way: a failed assertion, a broken protocol, a run without end.
     pub failure: Option<String>,
+    /// The cycle in which it did.
+    pub failed_in: Option<u64>,
 }
 
 /// A run to be made.
@@ -69,16 +73,38 @@ pub struct Session<'a> {
     reset: bool,
 }
 
+/// Looks on after each cycle of a run, which ends if it breaks.
+pub type Watch<'w> = dyn FnMut(u64, &Host) -> ControlFlow<()> + 'w;
+
 impl<'b> Session<'b> {
     /// Runs a program to its end and reads the counters.
     pub fn run(&mut self, run: &Run) -> Observed {
+        self.run_watched(run, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// Runs a program to its end, or its limit, for the waves alone.
+    pub(super) fn run_recorded(&mut self, run: &Run, recorder: &mut Recorder) {
+        let memory = AxiMemory::new(run.machine, run.image);
+        let (mut host, reset) = self.attach(memory);
+        host.record(recorder);
+        // Whatever goes wrong is in the waves.
+        let _ =
+            reset.and_then(|()| Bench::new(host, run).program(run, &mut |_, _| ControlFlow::Continue(())));
+    }
+
+    /// Runs a program to its end or until `watch` has seen enough.
+    pub fn run_watched(&mut self, run: &Run, watch: &mut Watch) -> Observed {
         let memory = AxiMemory::new(run.machine, run.image).with_errors(run.poison.clone());
         let (host, reset) = self.attach(memory);
         let mut bench = Bench::new(host, run);
-        let failure = reset.and_then(|()| bench.program(run)).err();
-        let failure = bench.assertion.take().or_else(|| bench.host.instance().failure()).or(failure);
+        let failure = reset.and_then(|()| bench.program(run, watch)).err();
+        let now = bench.host.now();
+        let (failed_in, assertion) = bench.assertion.take().unzip();
+        let failure = assertion.or_else(|| bench.host.instance().failure()).or(failure);
         let observed = bench.observed();
-        Observed { failure: failure.or(observed.failure), ..observed }
+        let failure = failure.or(observed.failure);
+        let failed_in = failed_in.or(failure.is_some().then(|| now.saturating_sub(1)));
+        Observed { failure, failed_in, ..observed }
     }
 
     /// The hardware with a host that does as it is told; DRAM holds `image`.
@@ -114,8 +140,8 @@ struct Bench<'a, 'b, 'p> {
     host: Host<'a, 'b>,
     trace: Trace,
     error: Option<(u32, u32)>,
-    /// The first failed assertion of the hardware.
-    assertion: Option<String>,
+    /// The first failed assertion of the hardware, with its cycle.
+    assertion: Option<(u64, String)>,
     /// On-chip memories: place in the hierarchy, bytes.
     places: Vec<(String, usize)>,
     /// For each unit the words that wait to start.
@@ -136,15 +162,17 @@ impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
         }
     }
 
-    fn program(&mut self, run: &Run) -> Result<(), String> {
+    fn program(&mut self, run: &Run, watch: &mut Watch) -> Result<(), String> {
         self.host.program(run.program, run.args)?;
         self.host.start()?;
-        self.until_end(run.limit)?;
+        if self.until_end(run.limit, watch)?.is_break() {
+            return Ok(());
+        }
         self.host.until_idle()?;
         self.counters()
     }
 
-    fn until_end(&mut self, limit: u64) -> Result<(), String> {
+    fn until_end(&mut self, limit: u64, watch: &mut Watch) -> Result<ControlFlow<()>, String> {
         for cycle in 0..limit {
             let out = self.host.cycle()?;
             if out.run == 0 {
@@ -152,11 +180,13 @@ impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
             }
             self.observe(&out, cycle)?;
             if self.assertion.is_none() {
-                self.assertion = self.host.instance().failure().map(|said| format!("cycle {cycle}: {said}"));
+                let said = self.host.instance().failure();
+                self.assertion = said.map(|said| (cycle, format!("cycle {cycle}: {said}")));
             }
-            if out.end != 0 {
+            let flow = watch(cycle, &self.host);
+            if out.end != 0 || flow.is_break() {
                 self.trace.cycles = cycle;
-                return Ok(());
+                return Ok(flow);
             }
         }
         self.trace.cycles = limit;
@@ -236,8 +266,19 @@ impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
         let failure = absent.map(|(_, (place, _))| format!("the hardware has no memory {place}"));
         let dram = self.host.memory().bytes().to_vec();
         let memories = std::iter::once(dram).chain(chip.map(Option::unwrap_or_default)).collect();
-        Observed { trace: self.trace, memories, error: self.error, failure }
+        Observed { trace: self.trace, memories, error: self.error, failure, failed_in: None }
     }
+}
+
+/// The bytes of a memory while a program runs, those of an on-chip one as the last cycle left them.
+pub fn memory(host: &Host, machine: &Machine, space: Space) -> Vec<u8> {
+    let place = match space {
+        Space::Dram => return host.memory().bytes().to_vec(),
+        Space::Vector(bank) => 5 + usize::from(bank),
+        on_chip => on_chip.index(),
+    };
+    let place = places(machine).into_iter().nth(place);
+    place.and_then(|(place, bytes)| host.instance().memory(&place, bytes)).unwrap_or_default()
 }
 
 /// The on-chip memories of a machine, in the order in which [`Observed`] holds them behind DRAM.

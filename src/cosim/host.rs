@@ -2,6 +2,7 @@
 
 use super::library::{In, Instance, Out};
 use super::pins::{attributes, drive, outputs};
+use super::wave::Recorder;
 use isa::{Program, regs};
 use sim::axi::{AxiMemory, Inputs};
 
@@ -29,14 +30,22 @@ pub struct Host<'a, 'b> {
     memory: AxiMemory,
     /// What the memory drives in this cycle; nothing before the start.
     inputs: Option<Inputs>,
+    /// Cycles since the start.
+    now: u64,
     irq: bool,
+    recorder: Option<&'a mut Recorder>,
 }
 
 impl<'a, 'b> Host<'a, 'b> {
     /// The host drives AWPROT and ARPROT with the low bits of `prot`; hardware must ignore them.
     pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory, prot: u8) -> Host<'a, 'b> {
         let pins = In { rst_n: 1, ctrl_prot: prot & 63, ..In::default() };
-        Host { instance, pins, memory, inputs: None, irq: false }
+        Host { instance, pins, memory, inputs: None, now: 0, irq: false, recorder: None }
+    }
+
+    /// Has the waves of the run recorded.
+    pub(super) fn record(&mut self, recorder: &'a mut Recorder) {
+        self.recorder = Some(recorder);
     }
 
     /// The reset pin, low for three cycles. The memory is reset with it: it owes no answer afterwards.
@@ -69,10 +78,17 @@ impl<'a, 'b> Host<'a, 'b> {
         // A response is taken in its first cycle with BREADY.
         self.pins.ctrl_bready &= u8::from(out.ctrl_bvalid == 0);
         if self.inputs.is_some() {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.settled(self.instance, self.now);
+            }
             attributes(&out, self.memory.beat_bytes())?;
             // The edge comes first: what the hardware asserts tells more than the pins do.
             let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string());
             self.instance.edge();
+            self.now += 1;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.edge(self.instance, self.now);
+            }
             self.inputs = Some(next?);
         } else {
             self.instance.edge();
@@ -167,6 +183,7 @@ impl<'a, 'b> Host<'a, 'b> {
         self.cycle()?;
         self.pins.ctrl_bready = 1;
         self.inputs = Some(self.memory.inputs());
+        self.now = 0;
         Ok(())
     }
 
@@ -212,6 +229,11 @@ impl<'a, 'b> Host<'a, 'b> {
     /// DRAM and the handshakes with it.
     pub fn memory(&self) -> &AxiMemory {
         &self.memory
+    }
+
+    /// The cycles since the last start.
+    pub(super) fn now(&self) -> u64 {
+        self.now
     }
 
     /// The hardware.

@@ -92,6 +92,8 @@ impl Default for Out {
     }
 }
 
+type Wave = unsafe extern "C" fn(*mut c_void, u64, *mut *const u8) -> u64;
+
 /// A loaded library: hardware that can be instantiated.
 pub struct Simulator {
     new: unsafe extern "C" fn(u32) -> *mut c_void,
@@ -100,6 +102,8 @@ pub struct Simulator {
     edge: unsafe extern "C" fn(*mut c_void),
     memory: unsafe extern "C" fn(*mut c_void, *const c_char, *mut u8, u64) -> u64,
     failure: unsafe extern "C" fn() -> *const c_char,
+    /// Only a library that was built for it records waves.
+    wave: Option<Wave>,
     /// Keeps the functions above alive.
     _library: Library,
 }
@@ -136,6 +140,7 @@ impl Simulator {
                 edge: symbol!(b"tw_edge"),
                 memory: symbol!(b"tw_memory"),
                 failure: symbol!(b"tw_failure"),
+                wave: library.get(b"tw_wave").ok().map(|symbol: Symbol<Wave>| *symbol),
                 _library: library,
             })
         }
@@ -167,6 +172,18 @@ impl Instance<'_> {
     pub fn edge(&mut self) {
         // SAFETY: as above.
         unsafe { (self.simulator.edge)(self.handle) }
+    }
+
+    /// Records every signal at a time in picoseconds, later than that of the call before. Gives what it adds to the wave;
+    /// nothing if the library was not built for waves.
+    pub fn wave(&mut self, picoseconds: u64) -> &[u8] {
+        let Some(wave) = self.simulator.wave else { return &[] };
+        let mut text = std::ptr::null();
+        // SAFETY: the text belongs to the handle, which does not change while self is borrowed; it is null for length 0 only.
+        unsafe {
+            let length = wave(self.handle, picoseconds, &mut text);
+            if length == 0 { &[] } else { std::slice::from_raw_parts(text, length as usize) }
+        }
     }
 
     /// The bytes of the memory wrapper at this place in the hierarchy, or `None` if it is not there or does not hold `bytes`.

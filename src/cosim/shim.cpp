@@ -9,14 +9,36 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#ifdef TW_WAVES
+#include "verilated_vcd_c.h"
+#endif
 
 namespace {
 constexpr uint32_t ABI = 4;
 thread_local std::string failure;
 
+#ifdef TW_WAVES
+// Keeps what Verilator would write to a file: the harness bounds it, and writes it whole or not at all.
+class WaveText final : public VerilatedVcdFile {
+ public:
+  std::string text;
+  bool open(const std::string&) override { return true; }
+  void close() override {}
+  ssize_t write(const char* from, ssize_t length) override {
+    text.append(from, length);
+    return length;
+  }
+};
+#endif
+
 struct Instance {
   VerilatedContext context;
   std::unique_ptr<Vtw> top;
+#ifdef TW_WAVES
+  // Destroyed before the hardware that it looks at.
+  WaveText waves;
+  VerilatedVcdC recorder{&waves};
+#endif
 };
 }  // namespace
 
@@ -74,6 +96,11 @@ void* tw_new(uint32_t seed) {
   auto instance = std::make_unique<Instance>();
   instance->context.randReset(2);
   instance->context.randSeed(static_cast<int>(seed & 0x7fffffff) | 1);
+#ifdef TW_WAVES
+  instance->context.traceEverOn(true);
+  instance->recorder.set_time_unit("1ps");
+  instance->recorder.set_time_resolution("1ps");
+#endif
   instance->top = std::make_unique<Vtw>(&instance->context);
   failure.clear();
   return instance.release();
@@ -176,5 +203,22 @@ void tw_edge(void* handle) {
   t.clk_i = 1;
   t.eval();
 }
+
+#ifdef TW_WAVES
+// Records all signals as they are, at a time in picoseconds that is later than the last one. Gives the bytes of the wave
+// that came to it since then; they stay where they are until the next call.
+uint64_t tw_wave(void* handle, uint64_t time, const char** text) {
+  auto* instance = static_cast<Instance*>(handle);
+  instance->waves.text.clear();
+  if (!instance->recorder.isOpen()) {
+    instance->top->trace(&instance->recorder, 99);
+    instance->recorder.open("");
+  }
+  instance->recorder.dump(time);
+  instance->recorder.flush();
+  *text = instance->waves.text.data();
+  return instance->waves.text.size();
+}
+#endif
 
 }  // extern "C"

@@ -1,4 +1,5 @@
 use super::*;
+use codegen::{Model, Slot, Target, plan};
 use hw::dram::Dram;
 use isa::random::case;
 
@@ -117,4 +118,58 @@ fn without_a_technology_there_is_no_figure() {
     let bill = Bill::of(&fixed, &Counted::default(), &BTreeMap::new()).unwrap();
     assert!(bill.text().contains("not counted off-chip memory") && !bill.by_part.contains_key("DRAM"));
     assert_eq!(Bill::json(Some(&bill))["off_chip_counted"], false);
+}
+
+/// A token of LLaMA-2-7B behind 1,023 others, on HBM2 and 4,096 multipliers, against sums by hand.
+#[test]
+fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
+    let text = include_str!("../../benches/bench-4096.toml");
+    let text = text.replacen("clock_hz", "technology = \"asic28\"\nclock_hz", 1);
+    let machine = Machine::parse(&text, "bench-4096.toml").unwrap();
+    let model = Model {
+        name: "llama2-7b".into(),
+        vocab: 32_000,
+        hidden: 4096,
+        intermediate: 11_008,
+        layers: 32,
+        heads: 32,
+        kv_heads: 32,
+        head_dim: 128,
+        max_positions: 4096,
+        widths: Default::default(),
+        numbers: Default::default(),
+        nodes: Default::default(),
+    };
+    let options = plan::Options { context: Some(1024), ..Default::default() };
+    let target = Target::new(&model, &machine, &options).unwrap();
+    let program = target.compile(1, Slot::Decode).unwrap().program;
+    let args = program.arg_values(1023, &[0]);
+    let trace = sim::timing::simulate(&program, &target.machine, &args).unwrap();
+    let counted = Counted::of(&program, &target.machine, &args, &trace.drawn).unwrap();
+    let cycles = [(Origin::step("all"), trace.cycles)].into();
+    let bill = Bill::of(&target.machine, &counted, &cycles).unwrap();
+    let near =
+        |figure: f64, hand: f64| assert!((figure / hand - 1.0).abs() < 0.01, "{figure} against {hand}");
+
+    let weights = 32.0 * (4.0 * 4096.0 * 4096.0 + 3.0 * 4096.0 * 11_008.0) + 32_000.0 * 4096.0;
+    // Two bits a weight at the 3.97 pJ of HBM2 are 52 mJ. The rest: a byte of scale for 32 weights, a word for each output,
+    // K and V in 4 bits with a word for each head.
+    near(weights * 2.0 * 3.97e-12, 52.46e-3);
+    let outputs = 32.0 * (5.0 * 4096.0 + 2.0 * 11_008.0) + 32_000.0;
+    let cache = 32.0 * 2.0 * 1024.0 * (4096.0 * 4.0 + 32.0 * 32.0);
+    let bits = weights * (2.0 + 8.0 / 32.0) + outputs * 32.0 + cache;
+    near(bill.by_cause["DRAM reads"].high, bits * 3.97e-12);
+    near(bill.by_cause["DRAM reads"].low, bits * 3.9e-12);
+    // Each row of 1 KiB is opened at least once, and again after refreshes and other streams.
+    let rows = bill.by_cause["row activations"].value / 909e-12 / (bits / 8.0 / 1024.0);
+    assert!((1.0..2.0).contains(&rows), "each row is opened {rows} times");
+    // 16 channels of 33 mW, a refresh of 30.4 nJ every 3.9 us, 20 mW of leakage.
+    let seconds = trace.cycles as f64 / 225e6;
+    near(bill.by_cause["DRAM background"].value, 16.0 * 0.033 * seconds);
+    near(bill.by_cause["refresh"].value, 16.0 * 30.4e-9 * seconds / 3.9e-6);
+    near(bill.by_cause["leakage"].value, 0.02 * seconds);
+    // A product for each weight and each cached element; each code into the weight buffer and out again.
+    let cached = 2.0 * 32.0 * 1024.0 * 4096.0;
+    near(bill.by_cause["multiplications"].value, (weights + cached) * 0.36e-12);
+    near(bill.by_part["weight buffer"].value, 2.0 * 6.25e-12 * (weights * 2.0 + cached * 4.0) / 8.0);
 }

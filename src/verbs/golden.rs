@@ -93,7 +93,7 @@ impl<'a> Golden<'a> {
 
     fn line(&mut self, line: &Value) {
         if self.failed.is_none() {
-            self.failed = self.to.write(&format!("{line}\n")).err();
+            self.failed = self.to.write(format!("{line}\n")).err();
         }
     }
 
@@ -136,32 +136,23 @@ fn writes(step: &Step, state: &State) -> Value {
     let mut all = Vec::new();
     for access in accesses(&step.instr.body, &state.geometry).iter().filter(|a| a.write) {
         for (from, to) in access.ranges() {
-            let (name, at, bytes) = part(state, access.space, from as usize, to as usize);
-            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-            all.push(json!([name, at, hex]));
+            let held = state.part(access.space, from as usize..to as usize);
+            let hex: String = held.iter().map(|b| format!("{b:02x}")).collect();
+            let at = if access.space == Space::TokenScale { 3 * from } else { from };
+            all.push(json!([name(access.space), at, hex]));
         }
     }
     all.into()
 }
 
-fn part(state: &State, space: Space, from: usize, to: usize) -> (String, usize, Vec<u8>) {
-    let of = |name: &str, memory: &[u8]| {
-        (name.to_string(), from, memory.get(from..to).unwrap_or_default().to_vec())
-    };
+fn name(space: Space) -> String {
     match space {
-        Space::Weight => of("w", &state.w),
-        Space::GroupScale => of("g", &state.g),
-        Space::Channel => of("c", &state.c),
-        Space::Activation => of("a", &state.a),
-        Space::Dram => of("dram", &state.dram),
-        Space::Vector(k) => of(&format!("v{k}"), state.v.get(usize::from(k)).map_or(&[], |v| v)),
-        Space::TokenScale => {
-            let slots = state.s.get(from..to).unwrap_or_default().iter();
-            let bytes = slots.flat_map(|s| {
-                let [low, high] = s.mantissa.to_le_bytes();
-                [low, high, s.exponent as u8]
-            });
-            ("s".to_string(), 3 * from, bytes.collect())
-        }
+        Space::Weight => "w".into(),
+        Space::GroupScale => "g".into(),
+        Space::Channel => "c".into(),
+        Space::Activation => "a".into(),
+        Space::TokenScale => "s".into(),
+        Space::Dram => "dram".into(),
+        Space::Vector(bank) => format!("v{bank}"),
     }
 }

@@ -65,7 +65,7 @@ fn broken_machines() {
     s.write("bad-value.toml", tiny.replace("lanes = 8", "lanes = 7"));
     s.write("bad-type.toml", tiny.replace("tokens = 2", "tokens = \"two\""));
     s.write("missing-key.toml", tiny.replace("outstanding = 4", ""));
-    s.write("truncated.toml", &tiny[..300]);
+    s.write("truncated.toml", &tiny[..tiny.find("[sequencer]").unwrap()]);
     s.write("absurd.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 8_589_934_592"));
     insta::assert_snapshot!(told(
         &s,
@@ -239,4 +239,22 @@ fn missing_tools() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(s.names(), before);
     insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap());
+}
+
+/// Places that are no files: a folder has no bytes, a pipe has some and no length, a full disk takes none.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_no_file_is_told_or_read() {
+    let s = Scratch::new("no-file");
+    let told = s.bad(&["run", "."]);
+    assert!(told.starts_with("error[file-unreadable]") && told.contains("is a directory"), "{told}");
+    let mut child = s.command(&["asm", "/dev/stdin", "-o", "a.bin"]);
+    let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b".machine tiny\nhalt\n").unwrap();
+    assert!(child.wait().unwrap().success() && s.good(&["disasm", "a.bin"]).contains("halt"));
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = s.command(&["machines"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("error[output-unwritable]") && told.contains("no space left"), "{told}");
 }

@@ -2,6 +2,8 @@
 
 use hw::{Geometry, Machine};
 use ir::num::Scale;
+use isa::access::Space;
+use std::ops::Range;
 
 /// Off-chip and on-chip memory. On-chip memories start as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,40 @@ impl State {
         }
     }
 
+    /// Bytes of a memory as hardware holds them; token scales count slots, of three bytes each. Nothing if it ends before.
+    pub fn part(&self, space: Space, range: Range<usize>) -> Vec<u8> {
+        let memory = match space {
+            Space::Weight => &self.w,
+            Space::GroupScale => &self.g,
+            Space::Channel => &self.c,
+            Space::Activation => &self.a,
+            Space::Dram => &self.dram,
+            Space::Vector(bank) => {
+                return self.v.get(usize::from(bank)).map_or(Vec::new(), |v| bytes(v, range));
+            }
+            Space::TokenScale => {
+                let slots = self.s.get(range).unwrap_or_default().iter();
+                return slots
+                    .flat_map(|s| [s.mantissa as u8, (s.mantissa >> 8) as u8, s.exponent as u8])
+                    .collect();
+            }
+        };
+        bytes(memory, range)
+    }
+
+    /// Where a memory ends, in the units of [`State::part`].
+    pub fn end(&self, space: Space) -> usize {
+        match space {
+            Space::Weight => self.w.len(),
+            Space::GroupScale => self.g.len(),
+            Space::Channel => self.c.len(),
+            Space::Activation => self.a.len(),
+            Space::TokenScale => self.s.len(),
+            Space::Dram => self.dram.len(),
+            Space::Vector(bank) => self.v.get(usize::from(bank)).map_or(0, Vec::len),
+        }
+    }
+
     /// A vector bank.
     pub(super) fn bank(&self, bank: u32) -> Result<&[u8], Outside> {
         let (at, size) = (u64::from(bank), self.v.len() as u64);
@@ -75,6 +111,10 @@ impl State {
         let outside = Outside { space: "the token scales", unit: "slot", at, length: 1, size };
         self.s.get_mut(slot as usize).ok_or(outside)
     }
+}
+
+fn bytes(memory: &[u8], range: Range<usize>) -> Vec<u8> {
+    memory.get(range).unwrap_or_default().to_vec()
 }
 
 /// `length` bytes of a memory from `at` on.
