@@ -400,7 +400,7 @@ fn cosim_finds_no_difference_until_the_rtl_is_edited() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.starts_with("DIFFERENT") && text.contains("\nfirst: matrix #0: bytes differ at cycle "),
+        text.starts_with("DIFFERENT") && text.contains("\nfirst: vector #0: bytes differ at cycle "),
         "{text}"
     );
 }
