@@ -38,6 +38,8 @@ struct Form {
     figures: Figures,
     /// Whether no weight was rounded.
     exact: bool,
+    /// What happened to codes that the file carries.
+    notes: Vec<String>,
 }
 
 impl<'t> Accuracy<'t> {
@@ -60,7 +62,7 @@ impl<'t> Accuracy<'t> {
     /// # Errors
     /// It cannot be evaluated, as one without weights.
     pub fn float(&mut self, model: &dyn Predictor) -> Result<(), Diagnostic> {
-        self.measure("float", Rung::Float, model, true)
+        self.measure("float", Rung::Float, model, true, Vec::new())
     }
 
     /// Measures a quantised form.
@@ -68,7 +70,7 @@ impl<'t> Accuracy<'t> {
     /// # Errors
     /// It cannot be evaluated, as one without weights.
     pub fn quantised(&mut self, model: &QuantDecoder) -> Result<(), Diagnostic> {
-        self.measure(&model.scheme.name, Rung::Quantised, model, model.on_grid())
+        self.measure(&model.scheme.name, Rung::Quantised, model, model.on_grid(), model.notes())
     }
 
     fn measure(
@@ -77,9 +79,10 @@ impl<'t> Accuracy<'t> {
         rung: Rung,
         model: &dyn Predictor,
         exact: bool,
+        notes: Vec<String>,
     ) -> Result<(), Diagnostic> {
         let figures = measure(model, self.texts, &|| self.progress.step())?;
-        self.forms.push(Form { name: name.to_string(), rung, figures, exact });
+        self.forms.push(Form { name: name.to_string(), rung, figures, exact, notes });
         Ok(())
     }
 
@@ -100,6 +103,7 @@ impl<'t> Accuracy<'t> {
                 "next_token": p.next_token,
                 "answers_right": f.answers_right,
                 "weights_exact": form.exact,
+                "notes": form.notes,
                 "rung": form.rung.number(),
                 "source": form.rung.name(),
             })
@@ -135,6 +139,9 @@ impl<'t> Accuracy<'t> {
         let _ = write!(out, "measured on {tokens} {} of {rows} rows", if bytes { "bytes" } else { "tokens" });
         let questions = self.texts.questions.len();
         let _ = if questions == 0 { writeln!(out) } else { writeln!(out, ", and on {questions} questions") };
+        for Form { name, notes, .. } in &self.forms {
+            notes.iter().for_each(|note| out.push_str(&format!("note on {name}: {note}\n")));
+        }
         out
     }
 }
@@ -159,7 +166,10 @@ mod tests {
             prediction: Prediction { bits_per_token, next_token, tokens: 8192 },
             answers_right,
         };
-        let form = |name: &str, rung, figures| Form { name: name.into(), rung, figures, exact: true };
+        let form = |name: &str, rung, figures| {
+            let notes = if name == "float" { vec![] } else { vec!["codes are not kept".into()] };
+            Form { name: name.into(), rung, figures, exact: true, notes }
+        };
         let mut texts = shipped().unwrap();
         let mut shown = String::new();
         for answers in [Some(0.25), None] {

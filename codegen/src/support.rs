@@ -61,6 +61,9 @@ pub fn widths(scheme: &Scheme) -> Result<Widths, Diagnostic> {
 pub fn decoder(decoder: &QuantDecoder) -> Result<(), Diagnostic> {
     let widths = widths(&decoder.scheme)?;
     for linear in decoder.linears() {
+        if linear.order.is_some() {
+            return Err(refused(&linear.name, "inputs that are grouped in an order of their own", MODES));
+        }
         let mode = Form::of_layer(linear).mode(&linear.name)?;
         if mode != widths.weights || decoder.scheme.weights.group.is_some_and(|group| group != linear.group) {
             return Err(refused(&linear.name, "two ways to store weights", MODES));
@@ -96,7 +99,7 @@ pub fn accumulator_bits(model: &Model, linear: Linear) -> u32 {
     };
     let op = GroupLinear { group: 1, shift: 0, levels, sparse: false };
     let code = Code { bits: model.widths.activations, symmetric: true };
-    op.accumulator_bits(model.inputs(linear) as usize, code, dtype)
+    op.accumulator_bits(model.inputs(linear) as usize, code, dtype, DType::U8)
 }
 
 const MODES: &str = "the matrix engine multiplies dense weights: 2-bit ones of the levels -3, -1, 1, 3 or -2 to 1, signed \
@@ -108,6 +111,7 @@ struct Form<'a> {
     levels: &'a [i32],
     zeros: bool,
     sparse: bool,
+    scales: DType,
 }
 
 impl Form<'_> {
@@ -117,6 +121,7 @@ impl Form<'_> {
             levels: &scheme.levels,
             zeros: !scheme.symmetric,
             sparse: scheme.sparsity == Sparsity::TwoOfFour,
+            scales: scheme.scale_dtype(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Form<'_> {
             levels: &linear.levels,
             zeros: linear.zeros.is_some(),
             sparse: linear.positions.is_some(),
+            scales: linear.groups.ty().dtype,
         }
     }
 
@@ -134,6 +140,7 @@ impl Form<'_> {
         let what = match self {
             Form { sparse: true, .. } => "2:4 pruned weights".to_string(),
             Form { zeros: true, .. } => "zero points of weights".to_string(),
+            Form { scales, .. } if *scales != DType::U8 => format!("group scales of {} bits", scales.bits()),
             Form { dtype, levels: [], .. } if dtype.bits() == 2 => return Ok(Mode::S2),
             Form { dtype, levels: [], .. } if dtype.bits() == 4 => return Ok(Mode::W4),
             Form { dtype, levels: [], .. } if dtype.bits() == 8 => return Ok(Mode::W8),

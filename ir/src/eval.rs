@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - it walks the graph in its order and applies each operator's own definition; it knows no operator by name;
-//! - constants are decoded once; a tensor is dropped after its last use;
+//! - constants are decoded once, and what is computed of constants alone is computed once; a tensor is dropped after its last use;
 //! - nothing is allocated for a graph whose results would not fit [`MAX_BYTES`].
 
 use crate::diag::Diagnostic;
@@ -41,7 +41,21 @@ impl<'g> Evaluator<'g> {
                 constants.insert(id, Arc::new(tensor));
             }
         }
-        Ok(Evaluator { graph, constants, last_use })
+        let mut evaluator = Evaluator { graph, constants, last_use };
+        evaluator.compute_constants()?;
+        Ok(evaluator)
+    }
+
+    /// Computes the nodes whose operands are constants: the floats that codes of weights stand for.
+    fn compute_constants(&mut self) -> Result<(), Diagnostic> {
+        let fixed = |id: &ValueId| self.graph.ty(*id).shape.fixed().is_some();
+        for (id, node) in self.graph.nodes().filter(|(_, node)| node.outputs.iter().all(fixed)) {
+            if node.inputs.iter().all(|input| self.constants.contains_key(input)) {
+                let results = self.apply(id, &self.constants, &HashMap::new())?;
+                self.constants.extend(node.outputs.iter().copied().zip(results.into_iter().map(Arc::new)));
+            }
+        }
+        Ok(())
     }
 
     /// Runs the graph on inputs in the order of [`Graph::inputs`]; returns the outputs in the order of
@@ -62,6 +76,10 @@ impl<'g> Evaluator<'g> {
         let kept: Vec<ValueId> = self.graph.outputs().iter().map(|o| o.value).collect();
         let mut found = HashMap::new();
         for (id, node) in self.graph.nodes() {
+            if node.outputs.iter().all(|value| self.constants.contains_key(value)) {
+                node.outputs.iter().for_each(|value| observe(*value, &self.constants[value]));
+                continue;
+            }
             for (&value, tensor) in node.outputs.iter().zip(self.apply(id, &live, &found)?) {
                 name_lengths(self.graph.ty(value), &tensor, &mut found)
                     .map_err(|d| d.at_node(self.graph.node_name(id)))?;

@@ -39,6 +39,8 @@ pub mod disasm;
 pub mod manual;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod sample;
 
 pub use illegal::Illegal;

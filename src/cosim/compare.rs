@@ -98,10 +98,9 @@ pub fn compare_in(
     isa::binary::check_machine(program, machine)?;
     place(program, &mut state.dram)?;
     let image = state.dram.clone();
-    let illegal = |e: isa::Illegal| Diagnostic::new("illegal-program", e.to_string());
-    let (times, detail) = sim::timing::simulate_in_detail(program, machine, args).map_err(illegal)?;
+    let (times, detail) = sim::timing::simulate_in_detail(program, machine, args)?;
     let account = Account::of(program, &times, &detail);
-    sim::functional::run_on(state, program, args, &mut ()).map_err(illegal)?;
+    sim::functional::run_on(state, program, args, &mut ())?;
     let limit = times.cycles * 2 + 10_000;
     let observed = session.run(&Run { machine, program, args, image: &image, limit, poison: 0..0 });
     let comparison = judge(&times, &account, &memories(state), &observed);

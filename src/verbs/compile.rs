@@ -43,6 +43,8 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("  {:<8} {tokens:>3} tokens, {words} instructions\n", p.name));
         entries.push(json!({ "name": p.name, "tokens": tokens, "instructions": words, "bytes": words * 32 }));
     }
+    let notes = product.quantised.notes();
+    notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     let json = json!({
         "model": product.name,
         "machine": product.machine.machine.name,
@@ -51,6 +53,7 @@ pub fn run(args: &Args) -> Outcome {
         "programs": entries,
         "image_bytes": product.image.as_ref().map(Vec::len),
         "weights_exact": product.quantised.on_grid(),
+        "notes": notes,
         "output": args.out.to_string_lossy(),
     });
     Ok(Report::new(text, json))

@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Outcome {
 
 /// What makes this run differ from a conversation.
 fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = product.quantised.notes();
     if let Some(name) = image::absent(&product.quantised) {
         notes.push(format!(
             "the file omits weights (`{name}`): all times are exact, nothing is computed, and tokens are zeros"

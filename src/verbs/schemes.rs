@@ -61,6 +61,7 @@ fn facts(s: &Scheme) -> Value {
             "bits": w.bits,
             "levels": (!w.levels.is_empty()).then_some(&w.levels),
             "group": w.group,
+            "scale_bits": w.group.map(|_| w.scale_bits),
             "symmetric": w.symmetric,
             "sparsity": if w.sparsity == Sparsity::Dense { "dense" } else { "2:4" },
         })

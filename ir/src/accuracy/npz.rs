@@ -1,11 +1,12 @@
 //! Arrays of an npz file: a ZIP archive (PKWARE APPNOTE 6.3.10) of npy files (NumPy enhancement proposal 1), stored or
 //! deflated.
 //!
-//! Invariants: sizes come from the central directory; nothing larger than [`MAX_BYTES`] is unpacked; every offset is checked.
+//! Invariants: sizes come from the central directory; no more than [`MAX_BYTES`] are unpacked of a file, however often its entries
+//! name the same data; every offset is checked.
 
 use crate::diag::Diagnostic;
 
-/// Most bytes that one array may take.
+/// Most bytes that the arrays of a file may take together.
 pub const MAX_BYTES: usize = 1 << 30;
 
 /// An array as it lies in the file.
@@ -38,9 +39,10 @@ pub fn read_npz(file: &[u8]) -> Result<Vec<Array>, Diagnostic> {
     let end = find_end(file).ok_or_else(|| broken("it does not end as a ZIP archive does"))?;
     let count = word16(file, end + 10).ok_or_else(|| broken("it is cut short"))?;
     let mut at = word32(file, end + 16).ok_or_else(|| broken("it is cut short"))?;
-    let mut arrays = Vec::new();
+    let (mut arrays, mut left) = (Vec::new(), MAX_BYTES);
     for _ in 0..count {
         let entry = Entry::read(file, at).ok_or_else(|| broken("its directory is damaged"))?;
+        left = left.checked_sub(entry.unpacked).ok_or_else(|| broken("its arrays are too large"))?;
         arrays.push(read_npy(&entry.name, &entry.unpack(file)?)?);
         at = entry.next;
     }
@@ -99,9 +101,9 @@ impl Entry {
     fn unpack(&self, file: &[u8]) -> Result<Vec<u8>, Diagnostic> {
         let data = self.data(file).ok_or_else(|| broken("an entry lies outside of it"))?;
         let bytes = match self.method {
-            0 => data.to_vec(),
-            8 if self.unpacked <= MAX_BYTES => inflate(data, self.unpacked)?,
-            8 => return Err(broken("an array is too large")),
+            0 if self.packed == self.unpacked => data.to_vec(),
+            0 => return Err(broken("an entry is not as long as stated")),
+            8 => inflate(data, self.unpacked)?,
             other => {
                 return Err(broken(&format!("compression method {other} is neither stored nor deflated")));
             }

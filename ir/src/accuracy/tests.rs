@@ -144,3 +144,24 @@ fn the_example_is_answered() {
     let text: String = written.iter().filter_map(|&t| char::from_u32(t)).collect();
     assert_eq!(text, "42 coins.");
 }
+
+/// Entries that name the same bytes: each alone is small enough, together they are not.
+#[test]
+fn the_arrays_of_a_file_share_one_limit() {
+    let header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }";
+    let npy = [b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header, b"abcd"].concat();
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let entry = |size: usize| {
+        let sizes = [word(npy.len()), word(size)].concat();
+        [b"PK\x01\x02", &[0; 16][..], &sizes, &[5, 0], &[0; 16], b"t.npy"].concat()
+    };
+    let file = |second: usize| {
+        let local = [b"PK\x03\x04", &[0; 26][..], &npy].concat();
+        let end = [b"PK\x05\x06", &[0; 6][..], &[2, 0, 0, 0, 0, 0], &word(local.len()), &[0; 2]].concat();
+        [local, entry(npy.len()), entry(second), end].concat()
+    };
+    let arrays = read_npz(&file(npy.len())).unwrap();
+    assert!(arrays.len() == 2 && arrays.iter().all(|a| a.name == "t" && a.bytes == b"abcd"));
+    let refused = read_npz(&file(1 << 30)).unwrap_err();
+    assert!(refused.why.contains("its arrays are too large"), "{refused}");
+}

@@ -67,6 +67,14 @@ impl Grid {
         self.order.as_ref()
     }
 
+    /// For each column of the codes its input of the weight, i64 `[inputs]`; the same where it is left out.
+    pub fn inputs(&self) -> Option<Constant> {
+        let order = self.order.as_ref()?.tensor()?.to_i64s()?;
+        let mut inputs: Vec<i64> = (0..order.len() as i64).collect();
+        inputs.sort_by_key(|&k| order[k as usize]);
+        Some(Tensor::i64([inputs.len()], inputs)?.to_constant())
+    }
+
     /// Integers `[outputs, inputs]`, grouped.
     pub fn codes(&self) -> &Constant {
         &self.codes

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::front::safetensors;
+use crate::quant::kept_tests::{assert_kept, wide};
+use crate::quant::scheme::{Sparsity, WeightScheme};
 use ::safetensors::tensor::{Dtype, TensorView, serialize};
 
 const OUTPUTS: usize = 16;
@@ -66,6 +68,8 @@ fn assert_grid(constant: &Constant, known: &Known, zeros: bool, shift: i64) {
     assert_eq!(longs(grid.codes()), flat(&known.codes));
     assert_eq!(grid.scales().tensor().unwrap().floats(), known.scales.concat());
     assert_eq!(grid.zeros().map(longs), zeros.then(|| flat(&known.zeros)));
+    let bits = grid.codes().ty().dtype.bits();
+    assert_kept(constant, &wide(bits, GROUP, !zeros));
     let weights = constant.tensor().unwrap();
     for n in 0..OUTPUTS {
         for k in 0..INPUTS {
@@ -128,6 +132,7 @@ fn gptq_in_the_order_of_activations() {
     let mut entries = gptq_file(&moved, 4, 1);
     entries[3].3 = (0..INPUTS).flat_map(|k| ((place(k) / GROUP) as u32).to_le_bytes()).collect();
     let found = linear(&tensors(entries), "l", [OUTPUTS, INPUTS], Some(&quantisation("gptq", 4))).unwrap();
+    assert_kept(&found, &wide(4, GROUP, false));
     let weights = found.tensor().unwrap();
     for n in 0..OUTPUTS {
         for k in 0..INPUTS {
@@ -225,6 +230,9 @@ fn compressed_tensors_sparse() {
     ]);
     let q = quantisation("compressed-tensors", 8);
     let found = linear(&file, "l", [OUTPUTS, INPUTS], Some(&q)).unwrap();
+    let dense = WeightScheme { group: None, scale_bits: 8, ..wide(8, INPUTS, true) };
+    assert_kept(&found, &dense);
+    assert_kept(&found, &WeightScheme { sparsity: Sparsity::TwoOfFour, ..dense });
     let codes = found.grid().unwrap().codes().tensor().unwrap();
     for n in 0..OUTPUTS {
         for k in 0..INPUTS {

@@ -1,6 +1,6 @@
 //! Configurations and files of weights, mutated.
 
-use super::{Random, Seed, assert_memory_stayed_small, mutate_bytes, number_replaced, rounds};
+use super::random::{Random, Seed, assert_memory_stayed_small, mutate_bytes, number_replaced, rounds};
 use crate::front::config;
 use crate::front::layouts::{self, Quantisation};
 use crate::front::safetensors::{self, Tensors};

@@ -9,9 +9,9 @@ use crate::types::{DType, Type};
 use std::ops::RangeInclusive;
 
 operator! {
-    /// `group-linear(x [n, K], scales i32[n, 1], codes [N, K], groups u8[N, K / group], channels i32[N])`: products of a row
+    /// `group-linear(x [n, K], scales i32[n, 1], codes [N, K], groups [N, K / group], channels i32[N])`: products of a row
     /// with each row of weights, exact inside a group, times the group scale, summed exactly, and brought to a fixed-point
-    /// value by [`num::epilogue`].
+    /// value by [`num::epilogue`]. Group scales are u8, u16 or i32.
     ///
     /// x is i8 or i4; or u8 or u4, which takes its zero points `[n, 1]` as a further operand. Weights are
     /// - codes of 2, 4 or 8 bits that mean a level each, u2, u4 or u8, if there are `levels`;
@@ -32,8 +32,8 @@ operator! {
     }
 }
 
-/// Bits of the widest accumulator that the operator may need; the machine that runs it may ask for less.
-const ACCUMULATOR_BITS: u32 = 40;
+/// Bits of the accumulator of this definition; one of a machine may be narrower, and the compiler holds networks to it.
+const ACCUMULATOR_BITS: u32 = 64;
 
 /// Operands that not every form has.
 struct Extras<T> {
@@ -43,17 +43,17 @@ struct Extras<T> {
 }
 
 impl GroupLinear {
-    /// Bits of an accumulator that holds every sum of `k` products with `x` codes and weights of type `weights`.
-    pub fn accumulator_bits(&self, k: usize, x: Code, weights: DType) -> u32 {
-        // A group scale is at most 255.
-        let largest = k as u128 * x.magnitude() as u128 * self.weight_magnitude(weights) as u128 * 255;
+    /// Bits of an accumulator that holds every sum of `k` products with `x` codes and weights of type `weights`, whose group
+    /// scales are of type `groups`.
+    pub fn accumulator_bits(&self, k: usize, x: Code, weights: DType, groups: DType) -> u32 {
+        let product = x.magnitude() as u128 * self.weight_magnitude(weights) as u128;
+        let largest = (k as u128).saturating_mul(product * magnitude(groups) as u128);
         128 - largest.leading_zeros() + 1
     }
 
     fn weight_magnitude(&self, weights: DType) -> i64 {
         let of_levels = self.levels.iter().map(|l| i64::from(l.unsigned_abs())).max();
-        let (low, high) = weights.range().unwrap_or_default();
-        of_levels.unwrap_or((-low).max(high))
+        of_levels.unwrap_or(magnitude(weights))
     }
 
     /// Whether the weights have zero points.
@@ -81,6 +81,12 @@ impl GroupLinear {
     }
 }
 
+/// The largest magnitude of a type.
+fn magnitude(dtype: DType) -> i64 {
+    let (low, high) = dtype.range().unwrap_or_default();
+    low.saturating_neg().max(high)
+}
+
 impl Operator for GroupLinear {
     fn arity(&self) -> RangeInclusive<usize> {
         5..=8
@@ -105,7 +111,12 @@ impl Operator for GroupLinear {
         require(kept == stored && (!self.sparse || k % 4 == 0), "x has a column per weight")?;
         require(self.group > 0 && k % self.group == 0, "a row of weights is a whole number of groups")?;
         let per_group = [outputs, k / self.group];
-        let groups = dims::<2>(&operands[3], DType::U8, "the group scales")?;
+        let scale = operands[3].dtype;
+        require(
+            matches!(scale, DType::U8 | DType::U16 | DType::I32),
+            "group scales are integers of 8, 16 or 32 bits",
+        )?;
+        let groups = dims::<2>(&operands[3], scale, "the group scales")?;
         let [channels] = dims(&operands[4], DType::I32, "the channel scales")?;
         require(groups == per_group, "each output has a scale per group")?;
         require(channels == outputs, "each output has a channel scale")?;
@@ -121,8 +132,8 @@ impl Operator for GroupLinear {
         let group_sum = (self.group as i64).checked_mul(product).filter(|&sum| sum <= i64::from(i32::MAX));
         require(group_sum.is_some(), "the sum of a group fits 32 bits")?;
         require(
-            self.accumulator_bits(k, x, weights) <= ACCUMULATOR_BITS,
-            "the sums fit an accumulator of 40 bits",
+            self.accumulator_bits(k, x, weights, scale) <= ACCUMULATOR_BITS,
+            "the sums fit an accumulator of 64 bits",
         )?;
         Ok(vec![Type::of(DType::I32, [n, outputs])])
     }
@@ -180,32 +191,28 @@ fn scattered(kept: &[i16], positions: &[i32], elements: usize) -> Result<Vec<i16
     Ok(weights)
 }
 
-/// Weights times their group scales, and how to sum products with them exactly.
+/// How to sum products with weights exactly.
 ///
-/// Sums are exact in any order, so group scales are multiplied into the weights: products of 16-bit words in runs that 32 bits
-/// hold are what a compiler vectorises best.
-enum Sums {
-    /// Words, and the length of such a run.
+/// Sums are exact in any order. Where weights times their group scales fit, products of 16-bit words in runs that 32 bits hold
+/// are what a compiler vectorises best.
+enum Sums<'g> {
+    /// Weights times group scales, and the length of such a run.
     Words(Vec<i16>, usize),
-    /// Weights times scales that leave 16 bits.
-    Wide(Vec<i32>),
+    /// Weights, group scales, and the length of a group, whose sum fits 32 bits.
+    Groups(Vec<i16>, &'g [i32], usize),
 }
 
-impl Sums {
-    fn new(x: &[i16], weights: Vec<i16>, groups: &[i32], group: usize) -> Sums {
-        let scaled: Vec<i32> = weights
-            .chunks_exact(group)
-            .zip(groups)
-            .flat_map(|(w, &g)| w.iter().map(move |&w| i32::from(w) * g))
-            .collect();
-        let largest = |m: i64, x: i32| m.max(x.unsigned_abs().into());
-        let most = scaled.iter().fold(1, |m, &w| largest(m, w));
-        if most > i64::from(i16::MAX) {
-            return Sums::Wide(scaled);
+impl<'g> Sums<'g> {
+    fn new(x: &[i16], weights: Vec<i16>, groups: &'g [i32], group: usize) -> Sums<'g> {
+        let pairs = || weights.chunks_exact(group).zip(groups);
+        let size = |w: &[i16]| w.iter().fold(0, |m, &w| w.unsigned_abs().max(m));
+        let most = pairs().fold(1, |m, (w, &g)| m.max(u64::from(size(w)) * u64::from(g.unsigned_abs())));
+        if most > i16::MAX as u64 {
+            return Sums::Groups(weights, groups, group);
         }
-        let product = x.iter().fold(1, |m, &x| largest(m, x.into())) * most;
-        let run = usize::try_from(i64::from(i32::MAX) / product).unwrap_or(1);
-        Sums::Words(scaled.into_iter().map(|w| w as i16).collect(), run.max(1))
+        let run = i32::MAX as u64 / (u64::from(size(x).max(1)) * most);
+        let scaled = pairs().flat_map(|(w, &g)| w.iter().map(move |&w| w * g as i16)).collect();
+        Sums::Words(scaled, usize::try_from(run).unwrap_or(1).max(1))
     }
 
     /// The sum of products of `x` with the weights from `at` on.
@@ -215,9 +222,10 @@ impl Sums {
                 let runs = x.chunks(*run).zip(weights[at..][..x.len()].chunks(*run));
                 runs.map(|(x, w)| i64::from(num::dot(x, w))).sum()
             }
-            Sums::Wide(weights) => {
-                let pairs = x.iter().zip(&weights[at..][..x.len()]);
-                pairs.map(|(&x, &w)| i64::from(x) * i64::from(w)).sum()
+            Sums::Groups(weights, groups, group) => {
+                let parts = x.chunks(*group).zip(weights[at..][..x.len()].chunks(*group));
+                let scales = &groups[at / group..];
+                parts.zip(scales).map(|((x, w), &g)| i64::from(g) * i64::from(num::dot(x, w))).sum()
             }
         }
     }

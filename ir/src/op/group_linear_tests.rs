@@ -52,7 +52,7 @@ fn by_definition(x: &[i32], w: &[i32], groups: &[i32], group: usize) -> i64 {
     let parts = x.chunks(group).zip(w.chunks(group)).zip(groups);
     parts.fold(0, |acc, ((x, w), &g)| {
         let sum: i32 = x.iter().zip(w).map(|(x, w)| x * w).sum();
-        num::accumulate(acc, g as u8, sum)
+        acc + i64::from(g) * i64::from(sum)
     })
 }
 
@@ -71,11 +71,14 @@ fn sums_are_those_of_the_definition() {
                 let largest = next(0, 1) == 1;
                 let x: Vec<i32> = (0..k).map(|_| if largest { x_low } else { next(x_low, x_high) }).collect();
                 let w: Vec<i32> = (0..k).map(|_| if largest { w_low } else { next(w_low, w_high) }).collect();
-                let groups: Vec<i32> =
-                    (0..k / group).map(|_| if largest { 255 } else { next(0, 255) }).collect();
                 let words = |v: &[i32]| v.iter().map(|&v| v as i16).collect::<Vec<_>>();
-                let found = Sums::new(&words(&x), words(&w), &groups, group).of(&words(&x), 0);
-                assert_eq!(found, by_definition(&x, &w, &groups, group), "{x_low} {w_low} {k} {group}");
+                for top in [255, 0xffff, i32::MAX] {
+                    let scale = |_| if largest { top } else { next(0, top - 1) };
+                    let groups: Vec<i32> = (0..k / group).map(scale).collect();
+                    let found = Sums::new(&words(&x), words(&w), &groups, group).of(&words(&x), 0);
+                    let exact = by_definition(&x, &w, &groups, group);
+                    assert_eq!(found, exact, "{x_low} {w_low} {k} {group} {top}");
+                }
             }
         }
     }
@@ -84,12 +87,13 @@ fn sums_are_those_of_the_definition() {
 #[test]
 fn accumulators_of_large_layers_fit() {
     let signed = |bits| Code { bits, symmetric: true };
-    let bits = |k| op(32, TRAINED, false).accumulator_bits(k, signed(8), DType::U2);
+    let bits = |k| op(32, TRAINED, false).accumulator_bits(k, signed(8), DType::U2, DType::U8);
     assert_eq!(bits(11008), 32);
     assert!(bits(1 << 22) <= 40 && bits(1 << 23) > 40);
-    assert_eq!(op(32, &[], false).accumulator_bits(11008, signed(8), DType::I8), 37);
+    assert_eq!(op(32, &[], false).accumulator_bits(11008, signed(8), DType::I8, DType::U8), 37);
     let unsigned = Code { bits: 8, symmetric: false };
-    assert_eq!(op(32, &[], false).accumulator_bits(11008, unsigned, DType::U8), 39);
+    assert_eq!(op(32, &[], false).accumulator_bits(11008, unsigned, DType::U8, DType::U8), 39);
+    assert_eq!(op(128, &[], false).accumulator_bits(4096, signed(8), DType::I4, DType::U16), 39);
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn refuses_what_does_not_fit() {
         infer(op(2, &[], true), DType::I8, DType::I4, 6, &[zero(DType::U2, [3, 3])]),
         infer(op(4, &[], true), DType::I8, DType::I4, 8, &[]),
         infer(op(1 << 16, &[], false), DType::U8, DType::U8, 1 << 16, &wide),
-        infer(op(32, &[], false), DType::I8, DType::I8, 1 << 18, &[]),
+        infer(op(32, &[], false), DType::I8, DType::I8, 1 << 42, &[]),
     ];
     let reasons: Vec<String> = refused.map(|r| r.unwrap_err()).into();
     insta::assert_snapshot!(reasons.join("\n"));

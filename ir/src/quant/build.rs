@@ -5,8 +5,8 @@ use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
 use crate::op::{
-    AddSaturate, CachedScores, CachedValues, Code, Concat, FoldedSoftmax, GroupLinear, IntEmbed, IntRmsNorm,
-    IntRope, IntSiluMul, Op, Quantise,
+    AddSaturate, CachedScores, CachedValues, Code, Concat, FoldedSoftmax, Gather, GroupLinear, IntEmbed,
+    IntRmsNorm, IntRope, IntSiluMul, Op, Quantise,
 };
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
@@ -183,7 +183,12 @@ impl<'d> Build<'d> {
         ];
         let zeros = linear.zeros.as_ref().map(|c| part("zeros", c));
         let positions = linear.positions.as_ref().map(|c| part("positions", c));
-        let operands = [x.codes, x.scales].into_iter().chain(weights);
+        let order = linear.order.as_ref().map(|c| part("order", c));
+        let codes = match order {
+            Some(order) => self.op(Gather { axis: 1 }, &[x.codes, order], &linear.origin)?,
+            None => x.codes,
+        };
+        let operands = [codes, x.scales].into_iter().chain(weights);
         let operands: Vec<ValueId> = operands.chain(x.zeros).chain(zeros).chain(positions).collect();
         let (group, levels) = (linear.group, linear.levels.clone());
         let op = GroupLinear { group, shift: 0, levels, sparse: linear.positions.is_some() };

@@ -6,6 +6,7 @@
 //! | [`grid`] | codes and scales of the weights of a linear layer |
 //! | [`exact`] | factors, from exact rationals |
 //! | `weights` | integer tensors of a decoder |
+//! | `fidelity` | what is told of what became of the file's codes |
 //! | `fold` | where constant factors go |
 //! | [`calibrate`] | fixed scales of activations, from texts |
 //! | `build` | the graph for any number of tokens and any cache |
@@ -15,12 +16,14 @@
 mod build;
 pub mod calibrate;
 pub mod exact;
+mod fidelity;
 mod fold;
 pub mod grid;
 pub mod scheme;
 mod weights;
 
 pub use calibrate::{Calibration, StaticScale};
+pub use fidelity::Fidelity;
 pub use fold::Factors;
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
@@ -96,8 +99,8 @@ pub struct QuantDecoder {
 }
 
 impl QuantDecoder {
-    /// Quantises a decoder. Weights on the grid are recovered exactly, others are rounded to nearest; absent weights stay
-    /// absent.
+    /// Quantises a decoder. Codes of the model file are kept if the scheme can express them, and [`QuantDecoder::notes`] says so
+    /// if not. Floats on the grid are recovered exactly, others are rounded to nearest; absent weights stay absent.
     ///
     /// # Errors
     /// Weights that do not fit the scheme, or a scheme of fixed scales, which needs [`QuantDecoder::calibrated`].
@@ -189,9 +192,16 @@ impl QuantDecoder {
 
     /// Whether every weight lay on the scheme's grid, so that none was rounded.
     pub fn on_grid(&self) -> bool {
-        self.linears().all(|linear| linear.on_grid)
+        self.linears().all(|linear| linear.fidelity == Fidelity::Exact)
+    }
+
+    /// What happened to codes and scales of the model file that are not kept as they are; empty if nothing did.
+    pub fn notes(&self) -> Vec<String> {
+        fidelity::notes(self.linears())
     }
 }
 
+#[cfg(test)]
+pub(crate) mod kept_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -42,6 +42,8 @@ fn schemes() -> Vec<Scheme> {
             &[("bits = 8\n\n[activations]", "bits = 8\ngroup = 16\nsymmetric = false\n[activations]")],
         ),
         of("w2a8kv4", &cache[..1]),
+        of("w4a8", &[("group = 32", "group = 32\nscale_bits = 16\nsymmetric = false")]),
+        of("w2a8kv4", &[("group = 32", "group = 32\nscale_bits = 32")]),
         of(
             "w2a8kv4",
             &[("[-3, -1, 1, 3]", "[-2, -1, 0, 1]"), ("[kv_cache]", "[lm_head]\nbits = 8\n[kv_cache]")],

@@ -1,8 +1,8 @@
 //! Integer tensors of a decoder.
 
 use super::scheme::{Sparsity, TableScheme, WeightScheme};
-use super::{exact, grid};
-use crate::constant::Constant;
+use super::{Fidelity, exact, grid};
+use crate::constant::{Constant, Grid};
 use crate::decoder::Weight;
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct QuantLinear {
     /// Weight codes `[outputs, inputs]`; `[outputs, inputs / 2]` if sparse.
     pub codes: Constant,
-    /// Group scales, u8 `[outputs, inputs / group]`.
+    /// Group scales, `[outputs, inputs / group]`, u8 unless the scheme has wider ones.
     pub groups: Constant,
     /// Channel scale words, i32 `[outputs]`.
     pub channels: Constant,
@@ -30,8 +30,10 @@ pub struct QuantLinear {
     pub group: usize,
     /// What codes mean; empty if they mean themselves.
     pub levels: Vec<i32>,
-    /// Whether all weights lay on the grid.
-    pub on_grid: bool,
+    /// The input of each column of the codes, i64 `[inputs]`, if they do not stand in their order.
+    pub order: Option<Constant>,
+    /// What became of the weights of the model.
+    pub fidelity: Fidelity,
     /// Name of the weight in the model.
     pub name: Arc<str>,
     /// The node of the model that used it.
@@ -67,15 +69,11 @@ impl QuantLinear {
         }
         let kept = if sparse { inputs / 2 } else { inputs };
         let mut parts = Parts::new(weight, [outputs, kept, inputs / group], scheme);
-        let mut on_grid = false;
-        if let Some(tensor) = weight.constant.tensor() {
-            finite(weight, &tensor)?;
-            let rows: Vec<grid::Row> =
-                tensor.floats().par_chunks_exact(inputs).map(|w| grid::quantise(w, scheme)).collect();
+        let Rows { rows, order, fidelity } = Rows::new(weight, inputs, scheme)?;
+        if fidelity != Fidelity::Absent {
             let channels = rows.iter().map(|row| channel_word(row.channel, factor));
             let channels = channels.collect::<Option<_>>();
             parts.fill(&rows, channels.ok_or_else(|| refused(weight, "its weights are too large"))?)?;
-            on_grid = rows.iter().all(|row| row.exact);
         }
         Ok(QuantLinear {
             codes: parts.codes,
@@ -85,10 +83,45 @@ impl QuantLinear {
             positions: sparse.then_some(parts.positions),
             group,
             levels: scheme.levels.clone(),
-            on_grid,
+            order,
+            fidelity,
             name: weight.name.clone(),
             origin: weight.origin.clone(),
         })
+    }
+}
+
+/// Rows of a weight on the grid of a scheme.
+struct Rows {
+    rows: Vec<grid::Row>,
+    order: Option<Constant>,
+    fidelity: Fidelity,
+}
+
+impl Rows {
+    fn new(weight: &Weight, inputs: usize, scheme: &WeightScheme) -> Result<Rows, Diagnostic> {
+        let file = weight.constant.grid();
+        let why = match file.and_then(|file| grid::keep(file, scheme)) {
+            Some(Ok(grid::Kept { rows, rounding })) => {
+                let exact = rounding == 0.0;
+                let fidelity = if exact { Fidelity::Exact } else { Fidelity::ScalesRounded(rounding) };
+                return Ok(Rows { rows, order: file.and_then(Grid::inputs), fidelity });
+            }
+            Some(Err(why)) => Some(why),
+            None => None,
+        };
+        let Some(tensor) = weight.constant.tensor() else {
+            return Ok(Rows { rows: Vec::new(), order: None, fidelity: Fidelity::Absent });
+        };
+        finite(weight, &tensor)?;
+        let rows: Vec<grid::Row> =
+            tensor.floats().par_chunks_exact(inputs).map(|w| grid::quantise(w, scheme)).collect();
+        let fidelity = match why {
+            Some(why) => Fidelity::Requantised(why),
+            None if rows.iter().all(|row| row.exact) => Fidelity::Exact,
+            None => Fidelity::Rounded,
+        };
+        Ok(Rows { rows, order: None, fidelity })
     }
 }
 
@@ -108,7 +141,7 @@ impl Parts<'_> {
         Parts {
             weight,
             codes: absent(scheme.dtype(), &[outputs, kept]),
-            groups: absent(DType::U8, &[outputs, groups]),
+            groups: absent(scheme.scale_dtype(), &[outputs, groups]),
             channels: absent(DType::I32, &[outputs]),
             zeros: absent(scheme.dtype(), &[outputs, groups]),
             positions: absent(DType::U2, &[outputs, kept]),
@@ -248,7 +281,7 @@ mod tests {
     fn linear_parts() {
         let data = [[0.5f32, -1.5].repeat(16), [1.0, -3.0].repeat(16)].concat();
         let linear = QuantLinear::new(&weight(&[2, 32], data), &Rational::from(510), &w2a8kv4()).unwrap();
-        assert!(linear.on_grid);
+        assert_eq!(linear.fidelity, Fidelity::Exact);
         assert_eq!(linear.codes.tensor().unwrap().ints()[..4], [2, 0, 2, 0]);
         assert_eq!(linear.groups.tensor().unwrap().ints(), [255, 255]);
         let words = linear.channels.tensor().unwrap();

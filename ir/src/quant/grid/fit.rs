@@ -1,5 +1,5 @@
 //! Rounding a row to the nearest one on a grid: for each group a scale of least squared error, the channel scale such that the
-//! largest group scale is 255, and then for each group the better of the two bytes next to its scale.
+//! largest group scale is the largest that there is, and then for each group the better of the two next to its scale.
 
 use super::Row;
 use crate::quant::scheme::WeightScheme;
@@ -23,11 +23,12 @@ pub(super) trait Codes {
     }
 }
 
-/// The nearest row on the grid. Without group scales (`grouped`) there is one group, and the channel scale is its scale.
-pub(super) fn round(weights: &[f32], group: usize, grouped: bool, codes: &impl Codes) -> Row {
+/// The nearest row on the grid, with group scales up to `largest`. If that is 1 there is one group, and the channel scale is its
+/// scale.
+pub(super) fn round(weights: &[f32], group: usize, largest: i32, codes: &impl Codes) -> Row {
     let best: Vec<f64> = weights.chunks(group.max(1)).map(|w| codes.best_scale(w)).collect();
     let top = best.iter().fold(0f64, |m, &s| m.max(s));
-    let largest = if grouped { 255.0 } else { 1.0 };
+    let largest = f64::from(largest);
     let channel = f64::from(((top / largest) as f32).max(f32::MIN_POSITIVE));
     let mut row = Row { channel, ..Row::default() };
     for (weights, s) in weights.chunks(group.max(1)).zip(best) {

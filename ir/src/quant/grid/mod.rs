@@ -1,14 +1,18 @@
 //! Rows of weights (a row is an output) as a scheme stores them: `weight = (level or code - zero point) * (u * c)`, u a byte
 //! per group and c a number per output.
 //!
-//! A row that lies on the grid of the levels -3, -1, 1, 3 is recovered exactly ([`recover`]); any other row is rounded
-//! ([`fit`]).
+//! What a file carries in codes is kept ([`keep()`]). Of floats, a row that lies on the grid of the levels -3, -1, 1, 3 is
+//! recovered exactly ([`recover`]); any other row is rounded ([`fit`]).
 
 mod fit;
+mod keep;
 mod recover;
+
+pub use keep::{Kept, keep};
 
 use super::scheme::{Sparsity, WeightScheme};
 use fit::Levels;
+use std::cmp::Ordering;
 
 /// A row of weights on the grid of a scheme.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -45,23 +49,28 @@ fn dense(weights: &[f32], group: usize, scheme: &WeightScheme) -> Row {
         .then(|| recover::recover(weights, group))
         .flatten();
     recovered.unwrap_or_else(|| match scheme.symmetric {
-        true => fit::round(weights, group, scheme.group.is_some(), &Levels::of(scheme)),
-        false => fit::round(weights, group, scheme.group.is_some(), &fit::Affine::of(scheme)),
+        true => fit::round(weights, group, scheme.largest_scale(), &Levels::of(scheme)),
+        false => fit::round(weights, group, scheme.largest_scale(), &fit::Affine::of(scheme)),
     })
 }
 
-/// Of every four weights the two of largest magnitude (the first of equals), their places, and whether the others are zero.
+/// Of every four weights the two of largest magnitude, their places, and whether the others are zero.
 fn pruned(weights: &[f32]) -> (Vec<f32>, Vec<i32>, bool) {
-    let (mut kept, mut positions, mut exact) = (Vec::new(), Vec::new(), true);
-    for four in weights.chunks_exact(4) {
-        let mut order = [0, 1, 2, 3];
-        order.sort_by(|&a: &usize, &b| four[b].abs().total_cmp(&four[a].abs()));
-        exact &= order[2..].iter().all(|&i| four[i] == 0.0);
-        let [a, b] = [order[0].min(order[1]), order[0].max(order[1])];
-        kept.extend([four[a], four[b]]);
-        positions.extend([a as i32, b as i32]);
-    }
-    (kept, positions, exact)
+    let places = kept_places(weights, |a, b| a.abs().total_cmp(&b.abs()));
+    let kept: Vec<f32> = places.iter().map(|&p| weights[p]).collect();
+    let others = |weights: &[f32]| weights.iter().filter(|w| **w != 0.0).count();
+    let exact = others(weights) == others(&kept);
+    (kept, places.into_iter().map(|p| (p % 4) as i32).collect(), exact)
+}
+
+/// Of every four weights the places of the two that are largest by an order, the first of equals; ascending.
+fn kept_places<T>(weights: &[T], order: impl Fn(&T, &T) -> Ordering) -> Vec<usize> {
+    let two = |start: usize| {
+        let mut places = [0, 1, 2, 3].map(|i| start + i);
+        places.sort_by(|&a, &b| order(&weights[b], &weights[a]));
+        [places[0].min(places[1]), places[0].max(places[1])]
+    };
+    (0..weights.len() / 4 * 4).step_by(4).flat_map(two).collect()
 }
 
 /// Weights of a row, as the grid has them.
@@ -72,7 +81,7 @@ pub fn weights(row: &Row, scheme: &WeightScheme) -> Vec<f32> {
         None => (code - row.zeros.get(group).unwrap_or(&0)) as f32,
     };
     let kept = row.codes.chunks(group).zip(&row.groups).enumerate().flat_map(|(g, (codes, &u))| {
-        let s = u as f32 * row.channel as f32;
+        let s = (f64::from(u) * row.channel) as f32;
         codes.iter().map(move |&code| level(g, code) * s)
     });
     if row.positions.is_empty() {
@@ -84,4 +93,4 @@ pub fn weights(row: &Row, scheme: &WeightScheme) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

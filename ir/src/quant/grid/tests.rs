@@ -7,8 +7,13 @@ fn noise(count: usize, mut seed: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-fn scheme(bits: u32, levels: &[i32], group: Option<usize>, symmetric: bool) -> WeightScheme {
-    WeightScheme { bits, levels: levels.to_vec(), group, symmetric, sparsity: Sparsity::Dense }
+pub(in crate::quant) fn scheme(
+    bits: u32,
+    levels: &[i32],
+    group: Option<usize>,
+    symmetric: bool,
+) -> WeightScheme {
+    WeightScheme { bits, levels: levels.to_vec(), group, scale_bits: 8, symmetric, sparsity: Sparsity::Dense }
 }
 
 fn trained() -> WeightScheme {

@@ -34,7 +34,7 @@ pub struct Scheme {
 }
 
 /// Weights in groups along K: `weight = (level or code - zero point) * group scale * channel scale`, where a group scale is
-/// an unsigned byte and a channel scale a number per output.
+/// an integer, a byte unless said otherwise, and a channel scale a number per output.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightScheme {
@@ -45,6 +45,9 @@ pub struct WeightScheme {
     pub levels: Vec<i32>,
     /// Weights that share a group scale; left out: a whole row, and no group scale.
     pub group: Option<usize>,
+    /// Bits of a group scale: 8, 16 or 32 (of which 31 count).
+    #[serde(default = "byte")]
+    pub scale_bits: u32,
     /// Whether zero lies in the middle of the codes; if not, every group has a zero point.
     #[serde(default = "yes")]
     pub symmetric: bool,
@@ -123,6 +126,10 @@ pub struct TableScheme {
     pub bits: u32,
 }
 
+fn byte() -> u32 {
+    8
+}
+
 fn yes() -> bool {
     true
 }
@@ -160,6 +167,21 @@ impl WeightScheme {
             (_, true) => DType::I8,
             (_, false) => DType::U8,
         }
+    }
+
+    /// Element type of group scales.
+    pub fn scale_dtype(&self) -> DType {
+        match self.scale_bits {
+            8 => DType::U8,
+            16 => DType::U16,
+            _ => DType::I32,
+        }
+    }
+
+    /// The largest group scale; 1 if there are no groups.
+    pub fn largest_scale(&self) -> i32 {
+        let (_, largest) = self.scale_dtype().range().unwrap_or_default();
+        if self.group.is_some() { i32::try_from(largest).unwrap_or(i32::MAX) } else { 1 }
     }
 }
 

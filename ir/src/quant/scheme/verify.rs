@@ -22,6 +22,7 @@ impl WeightScheme {
     fn verify(&self, class: &str) -> Result<(), Diagnostic> {
         let at = |key: &str| format!("{class}.{key}");
         one_of(&at("bits"), self.bits, &[2, 4, 8])?;
+        one_of(&at("scale_bits"), self.scale_bits, &[8, 16, 32])?;
         if let Some(group) = self.group {
             let fits = (1..=MAX_GROUP).contains(&group);
             rule(&at("group"), fits, &format!("{group} is not in 1..={MAX_GROUP}"), "choose a group in it")?;
@@ -32,6 +33,10 @@ impl WeightScheme {
                 &format!("with 2:4 weights come in fours; {group} is no multiple"),
                 "make the group a multiple of 4",
             )?;
+        }
+        if self.group.is_none() {
+            let why = "only groups have scales of their own";
+            rule(&at("scale_bits"), self.scale_bits == 8, why, "leave it out, or say `group`")?;
         }
         self.verify_levels(&at("levels"))
     }

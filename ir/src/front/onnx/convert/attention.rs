@@ -284,13 +284,26 @@ pub(super) fn rotary_embedding(call: &mut Call<'_, '_>) -> Done {
 /// Attention of onnxruntime with a cache, shared heads and an optional rotary embedding. Positions follow the cache, as
 /// they do where nothing is padded before the tokens; keys from `seqlens_k` on are hidden.
 pub(super) fn group_query_attention(call: &mut Call<'_, '_>) -> Done {
-    for (name, plain) in [("local_window_size", -1), ("smooth_softmax", 0), ("qk_output", 0)] {
+    for (name, plain, why) in [
+        (
+            "local_window_size",
+            -1,
+            "versions of onnxruntime disagree on whether the window counts the token itself",
+        ),
+        ("smooth_softmax", 0, "a softmax with a sink is not supported"),
+        ("qk_output", 0, "results of scores are not supported"),
+    ] {
         if call.int(name, plain) != plain {
-            return Err(call.refuse(format!("`{name}` is {}, which is not supported", call.int(name, plain))));
+            return Err(call.refuse(format!("`{name}` is {}; {why}", call.int(name, plain))));
         }
     }
-    if (9..call.node.input.len()).any(|i| !call.node.input[i].is_empty()) {
-        return Err(call.refuse("it has positions, a bias or sinks of its own, which are not supported"));
+    let extras = [(9, "position_ids"), (10, "attention_bias"), (11, "head_sink")];
+    let given = |i: usize| call.node.input.get(i).is_some_and(|name| !name.is_empty());
+    if let Some((i, name)) = extras.into_iter().find(|(i, _)| given(*i)) {
+        return Err(call.refuse(format!("its operand {i}, `{name}`, is not supported")));
+    }
+    if let Some(i) = (12..call.node.input.len()).find(|i| given(*i)) {
+        return Err(call.refuse(format!("it has an operand {i} that is not known")));
     }
     let count = |name: &str| usize::try_from(call.int(name, 0)).unwrap_or(0);
     let (heads, kv_heads) = (count("num_heads"), count("kv_num_heads"));
