@@ -7,8 +7,10 @@ use std::hint::black_box;
 use tilewright::codegen::plan::Options;
 use tilewright::codegen::{self, Compiled, Model, Slot, Target};
 use tilewright::hw::Machine;
+use tilewright::hw::machine::MemoryModel;
 use tilewright::ir::decoder::{Decoder, recognise};
 use tilewright::ir::quant::{QuantDecoder, Scheme};
+use tilewright::isa::Program;
 use tilewright::{hw, ir, isa, sim};
 
 const TRAINED: &[u8] = include_bytes!("../examples/models/trained_llama_w2_prefill/model.onnx");
@@ -50,6 +52,11 @@ fn llama2_7b(layers: u32) -> Model {
     }
 }
 
+/// Simulates and keeps nothing; gives the cycles.
+fn cycles(program: &Program, machine: &Machine, args: &[u32]) -> u64 {
+    sim::timing::simulate_into(black_box(program), machine, args, &mut ()).unwrap().cycles
+}
+
 fn large(c: &mut Criterion) {
     let machine = Machine::parse(include_str!("bench-4096.toml"), "bench-4096.toml").unwrap();
     for (name, layers) in [("one layer of llama2-7b", 1), ("llama2-7b", 32)] {
@@ -58,9 +65,13 @@ fn large(c: &mut Criterion) {
         group.bench_function("compile", |b| b.iter(|| compile(black_box(&model), &machine, CONTEXT)));
         let (target, compiled) = compile(&model, &machine, CONTEXT);
         let args = compiled.program.arg_values(1024, &[65]);
-        let run = || sim::timing::simulate(black_box(&compiled.program), &target.machine, &args).unwrap();
-        group.throughput(Throughput::Elements(run().cycles));
-        group.bench_function("simulate", |b| b.iter(run));
+        let run = |machine| cycles(&compiled.program, machine, &args);
+        group.throughput(Throughput::Elements(run(&target.machine)));
+        group.bench_function("simulate", |b| b.iter(|| run(&target.machine)));
+        let mut fixed = target.machine.clone();
+        fixed.memory.model = MemoryModel::Fixed { read_latency: 40, write_latency: 40 };
+        group.throughput(Throughput::Elements(run(&fixed)));
+        group.bench_function("simulate with fixed latency", |b| b.iter(|| run(&fixed)));
         let check = || isa::check::check(black_box(&compiled.program), &target.machine, &args).unwrap();
         group.bench_function("check", |b| b.iter(check));
         group.finish();
@@ -86,9 +97,11 @@ fn speed(c: &mut Criterion) {
     group.bench_function("compile", |b| b.iter(|| compile(black_box(&model), &machine, 256)));
     let (target, compiled) = compile(&model, &machine, 256);
     let args = compiled.program.arg_values(128, &[65]);
-    let run = || sim::timing::simulate(black_box(&compiled.program), &target.machine, &args).unwrap();
-    group.throughput(Throughput::Elements(run().cycles));
+    let run = || cycles(&compiled.program, &target.machine, &args);
+    group.throughput(Throughput::Elements(run()));
     group.bench_function("simulate", |b| b.iter(run));
+    let traced = || sim::timing::simulate(black_box(&compiled.program), &target.machine, &args).unwrap();
+    group.bench_function("simulate and keep the trace", |b| b.iter(traced));
     group.finish();
     let mut group = c.benchmark_group("rtl of tiny");
     group.bench_function("emit", |b| b.iter(|| codegen::rtl::emit(black_box(&machine)).unwrap()));

@@ -3,15 +3,14 @@
 //! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
 //! machine's own memory carries over from one pass to the next. Without weights there are cycles only.
 
-use crate::energy::Counted;
+use crate::perfetto;
+use crate::tally::{Running, Tally};
 use codegen::generate::{Turn, logits, turns};
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
-use sim::attribution::Detail;
 use sim::functional::{State, run_on};
-use sim::timing::simulate_in_detail;
-use sim::trace::Trace;
+use sim::timing::simulate_into;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -33,9 +32,7 @@ pub struct Pass {
     pub compiled: Rc<Compiled>,
     /// The argument table.
     pub args: Vec<u32>,
-    pub trace: Trace,
-    pub detail: Detail,
-    pub energy: Counted,
+    pub tally: Tally,
 }
 
 impl Accelerator {
@@ -50,25 +47,26 @@ impl Accelerator {
         self.position
     }
 
-    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one, if there
-    /// are weights.
+    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one, if there are weights. Passes
+    /// are written into the trace, if there is one, under this name.
     ///
     /// # Errors
-    /// A token that the model does not know, a full context, a program that is not legal, or what `seen` refuses.
+    /// A token that the model does not know, a full context, a program that is not legal, or a trace that cannot be written.
     pub fn read(
         &mut self,
         tokens: &[u32],
-        mut seen: impl FnMut(Pass) -> Result<(), Diagnostic>,
+        mut trace: Option<(&mut perfetto::File, &str)>,
+        mut seen: impl FnMut(Pass),
     ) -> Result<Option<Vec<i32>>, Diagnostic> {
         let mut last = 0;
         for turn in turns(&self.target, self.position, tokens)? {
             last = turn.tokens.len() as u32;
-            seen(self.pass(&turn)?)?;
+            seen(self.pass(&turn, trace.as_mut().map(|(file, name)| (&mut **file, *name)))?);
         }
         Ok(self.state.as_ref().map(|s| logits(&self.target, &s.dram, last, last.saturating_sub(1))))
     }
 
-    fn pass(&mut self, turn: &Turn) -> Result<Pass, Diagnostic> {
+    fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {
         let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
         let args = turn.args(&compiled);
         let machine = &self.target.machine;
@@ -76,12 +74,17 @@ impl Accelerator {
         if let Some(state) = &mut self.state {
             run_on(state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         }
-        let timed = simulate_in_detail(&compiled.program, machine, &args);
-        let (trace, detail) = timed.map_err(|e| illegal(&e))?;
-        let energy = Counted::of(&compiled.program, machine, &args, &trace.drawn).map_err(|e| illegal(&e))?;
+        let program = &compiled.program;
+        let run =
+            trace.map(|(file, name)| file.run(&format!("{name} at {}", turn.position), program, machine));
+        let mut told = (Running::new(program, machine), run);
+        simulate_into(program, machine, &args, &mut told).map_err(|e| illegal(&e))?;
+        let (running, run) = told;
+        run.map_or(Ok(()), perfetto::Run::finish)?;
+        let tally = running.tally();
         let tokens = turn.tokens.len() as u32;
         self.position = turn.position + tokens;
-        Ok(Pass { tokens, position: turn.position, compiled, args, trace, detail, energy })
+        Ok(Pass { tokens, position: turn.position, compiled, args, tally })
     }
 
     fn program(&mut self, tokens: u32, slot: Slot) -> Result<Rc<Compiled>, Diagnostic> {

@@ -7,11 +7,11 @@ use crate::report::{put, share};
 use hw::machine::MemoryModel;
 use hw::technology::{Price, Range, Technology};
 use hw::{Geometry, Machine};
+use isa::Program;
 use isa::program::Origin;
-use isa::{Illegal, Program, Walk};
 use serde_json::{Map, Value, json};
 use sim::energy::{Events, Memory, events, fetch};
-use sim::memory::Drawn;
+use sim::sink::{Event, Sink};
 use std::collections::BTreeMap;
 
 /// The operator of what is spent before any instruction is known.
@@ -23,34 +23,51 @@ pub struct Counted {
     pub by_operator: BTreeMap<Origin, Events>,
 }
 
-impl Counted {
-    /// Of a run in which DRAM did `drawn`; nothing if the machine names no prices.
-    ///
-    /// # Errors
-    /// The program cannot be walked.
-    pub fn of(program: &Program, machine: &Machine, args: &[u32], drawn: &Drawn) -> Result<Counted, Illegal> {
-        let mut counted = Counted::default();
-        if machine.technology.is_none() {
-            return Ok(counted);
-        }
-        let geometry = Geometry::of(machine);
-        let mut by_word = vec![Events::default(); program.instrs.len()];
-        for step in Walk::new(program, args) {
-            let step = step?;
-            by_word[step.word as usize] += events(&step.instr.body, &geometry);
-        }
-        for (sum, drawn) in by_word.iter_mut().zip(&drawn.by_word) {
-            sum.dram += *drawn;
-        }
-        let mut fetched = fetch(program.instrs.len() as u64);
-        fetched.dram += drawn.fetch;
-        counted.by_operator.insert(Origin::step(FETCH), fetched);
-        for (word, events) in by_word.into_iter().enumerate() {
-            *counted.by_operator.entry(program.origin(word).clone()).or_default() += events;
-        }
-        Ok(counted)
+/// Counts the events of a run while it is simulated; nothing if the machine names no prices.
+#[derive(Debug)]
+pub struct Counting<'a> {
+    program: &'a Program,
+    geometry: Geometry,
+    /// By [`Program::origin_number`].
+    by_origin: Option<Vec<Events>>,
+    fetched: Events,
+}
+
+impl<'a> Counting<'a> {
+    /// Of a run of this program.
+    pub fn new(program: &'a Program, machine: &Machine) -> Counting<'a> {
+        let by_origin =
+            machine.technology.as_ref().map(|_| vec![Events::default(); program.origins.len() + 1]);
+        let fetched = fetch(program.instrs.len() as u64);
+        Counting { program, geometry: Geometry::of(machine), by_origin, fetched }
     }
 
+    /// What was counted.
+    pub fn counted(self) -> Counted {
+        let Some(by_origin) = self.by_origin else { return Counted::default() };
+        let all = self.program.by_origin(by_origin).chain([(Origin::step(FETCH), self.fetched)]);
+        Counted { by_operator: all.collect() }
+    }
+}
+
+impl Sink for Counting<'_> {
+    fn event(&mut self, event: Event) {
+        let Some(by_origin) = &mut self.by_origin else { return };
+        match event {
+            Event::Dispatch { step, .. } => {
+                by_origin[self.program.origin_number(step.word as usize)] +=
+                    events(&step.instr.body, &self.geometry);
+            }
+            Event::Drawn { word: Some(word), counts } => {
+                by_origin[self.program.origin_number(word as usize)].dram += counts;
+            }
+            Event::Drawn { word: None, counts } => self.fetched.dram += counts,
+            _ => {}
+        }
+    }
+}
+
+impl Counted {
     /// Adds the sums of other runs.
     pub fn merge(&mut self, other: &Counted) {
         for (origin, events) in &other.by_operator {

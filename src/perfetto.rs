@@ -2,13 +2,14 @@
 //! arrows for semaphores, names of operators. A nanosecond of the trace is a cycle of the machine.
 
 use crate::output::Stream;
+use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
 use isa::table::Unit;
 use serde_json::{Value, json};
-use sim::attribution::{Cause, Detail, Flow, Listener, Segment, attribute};
+use sim::attribution::{Attribution, Cause, Flow, Listener, Segment};
 use sim::memory::Channel;
-use sim::trace::Trace;
+use sim::sink::{Event, Requests, Sink};
 use std::path::Path;
 
 /// Track of the runs, and of the sequencer; units follow in the order of [`Unit::QUEUED`], then the ports.
@@ -56,28 +57,10 @@ impl File {
         Ok(file)
     }
 
-    /// Adds a run behind those before it.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub fn run(
-        &mut self,
-        name: &str,
-        program: &Program,
-        trace: &Trace,
-        detail: &Detail,
-    ) -> Result<(), Diagnostic> {
-        self.slice(RUNS, 0, trace.cycles, name, "run", json!({ "cycles": trace.cycles }))?;
-        for request in &trace.requests {
-            let Some(port) = PORTS.iter().position(|(c, _)| *c == request.channel) else { continue };
-            let args = json!({ "address": format!("{:#x}", request.addr), "beats": request.beats });
-            self.slice(FIRST_PORT + port, request.cycle, request.cycle + 1, "request", "memory", args)?;
-        }
-        let mut writer = Writer { file: self, program, trace, detail, failed: None };
-        attribute(program, trace, detail, &mut writer);
-        writer.failed.map_or(Ok(()), Err)?;
-        self.offset += trace.cycles;
-        Ok(())
+    /// Adds a run behind those before it, while it is simulated.
+    pub fn run<'a>(&'a mut self, name: &str, program: &'a Program, machine: &Machine) -> Run<'a> {
+        let writer = Writer { file: self, program, beat: machine.memory.beat_bytes, failed: None };
+        Run { name: name.into(), attribution: Attribution::new(program, writer) }
     }
 
     /// Puts the file in its place.
@@ -120,11 +103,44 @@ fn microseconds(cycles: u64) -> f64 {
 }
 
 /// A run on its way into the file.
+pub struct Run<'a> {
+    name: String,
+    attribution: Attribution<'a, Writer<'a>>,
+}
+
+impl Run<'_> {
+    /// Tells what went wrong.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn finish(self) -> Result<(), Diagnostic> {
+        self.attribution.listener().failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Sink for Run<'_> {
+    fn event(&mut self, event: Event) {
+        self.attribution.event(event);
+        let writer = self.attribution.listens();
+        match event {
+            Event::Requests(requests) => writer.requests(requests),
+            Event::End(end) => {
+                let args = json!({ "cycles": end.cycles });
+                let result = writer.file.slice(RUNS, 0, end.cycles, &self.name, "run", args);
+                writer.keep(result);
+                writer.file.offset += end.cycles;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Writes segments.
 struct Writer<'a> {
     file: &'a mut File,
     program: &'a Program,
-    trace: &'a Trace,
-    detail: &'a Detail,
+    /// Width of the bus in bytes.
+    beat: u32,
     /// The first error; then nothing more is written.
     failed: Option<Diagnostic>,
 }
@@ -138,15 +154,27 @@ impl Writer<'_> {
         self.program.instrs.get(word as usize).map(isa::disasm::instruction).unwrap_or_default()
     }
 
+    fn requests(&mut self, requests: Requests) {
+        let Some(port) = PORTS.iter().position(|(c, _)| *c == requests.first.channel) else { return };
+        for request in requests.each(self.beat) {
+            if self.failed.is_none() {
+                let args = json!({ "address": format!("{:#x}", request.addr), "beats": request.beats });
+                let (from, to) = (request.cycle, request.cycle + 1);
+                let result = self.file.slice(FIRST_PORT + port, from, to, "request", "memory", args);
+                self.keep(result);
+            }
+        }
+    }
+
     fn of_unit(&mut self, unit: usize, s: &Segment) {
-        let Some(&span) = self.trace.units[unit].get(s.seq) else { return };
+        let Some((span, seq)) = s.of else { return };
         let (track, origin) = (FIRST_UNIT + unit, self.program.origin(span.instr as usize));
         let (name, category, args) = match s.cause {
             Cause::Work => {
                 let name = if origin.step.is_empty() { Unit::QUEUED[unit].name() } else { &origin.step };
                 let args = json!({
                     "nodes": origin.nodes, "instruction": self.instruction(span.instr), "word": span.instr,
-                    "sequence": s.seq, "start": span.start, "done": span.done, "waits for memory": s.memory,
+                    "sequence": seq, "start": span.start, "done": span.done, "waits for memory": s.memory,
                 });
                 (name.to_string(), "work", args)
             }
@@ -163,7 +191,7 @@ impl Writer<'_> {
     }
 
     fn of_sequencer(&mut self, s: &Segment) {
-        let word = self.trace.dispatches.get(s.seq).map(|d| d.instr);
+        let word = s.of.map(|(span, _)| span.instr);
         let text = word.map(|w| self.instruction(w)).unwrap_or_default();
         let name = match s.cause {
             Cause::Dispatch => text.split(' ').next().unwrap_or_default().to_string(),
@@ -187,14 +215,13 @@ impl Listener for Writer<'_> {
 
     /// From the last busy cycle of the one that posts to the start of the one that waits.
     fn flow(&mut self, flow: Flow) {
-        let ((from, posts), (to, waits)) = (flow.from, flow.to);
-        let left = self.detail.free[from].get(posts).map(|free| free - 1);
-        let right = self.trace.units[to].get(waits).map(|s| s.start);
-        let (Some(left), Some(right), None) = (left, right, &self.failed) else { return };
+        if self.failed.is_some() {
+            return;
+        }
         let name = format!("semaphore {}", flow.semaphore);
         self.file.flows += 1;
         let id = self.file.flows;
-        for (phase, unit, cycle) in [("s", from, left), ("f", to, right)] {
+        for (phase, (unit, cycle)) in [("s", flow.from), ("f", flow.to)] {
             let (track, ts) = (FIRST_UNIT + unit, self.file.at(cycle));
             let result = self.file.event(&json!({
                 "ph": phase, "bp": "e", "id": id, "pid": 1, "tid": track, "ts": ts, "name": name, "cat": "semaphore",

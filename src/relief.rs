@@ -2,6 +2,7 @@
 //!
 //! Nothing is estimated. A changed machine is one that a machine file can describe, unless a unit is said to take no time;
 //! that one bounds what any improvement of the unit can give. A machine on which a program is not legal is left out by name.
+//! Machines are simulated side by side, one on each processor, and nothing but the cycles is kept.
 
 use crate::rung::Rung;
 use crate::tally::ratio;
@@ -9,8 +10,9 @@ use hw::Machine;
 use hw::machine::MemoryModel;
 use isa::Program;
 use isa::table::Unit;
+use rayon::prelude::*;
 use serde_json::{Value, json};
-use sim::timing::{simulate, simulate_at_once};
+use sim::timing::{simulate_at_once, simulate_into};
 
 /// Words of instruction memory and places of a queue, as many as a machine may have.
 const MOST_WORDS: u32 = 4096;
@@ -18,7 +20,7 @@ const MOST_PLACES: u32 = 64;
 /// Gains below this are not worth a name.
 const WORTH_NAMING: f64 = 1.01;
 
-/// A run that was made.
+/// A run that was made: of a legal program.
 pub struct Job<'a> {
     pub program: &'a Program,
     pub args: &'a [u32],
@@ -46,14 +48,14 @@ pub fn reliefs(machine: &Machine, jobs: &[Job]) -> Vec<Relief> {
         let real = matches!(how, Change::Machine(_));
         Relief { change, cycles: total(machine, &how, jobs), real }
     };
-    changes(machine).into_iter().map(row).collect()
+    changes(machine).into_par_iter().map(row).collect()
 }
 
 fn total(machine: &Machine, how: &Change, jobs: &[Job]) -> Result<u64, String> {
     let mut cycles = 0;
     let mut moved: Option<(&Program, Program)> = None;
     for Job { program, args } in jobs {
-        let trace = match how {
+        let end = match how {
             Change::AtOnce(unit) => simulate_at_once(program, machine, args, *unit),
             Change::Machine(changed) => {
                 // The same words, said to be for the other machine.
@@ -62,16 +64,19 @@ fn total(machine: &Machine, how: &Change, jobs: &[Job]) -> Result<u64, String> {
                     Some((_, there)) => there,
                     None => {
                         let there = Program { machine_hash: changed.hash(), ..(*program).clone() };
-                        isa::check::check(&there, changed, args).map_err(|e| e.what)?;
+                        // It has run on the machine as it is, so it is legal there.
+                        if !isa::check::carries_over(machine, changed) {
+                            isa::check::check(&there, changed, args).map_err(|e| e.what)?;
+                        }
                         there
                     }
                 };
-                let trace = simulate(&there, changed, args);
+                let end = simulate_into(&there, changed, args, &mut ());
                 moved = Some((program, there));
-                trace
+                end
             }
         };
-        cycles += trace.map_err(|e| e.what)?.cycles;
+        cycles += end.map_err(|e| e.what)?.cycles;
     }
     Ok(cycles)
 }
@@ -161,6 +166,7 @@ pub fn text(phases: &[(&str, &[Relief], u64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sim::timing::simulate;
 
     /// Loads that nothing waits for: only the memory and its bus can help.
     #[test]

@@ -82,18 +82,13 @@ impl<'p> Talk<'p> {
         let (name, phase) =
             if decode { ("decode", &mut self.decode) } else { ("prefill", &mut self.prefill) };
         let working = Progress::begin("simulating", tokens.len() as u64);
-        let logits = self.machine.read(tokens, |pass: Pass| {
+        let trace = self.trace.as_mut().map(|file| (file, name));
+        let logits = self.machine.read(tokens, trace, |pass: Pass| {
             phase.tokens += u64::from(pass.tokens);
             phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
-            phase.tally.add(&pass.compiled.program, &product.machine.machine, &pass.trace, &pass.detail);
-            phase.tally.energy.merge(&pass.energy);
+            phase.tally.merge(&pass.tally);
             (0..pass.tokens).for_each(|_| working.step());
-            if let Some(file) = &mut self.trace {
-                let name = format!("{name} at {}", pass.position);
-                file.run(&name, &pass.compiled.program, &pass.trace, &pass.detail)?;
-            }
             self.runs[usize::from(decode)].push((pass.compiled, pass.args));
-            Ok(())
         })?;
         Ok(logits.map(|logits| arg_max(&logits)))
     }

@@ -1,14 +1,16 @@
-//! Sums over runs: cycles, what units waited for, time by operator, traffic. All of it is counted from traces.
+//! Sums over runs: cycles, what units waited for, time by operator, traffic. All of it is counted while a run is simulated,
+//! and nothing is kept of the run.
 
-use crate::energy::Counted;
+use crate::energy::{Counted, Counting};
 use hw::Machine;
 use isa::Program;
 use isa::program::Origin;
 use isa::table::Unit;
-use sim::attribution::{self, Account, Detail};
+use sim::attribution::{Account, Attribution};
 use sim::memory::Channel;
-use sim::trace::{Span, Trace};
-use std::collections::BTreeMap;
+use sim::sink::{Event, Sink};
+use sim::trace::Span;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What an operator cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,22 +41,6 @@ pub struct Tally {
 const PRIORITY: [Unit; 4] = [Unit::Matrix, Unit::Vector, Unit::Store, Unit::Load];
 
 impl Tally {
-    /// Adds a run.
-    pub fn add(&mut self, program: &Program, machine: &Machine, trace: &Trace, detail: &Detail) {
-        self.cycles += trace.cycles;
-        self.dispatched += trace.dispatches.len() as u64;
-        attribution::attribute(program, trace, detail, &mut self.account);
-        self.operators(program, trace);
-        let beat = u64::from(machine.memory.beat_bytes);
-        for request in &trace.requests {
-            let bytes = u64::from(request.beats) * beat;
-            match request.channel {
-                Channel::Fetch | Channel::Load => self.read_bytes += bytes,
-                Channel::Store | Channel::StoreData => self.write_bytes += bytes,
-            }
-        }
-    }
-
     /// Adds the sums of other runs.
     pub fn merge(&mut self, other: &Tally) {
         self.cycles += other.cycles;
@@ -70,27 +56,75 @@ impl Tally {
             sum.instructions += cost.instructions;
         }
     }
+}
 
-    /// Gives every cycle to one operator: that of the oldest instruction under way in the first unit that has one.
-    fn operators(&mut self, program: &Program, trace: &Trace) {
-        let mut free = vec![(0, trace.cycles)];
-        for unit in PRIORITY {
-            let Some(spans) = unit.queue().map(|q| &trace.units[q]) else { continue };
-            free = self.claim(program, spans, &free);
+/// A run's sums, while it is simulated.
+#[derive(Debug)]
+pub struct Running<'a> {
+    program: &'a Program,
+    beat: u64,
+    sums: Tally,
+    attribution: Attribution<'a, Account>,
+    energy: Counting<'a>,
+    /// By [`Program::origin_number`].
+    costs: Vec<Cost>,
+    units: [Started; 4],
+    /// First cycle that is not given to an operator.
+    given: u64,
+}
+
+/// Instructions of a unit of which not all cycles are given away.
+#[derive(Debug, Default)]
+struct Started {
+    /// Those that are not over end never.
+    spans: VecDeque<Span>,
+    /// Of them, those that are over.
+    over: usize,
+    /// First cycle behind those before.
+    reached: u64,
+}
+
+impl<'a> Running<'a> {
+    /// Of a run of this program.
+    pub fn new(program: &'a Program, machine: &Machine) -> Running<'a> {
+        Running {
+            program,
+            beat: machine.memory.beat_bytes.into(),
+            sums: Tally::default(),
+            attribution: Attribution::new(program, Account::default()),
+            energy: Counting::new(program, machine),
+            costs: vec![Cost::default(); program.origins.len() + 1],
+            units: Default::default(),
+            given: 0,
         }
-        self.idle += free.iter().map(|(from, to)| to - from).sum::<u64>();
+    }
+
+    /// The sums of the run, when it is over.
+    pub fn tally(self) -> Tally {
+        let costs = self.program.by_origin(self.costs).filter(|(_, cost)| cost.instructions > 0);
+        let (by_operator, account) = (costs.collect(), self.attribution.listener());
+        Tally { by_operator, account, energy: self.energy.counted(), ..self.sums }
+    }
+
+    /// Gives every cycle before `end` to one operator: that of the oldest instruction under way in the first unit that has
+    /// one. All that starts or ends before is known.
+    fn give(&mut self, end: u64) {
+        let mut free = vec![(self.given, end)];
+        for unit in PRIORITY.into_iter().filter_map(Unit::queue) {
+            free = self.claim(unit, end, &free);
+        }
+        self.sums.idle += free.iter().map(|(from, to)| to - from).sum::<u64>();
+        self.given = end;
     }
 
     /// Takes the cycles of a unit's instructions out of the free ones; both are in order.
-    fn claim(&mut self, program: &Program, spans: &[Span], free: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    fn claim(&mut self, unit: usize, end: u64, free: &[(u64, u64)]) -> Vec<(u64, u64)> {
         let mut left = Vec::with_capacity(free.len());
         let mut free = free.iter().copied().peekable();
-        let mut reached = 0;
-        for span in spans {
-            let cost = self.by_operator.entry(program.origin(span.instr as usize).clone()).or_default();
-            cost.instructions += 1;
-            let (start, done) = (span.start.max(reached), span.done.max(reached));
-            reached = done;
+        let unit = &mut self.units[unit];
+        while let Some(span) = unit.spans.front().filter(|s| s.start < end).copied() {
+            let cost = &mut self.costs[self.program.origin_number(span.instr as usize)];
+            let (start, done) = (span.start.max(unit.reached), span.done.max(unit.reached));
             while let Some((from, to)) = free.peek_mut() {
                 if *from >= done {
                     break;
@@ -106,9 +140,52 @@ impl Tally {
                 }
                 free.next();
             }
+            if span.done > end {
+                break;
+            }
+            unit.reached = done;
+            unit.spans.pop_front();
+            unit.over -= 1;
         }
         left.extend(free);
         left
+    }
+}
+
+/// Instructions under way or over that are kept before it is worth giving their cycles away.
+const KEPT: usize = 512;
+
+impl Sink for Running<'_> {
+    fn event(&mut self, event: Event) {
+        self.attribution.event(event);
+        self.energy.event(event);
+        match event {
+            Event::Dispatch { .. } => self.sums.dispatched += 1,
+            Event::Start { unit, word, cycle } => {
+                self.costs[self.program.origin_number(word as usize)].instructions += 1;
+                self.units[unit].spans.push_back(Span { instr: word, start: cycle, done: u64::MAX });
+            }
+            Event::Done { unit, cycle } => {
+                let unit = &mut self.units[unit];
+                if let Some(span) = unit.spans.get_mut(unit.over) {
+                    span.done = cycle;
+                }
+                unit.over += 1;
+            }
+            Event::Requests(requests) => {
+                let bytes = requests.count * u64::from(requests.first.beats) * self.beat;
+                match requests.first.channel {
+                    Channel::Fetch | Channel::Load => self.sums.read_bytes += bytes,
+                    Channel::Store | Channel::StoreData => self.sums.write_bytes += bytes,
+                }
+            }
+            Event::Until(cycle) if self.units.iter().any(|u| u.spans.len() > KEPT) => self.give(cycle + 1),
+            Event::End(end) => {
+                self.sums.cycles = end.cycles;
+                self.give(end.cycles);
+            }
+            Event::Until(_) | Event::Free { .. } | Event::Drawn { .. } => {}
+        }
     }
 }
 
@@ -127,21 +204,26 @@ mod tests {
         let text =
             ".machine tiny\n.origin \"weights\"\nload blocks=1\n.origin \"product\"\ngemm tokens=1\nhalt";
         let program = isa::asm::assemble(text).unwrap();
-        let span = |instr, start, done| Span { instr, start, done };
-        let trace = Trace {
-            cycles: 25,
-            units: [
-                vec![span(0, 0, 10), span(0, 12, 20)],
-                vec![span(1, 4, 6), span(1, 5, 14)],
-                vec![],
-                vec![],
-            ],
-            ..Default::default()
-        };
-        let mut tally = Tally::default();
-        tally.add(&program, &hw::presets::load("tiny").unwrap(), &trace, &Detail::default());
-        assert_eq!(tally.by_operator[&Origin::step("product")], Cost { cycles: 10, instructions: 2 });
-        assert_eq!(tally.by_operator[&Origin::step("weights")], Cost { cycles: 4 + 6, instructions: 2 });
-        assert_eq!(tally.idle, 5);
+        let machine = hw::presets::load("tiny").unwrap();
+        let ends = [(0, 0, 10), (0, 12, 20), (1, 4, 6), (1, 5, 14)];
+        // However often cycles are given away on the way: what is not over then ends later.
+        for until in 0..25 {
+            let mut running = Running::new(&program, &machine);
+            let starts = |from: u64, to: u64| ends.into_iter().filter(move |e| (from..to).contains(&e.1));
+            let over = |from: u64, to: u64| ends.into_iter().filter(move |e| (from..to).contains(&e.2));
+            for (from, to) in [(0, until), (until, 25)] {
+                for (unit, cycle, _) in starts(from, to) {
+                    running.event(Event::Start { unit, word: unit as u32, cycle });
+                }
+                for (unit, _, cycle) in over(from, to) {
+                    running.event(Event::Done { unit, cycle });
+                }
+                running.give(to);
+            }
+            let tally = running.tally();
+            assert_eq!(tally.by_operator[&Origin::step("product")], Cost { cycles: 10, instructions: 2 });
+            assert_eq!(tally.by_operator[&Origin::step("weights")], Cost { cycles: 4 + 6, instructions: 2 });
+            assert_eq!(tally.idle, 5, "{until}");
+        }
     }
 }

@@ -121,6 +121,20 @@ impl Program {
 
     /// The origin of an instruction, empty if none was recorded.
     pub fn origin(&self, instr: usize) -> &Origin {
-        self.origin_of.get(instr).and_then(|o| self.origins.get(*o as usize)).unwrap_or(&NO_ORIGIN)
+        self.origins.get(self.origin_number(instr)).unwrap_or(&NO_ORIGIN)
+    }
+
+    /// Its place among the origins, or their number if none was recorded.
+    pub fn origin_number(&self, instr: usize) -> usize {
+        self.origin_of.get(instr).map_or(self.origins.len(), |o| self.origins.len().min(*o as usize))
+    }
+
+    /// Pairs what is counted by [`Program::origin_number`] with the origins that an instruction has.
+    pub fn by_origin<T>(&self, counts: Vec<T>) -> impl Iterator<Item = (Origin, T)> {
+        let mut used = vec![false; self.origins.len() + 1];
+        (0..self.instrs.len()).for_each(|instr| used[self.origin_number(instr)] = true);
+        let origins = self.origins.iter().chain([&NO_ORIGIN]);
+        let all = origins.zip(counts).zip(used).filter(|(_, used)| *used);
+        all.map(|((origin, count), _)| (origin.clone(), count))
     }
 }

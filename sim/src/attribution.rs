@@ -1,28 +1,18 @@
 //! What every unit and the sequencer did in every cycle of a run, and for whom.
 //!
-//! Derived from the events of a trace, not from its counters, so that the two check each other ([`Account::against`]): the
+//! Derived from the events of a run, not from its counters, so that the two check each other ([`Account::against`]): the
 //! counters are those that the hardware keeps.
 //!
 //! Invariant: the segments of a unit, and those of the sequencer, follow each other without gap from cycle 0 to the end.
 
-use crate::memory::Channel;
-use crate::trace::{Counters, Trace};
+use crate::sink::{Event, Sink};
+use crate::trace::{Counters, Span};
 use hw::timing::FETCH_TO_DISPATCH;
 use isa::Program;
 use isa::table::{Body, Unit};
-use std::collections::BTreeMap;
+use isa::walk::Step;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-
-/// Times that no pin of the machine shows.
-#[derive(Debug, Clone, Default)]
-pub struct Detail {
-    /// Of each word, the cycle of its last fetch beat.
-    pub arrived: Vec<u64>,
-    /// Of each unit's instructions, the first cycle in which the next one may start.
-    pub free: [Vec<u64>; 4],
-    /// Of each store, the cycles in which only the memory kept it from moving a beat.
-    pub store_waits: Vec<u64>,
-}
 
 /// How a cycle was spent. Units are numbers in [`Unit::QUEUED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,160 +66,216 @@ pub struct Segment {
     pub cause: Cause,
     /// Of these cycles, those of [`Cause::Memory`].
     pub memory: u64,
-    /// Sequence number in the unit (of the instruction at work or waiting), or in the dispatches.
-    pub seq: usize,
+    /// The instruction at work or waiting, and its sequence number in the unit; of the sequencer the word that is dispatched or
+    /// comes next, its start the dispatch. `None` where there is none, or none yet.
+    pub of: Option<(Span, usize)>,
 }
 
-/// A count of a semaphore: from the instruction that posts it to the one that waits for it, as (unit, sequence number).
+/// A count of a semaphore: from the instruction of a unit that posts it, with its last busy cycle, to the one of another that
+/// waits for it, with its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flow {
     pub semaphore: u8,
-    pub from: (usize, usize),
-    pub to: (usize, usize),
+    pub from: (usize, u64),
+    pub to: (usize, u64),
 }
 
-/// Who is told.
+/// Who is told of segments. Those of the sequencer come in order, and those of each unit.
 pub trait Listener {
     fn segment(&mut self, segment: Segment);
-    /// After the segments of both instructions' units up to them.
+    /// After the segments of the unit that posts.
     fn flow(&mut self, flow: Flow) {
         let _ = flow;
     }
 }
 
-/// Tells everything about a run: first the sequencer's segments in order, then those of each unit.
-pub fn attribute(program: &Program, trace: &Trace, detail: &Detail, to: &mut impl Listener) {
-    let sequencer = sequencer(program, trace, detail);
-    sequencer.iter().for_each(|s| to.segment(*s));
-    let posts = Posts::of(program, trace);
-    for unit in 0..4 {
-        One { unit, program, trace, detail, sequencer: &sequencer, posts: &posts }.tell(to);
+impl<L: Listener> Listener for &mut L {
+    fn segment(&mut self, segment: Segment) {
+        (**self).segment(segment);
+    }
+
+    fn flow(&mut self, flow: Flow) {
+        (**self).flow(flow);
     }
 }
 
-/// The sequencer's segments.
-fn sequencer(program: &Program, trace: &Trace, detail: &Detail) -> Vec<Segment> {
-    let mut all = Vec::with_capacity(2 * trace.dispatches.len());
-    let mut next = 0;
-    let mut put = |to: u64, cause: Cause, seq: usize| {
-        if to > next {
-            all.push(Segment { unit: None, from: next, to, cause, memory: 0, seq });
-            next = to;
-        }
-    };
-    for (seq, d) in trace.dispatches.iter().enumerate() {
-        let arrived = detail.arrived.get(d.instr as usize).map_or(0, |a| a + FETCH_TO_DISPATCH);
-        put(arrived.min(d.cycle), Cause::Fetch, seq);
-        let body = program.instrs.get(d.instr as usize).map(|i| i.body);
-        let unit = body.and_then(|b| b.unit().queue()).unwrap_or(usize::MAX);
-        put(d.cycle, Cause::Queue { unit }, seq);
-        put(d.cycle + 1, Cause::Dispatch, seq);
-        if matches!(body, Some(Body::Arg(_))) {
-            put(d.cycle + hw::timing::ARG_CYCLES, Cause::Argument, seq);
-        }
-    }
-    put(trace.cycles, Cause::End, trace.dispatches.len());
-    all
-}
-
-/// For each semaphore, who posts it: (unit, sequence number), in order.
-struct Posts([Vec<(usize, usize)>; 16]);
-
-impl Posts {
-    fn of(program: &Program, trace: &Trace) -> Posts {
-        let mut posts: [Vec<_>; 16] = Default::default();
-        for (unit, spans) in trace.units.iter().enumerate() {
-            for (seq, span) in spans.iter().enumerate() {
-                let mask = program.instrs.get(span.instr as usize).map_or(0, |i| i.head.post);
-                (0..16).filter(|s| mask >> s & 1 != 0).for_each(|s| posts[s].push((unit, seq)));
-            }
-        }
-        Posts(posts)
-    }
-}
-
-/// A unit of a run.
-struct One<'a> {
-    unit: usize,
+/// Attributes the cycles of a run while it is simulated, and tells a listener.
+#[derive(Debug)]
+pub struct Attribution<'a, L> {
     program: &'a Program,
-    trace: &'a Trace,
-    detail: &'a Detail,
-    sequencer: &'a [Segment],
-    posts: &'a Posts,
+    listener: L,
+    sequencer: Sequencer,
+    units: [Queue; 4],
+    /// Of each semaphore, the counts that nobody has waited for: the unit, the last busy cycle and the end of the instruction
+    /// that posts it.
+    posts: [VecDeque<(usize, u64, u64)>; 16],
 }
 
-impl One<'_> {
-    fn tell(&self, to: &mut impl Listener) {
-        let mut at = Cursor { next: 0, unit: self.unit, idle: self.sequencer };
-        let of_unit = |word: u32| self.program.instrs.get(word as usize)?.unit().queue();
-        let mut dispatched = self.trace.dispatches.iter().filter(|d| of_unit(d.instr) == Some(self.unit));
-        let mut taken = [0usize; 16];
-        for (seq, span) in self.trace.units[self.unit].iter().enumerate() {
-            let there = dispatched.next().map_or(0, |d| d.cycle + 1);
-            at.idle_until(there, seq, to);
-            let waits = self.program.instrs.get(span.instr as usize).map_or(0, |i| i.head.wait);
-            for s in (0..16usize).filter(|s| waits >> s & 1 != 0) {
-                let Some(&from) = self.posts.0[s].get(taken[s]) else { continue };
-                taken[s] += 1;
-                let posted = self.trace.units[from.0].get(from.1).map_or(0, |p| p.done + 1);
-                let cause = Cause::Token { semaphore: s as u8, poster: from.0 };
-                at.put(posted.min(span.start), cause, 0, seq, to);
-                to.flow(Flow { semaphore: s as u8, from, to: (self.unit, seq) });
-            }
-            at.put(span.start, Cause::Drain, 0, seq, to);
-            let free = self.detail.free[self.unit].get(seq).copied().unwrap_or(span.done);
-            at.put(free, Cause::Work, self.memory(seq, free), seq, to);
-        }
-        at.idle_until(self.trace.cycles, self.trace.units[self.unit].len(), to);
-    }
-
-    /// Cycles of an instruction in which it waits for the memory to take something.
-    fn memory(&self, seq: usize, free: u64) -> u64 {
-        let start = self.trace.units[self.unit][seq].start;
-        match Unit::QUEUED[self.unit] {
-            // A load is busy until its last request is accepted; every other cycle after its start is one of waiting.
-            Unit::Load => {
-                let all = self.trace.requests.as_slice();
-                let channel = all.partition_point(|r| r.channel < Channel::Load);
-                let channel = &all[channel..all.partition_point(|r| r.channel <= Channel::Load)];
-                let before = |cycle| channel.partition_point(|r| r.cycle < cycle);
-                (free - start - 1).saturating_sub((before(free) - before(start)) as u64)
-            }
-            Unit::Store => self.detail.store_waits.get(seq).copied().unwrap_or(0),
-            _ => 0,
-        }
-    }
-}
-
-/// Where the segments of a unit have come to.
-struct Cursor<'a> {
+/// The sequencer's segments, from the one on that a unit may still need to say why it had nothing to do.
+#[derive(Debug, Default)]
+struct Sequencer {
     next: u64,
-    unit: usize,
-    /// The sequencer's segments that end after `next`.
-    idle: &'a [Segment],
+    dispatched: usize,
+    segments: VecDeque<Segment>,
 }
 
-impl Cursor<'_> {
-    fn put(&mut self, end: u64, cause: Cause, memory: u64, seq: usize, to: &mut impl Listener) {
-        if end > self.next {
-            to.segment(Segment { unit: Some(self.unit), from: self.next, to: end, cause, memory, seq });
-            self.next = end;
+/// An instruction from its dispatch on.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    word: u32,
+    /// First cycle in which the unit knows of it.
+    there: u64,
+    start: u64,
+    free: Option<u64>,
+    memory: u64,
+}
+
+/// A unit's instructions that are not accounted for.
+#[derive(Debug, Default)]
+struct Queue {
+    pending: VecDeque<Pending>,
+    /// Of them, those that have started, and those that have freed the unit.
+    started: usize,
+    freed: usize,
+    /// Instructions that are accounted for.
+    seq: usize,
+    /// First cycle that is not.
+    next: u64,
+}
+
+impl<'a, L: Listener> Attribution<'a, L> {
+    /// Of a run of this program.
+    pub fn new(program: &'a Program, listener: L) -> Attribution<'a, L> {
+        let (sequencer, units) = (Sequencer::default(), Default::default());
+        Attribution { program, listener, sequencer, units, posts: Default::default() }
+    }
+
+    /// The listener.
+    pub fn listens(&mut self) -> &mut L {
+        &mut self.listener
+    }
+
+    /// Gives the listener back.
+    pub fn listener(self) -> L {
+        self.listener
+    }
+
+    fn dispatched(&mut self, step: &Step, cycle: u64, arrived: u64) {
+        let span = Span { instr: step.word, start: cycle, done: cycle };
+        let unit = step.instr.unit().queue();
+        self.put((arrived + FETCH_TO_DISPATCH).min(cycle), Cause::Fetch, Some(span));
+        self.put(cycle, Cause::Queue { unit: unit.unwrap_or(usize::MAX) }, Some(span));
+        self.put(cycle + 1, Cause::Dispatch, Some(span));
+        if matches!(step.instr.body, Body::Arg(_)) {
+            self.put(cycle + hw::timing::ARG_CYCLES, Cause::Argument, Some(span));
+        }
+        self.sequencer.dispatched += 1;
+        if let Some(unit) = unit {
+            let (word, there) = (step.word, cycle + 1);
+            self.units[unit].pending.push_back(Pending { word, there, start: 0, free: None, memory: 0 });
+        }
+    }
+
+    /// The sequencer's cycles up to `to` have this cause.
+    fn put(&mut self, to: u64, cause: Cause, span: Option<Span>) {
+        let s = &mut self.sequencer;
+        if to > s.next {
+            let of = span.map(|span| (span, s.dispatched));
+            let segment = Segment { unit: None, from: s.next, to, cause, memory: 0, of };
+            s.next = to;
+            s.segments.push_back(segment);
+            self.listener.segment(segment);
+        }
+    }
+
+    /// The oldest instruction of a unit is over: all its cycles are known.
+    fn retired(&mut self, unit: usize, done: u64) {
+        let queue = &mut self.units[unit];
+        let Some(Pending { word, there, start, free, memory }) = queue.pending.pop_front() else { return };
+        let (span, free) = (Span { instr: word, start, done }, free.unwrap_or(done));
+        let of = Some((span, queue.seq));
+        (queue.seq, queue.started, queue.freed) = (queue.seq + 1, queue.started - 1, queue.freed - 1);
+        self.idle_until(unit, there);
+        let head = self.program.instrs.get(word as usize).map(|i| i.head).unwrap_or_default();
+        for s in (0..16usize).filter(|s| head.wait >> s & 1 != 0) {
+            let Some((poster, busy, posted)) = self.posts[s].pop_front() else { continue };
+            let cause = Cause::Token { semaphore: s as u8, poster };
+            self.put_unit(unit, (posted + 1).min(start), cause, 0, of);
+            self.listener.flow(Flow { semaphore: s as u8, from: (poster, busy), to: (unit, start) });
+        }
+        self.put_unit(unit, start, Cause::Drain, 0, of);
+        self.put_unit(unit, free, Cause::Work, memory, of);
+        for s in (0..16usize).filter(|s| head.post >> s & 1 != 0) {
+            self.posts[s].push_back((unit, free - 1, done));
+        }
+    }
+
+    fn put_unit(&mut self, unit: usize, to: u64, cause: Cause, memory: u64, of: Option<(Span, usize)>) {
+        let next = &mut self.units[unit].next;
+        if to > *next {
+            self.listener.segment(Segment { unit: Some(unit), from: *next, to, cause, memory, of });
+            *next = to;
         }
     }
 
     /// The unit has nothing to do until `end`: what the sequencer did meanwhile is why.
-    fn idle_until(&mut self, end: u64, seq: usize, to: &mut impl Listener) {
-        while self.next < end {
-            let Some((first, rest)) = self.idle.split_first() else { return };
-            if first.to > self.next {
-                self.put(first.to.min(end), first.cause, 0, seq, to);
-            }
-            if first.to <= self.next {
-                self.idle = rest;
-            }
+    fn idle_until(&mut self, unit: usize, end: u64) {
+        let next = self.units[unit].next;
+        let mut at = self.sequencer.segments.partition_point(|s| s.to <= next);
+        while self.units[unit].next < end {
+            let Some(Segment { to, cause, .. }) = self.sequencer.segments.get(at).copied() else { return };
+            self.put_unit(unit, to.min(end), cause, 0, None);
+            at += 1;
+        }
+    }
+
+    /// Every dispatch and every `free` up to `cycle` is known: lets go of the segments that no unit needs any more.
+    fn settle(&mut self, cycle: u64) {
+        let mut needed = u64::MAX;
+        for unit in 0..4 {
+            // What is dispatched behind `cycle` is in its unit two cycles behind it.
+            let there = self.units[unit].pending.front().map_or(cycle + 2, |p| p.there);
+            self.idle_until(unit, there);
+            let queue = &self.units[unit];
+            needed = needed.min(queue.pending.front().map_or(queue.next, |p| p.free.unwrap_or(cycle)));
+        }
+        while self.sequencer.segments.front().is_some_and(|s| s.to <= needed) {
+            self.sequencer.segments.pop_front();
         }
     }
 }
+
+impl<L: Listener> Sink for Attribution<'_, L> {
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Dispatch { step, cycle, arrived } => self.dispatched(step, cycle, arrived),
+            Event::Start { unit, cycle, .. } => {
+                let queue = &mut self.units[unit];
+                if let Some(pending) = queue.pending.get_mut(queue.started) {
+                    pending.start = cycle;
+                }
+                queue.started += 1;
+            }
+            Event::Free { unit, cycle, memory } => {
+                let queue = &mut self.units[unit];
+                if let Some(pending) = queue.pending.get_mut(queue.freed) {
+                    (pending.free, pending.memory) = (Some(cycle), memory);
+                }
+                queue.freed += 1;
+            }
+            Event::Done { unit, cycle } => self.retired(unit, cycle),
+            Event::Until(cycle) if self.sequencer.segments.len() > KEPT => self.settle(cycle),
+            Event::End(end) => {
+                self.put(end.cycles, Cause::End, None);
+                (0..4).for_each(|unit| self.idle_until(unit, end.cycles));
+            }
+            Event::Until(_) | Event::Requests(_) | Event::Drawn { .. } => {}
+        }
+    }
+}
+
+/// Segments of the sequencer that are kept before it is worth looking which of them are needed no more.
+const KEPT: usize = 256;
 
 /// Sums of segments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -253,13 +299,6 @@ impl Listener for Account {
 }
 
 impl Account {
-    /// Of a run.
-    pub fn of(program: &Program, trace: &Trace, detail: &Detail) -> Account {
-        let mut account = Account::default();
-        attribute(program, trace, detail, &mut account);
-        account
-    }
-
     /// Adds the sums of other runs.
     pub fn merge(&mut self, other: &Account) {
         let pairs = self.units.iter_mut().zip(&other.units);

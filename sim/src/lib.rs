@@ -8,6 +8,7 @@
 //! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
+//! | [`sink`] | who is told of it, while it happens |
 //! | [`timing`] | at which cycle everything happens, in events |
 //! | [`mod@reference`] | the same cycle by cycle, to check it |
 //! | [`trace`] | what a run's observable times are, and where two runs differ |
@@ -19,5 +20,6 @@ pub mod energy;
 pub mod functional;
 pub mod memory;
 pub mod reference;
+pub mod sink;
 pub mod timing;
 pub mod trace;

@@ -2,7 +2,8 @@
 //!
 //! Two traces of one program are equal or [`first_difference`] names the first event in which they differ.
 
-use crate::memory::{Channel, Drawn};
+use crate::memory::Channel;
+use crate::sink::{Event, Sink};
 use isa::table::Unit;
 use std::fmt;
 
@@ -85,8 +86,61 @@ pub struct Trace {
     /// Per channel in order; channels one after the other in the order of [`Channel`].
     pub requests: Vec<Request>,
     pub counters: Counters,
-    /// What DRAM did; unknown of hardware.
-    pub drawn: Drawn,
+}
+
+/// Keeps everything that happens.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder {
+    /// Width of the bus in bytes.
+    beat: u32,
+    trace: Trace,
+    /// Instructions of each unit that have retired.
+    retired: [usize; 4],
+    channels: [Vec<Request>; 3],
+}
+
+impl Recorder {
+    /// For a run on this machine.
+    pub fn new(machine: &hw::Machine) -> Recorder {
+        Recorder { beat: machine.memory.beat_bytes, ..Recorder::default() }
+    }
+
+    /// Of the run, when it is over.
+    pub fn trace(self) -> Trace {
+        self.trace
+    }
+}
+
+impl Sink for Recorder {
+    fn event(&mut self, event: Event) {
+        let trace = &mut self.trace;
+        match event {
+            Event::Dispatch { step, cycle, .. } => {
+                trace.dispatches.push(Dispatch { instr: step.word, cycle })
+            }
+            // The end is not known yet.
+            Event::Start { unit, word, cycle } => {
+                trace.units[unit].push(Span { instr: word, start: cycle, done: u64::MAX });
+            }
+            Event::Done { unit, cycle } => {
+                if let Some(span) = trace.units[unit].get_mut(self.retired[unit]) {
+                    span.done = cycle;
+                }
+                self.retired[unit] += 1;
+            }
+            Event::Requests(requests) => {
+                let channel = &mut self.channels[(requests.first.channel as usize).min(2)];
+                channel.extend(requests.each(self.beat));
+            }
+            Event::End(end) => {
+                (trace.cycles, trace.counters) = (end.cycles, end.counters);
+                trace.requests = std::mem::take(&mut self.channels).concat();
+                // Behind an error fetch goes on to the end of the run, and no further.
+                trace.requests.retain(|r| r.cycle < end.cycles);
+            }
+            Event::Free { .. } | Event::Drawn { .. } | Event::Until(_) => {}
+        }
+    }
 }
 
 impl Trace {

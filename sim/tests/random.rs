@@ -5,10 +5,11 @@ use hw::Machine;
 use hw::dram::Dram;
 use hw::machine::{Memory, MemoryModel};
 use isa::random::{Case, case, directed};
-use sim::attribution::{Account, Cause};
+use sim::attribution::{Account, Attribution, Cause};
 use sim::reference;
-use sim::timing::{Fault, simulate, simulate_in_detail, simulate_with};
-use sim::trace::first_difference;
+use sim::sink::{Event, Sink};
+use sim::timing::{Fault, Upset, simulate, simulate_into, simulate_upset, simulate_with};
+use sim::trace::{Trace, first_difference};
 use std::collections::BTreeSet;
 
 fn machines() -> Vec<Machine> {
@@ -29,13 +30,14 @@ fn legal_programs_run() {
     for machine in machines() {
         let directed = directed(&machine).into_iter().map(|d| d.1);
         for (seed, c) in directed.chain(cases(&machine, 40)).enumerate() {
-            let (trace, detail) = simulate_in_detail(&c.program, &machine, &c.args)
+            let mut attribution = Attribution::new(&c.program, Account::default());
+            let end = simulate_into(&c.program, &machine, &c.args, &mut attribution)
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut ())
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             // Every cycle of every unit has one cause, and the sums are what the machine counts.
-            let account = Account::of(&c.program, &trace, &detail);
-            assert_eq!(account.against(&trace.counters, trace.cycles), None, "{} seed {seed}", machine.name);
+            let account = attribution.listener();
+            assert_eq!(account.against(&end.counters, end.cycles), None, "{} seed {seed}", machine.name);
             for sums in account.units {
                 seen.extend(sums.into_iter().filter(|(_, n)| *n > 0).map(|(cause, _)| kind(cause)));
             }
@@ -80,6 +82,129 @@ fn random_programs_compute_something() {
         );
         assert!(plain >= 300 && 10 * (plain + saturated) >= all, "{}", machine.name);
     }
+}
+
+/// What a run promises to whoever is told of it.
+#[derive(Default)]
+struct Promises {
+    until: u64,
+    /// Instructions of each unit: dispatched, started, free, done.
+    counts: [[usize; 4]; 4],
+    /// Last cycle of the same.
+    last: [[u64; 4]; 4],
+    ends: usize,
+}
+
+impl Promises {
+    fn told(&mut self, unit: usize, what: usize, cycle: u64) {
+        assert!(
+            cycle > self.until || self.until == 0,
+            "{what} of unit {unit} at {cycle}, behind {}",
+            self.until
+        );
+        assert!(cycle >= self.last[unit][what], "{what} of unit {unit} goes back");
+        self.last[unit][what] = cycle;
+        self.counts[unit][what] += 1;
+        assert!(what == 0 || self.counts[unit][what] <= self.counts[unit][what.min(2) - 1]);
+    }
+}
+
+impl Sink for Promises {
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Dispatch { step, cycle, arrived } => {
+                assert!(arrived < cycle);
+                step.instr.unit().queue().into_iter().for_each(|unit| self.told(unit, 0, cycle));
+            }
+            Event::Start { unit, cycle, .. } => self.told(unit, 1, cycle),
+            Event::Free { unit, cycle, .. } => self.told(unit, 2, cycle),
+            Event::Done { unit, cycle } => self.told(unit, 3, cycle),
+            Event::Until(cycle) => {
+                assert!(cycle >= self.until);
+                self.until = cycle;
+            }
+            Event::End(_) => self.ends += 1,
+            Event::Requests(_) | Event::Drawn { .. } => {}
+        }
+    }
+}
+
+#[test]
+fn sinks_are_told_all_in_order_and_nothing_behind_the_bound() {
+    for preset in machines() {
+        for machine in memories(&preset) {
+            for c in directed(&machine).into_iter().map(|d| d.1).chain(cases(&machine, 8)) {
+                let mut told = Promises::default();
+                simulate_into(&c.program, &machine, &c.args, &mut told).unwrap();
+                for [dispatched, others @ ..] in told.counts {
+                    assert_eq!(others, [dispatched; 3]);
+                }
+                assert!(told.ends == 1 && told.until > 0);
+            }
+        }
+    }
+}
+
+/// Requests that are told together, and all of them.
+#[derive(Default)]
+struct Together(u64, u64);
+
+impl Sink for Together {
+    fn event(&mut self, event: Event) {
+        if let Event::Requests(requests) = event {
+            self.0 += requests.count - 1;
+            self.1 += requests.count;
+        }
+    }
+}
+
+/// Loads of many lengths and places, with stores and fetches between them.
+fn streams(machine: &Machine, seed: u32) -> isa::Program {
+    let (mut text, mut state) = (format!(".machine {}\n", machine.name), seed);
+    let mut draw = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    };
+    for _ in 0..30 {
+        let (blocks, addr) = (1 + draw(4) * draw(60), 64 + draw(3000));
+        text.push_str(&format!("load space=w addr={addr} blocks={blocks}\n"));
+        // Words to be fetched between the bursts.
+        text.push_str(&"nop\n".repeat(draw(40) as usize));
+        if draw(3) == 0 {
+            text.push_str(&format!(
+                "store.blocks bank=0 src=0 addr={} blocks={}\n",
+                4000 + draw(100),
+                1 + draw(8)
+            ));
+        }
+    }
+    isa::asm::assemble(&format!("{text}halt\n")).unwrap()
+}
+
+/// A run in which nothing goes wrong, but could in each burst, is simulated burst by burst.
+#[test]
+fn steady_loads_at_once_are_those_burst_by_burst() {
+    let dram = |channels, name| MemoryModel::Dram(Box::new(Dram { channels, ..Dram::preset(name).unwrap() }));
+    let fixed = |n| MemoryModel::Fixed { read_latency: n, write_latency: n };
+    let models = [fixed(2), fixed(90), dram(1, "ddr4"), dram(1, "hbm2"), dram(16, "hbm2"), dram(2, "lpddr4")];
+    let mut together = Together::default();
+    for (preset, model) in machines().iter().flat_map(|m| models.iter().map(move |model| (m, model))) {
+        for (seed, outstanding) in (0..24).map(|seed| (seed, 1 << (seed % 5))) {
+            let mut machine = preset.clone();
+            (machine.memory.model, machine.load.outstanding) = (model.clone(), outstanding);
+            if machine.verify().is_err() {
+                continue;
+            }
+            let program = streams(&machine, seed);
+            let trace: Trace = simulate(&program, &machine, &[]).unwrap();
+            let (slow, error) = simulate_upset(&program, &machine, &[], &Upset::default()).unwrap();
+            assert_eq!(error, None);
+            assert_eq!(first_difference(&trace, &slow), None, "{} seed {seed}: {model:?}", machine.name);
+            simulate_into(&program, &machine, &[], &mut together).unwrap();
+        }
+    }
+    println!("{} of {} requests together", together.0, together.1);
+    assert!(together.0 * 10 > together.1, "{} of {}", together.0, together.1);
 }
 
 /// The memories on which the reference is compared: the preset's own, fixed ones at both ends, a random one, and DRAM.

@@ -6,9 +6,9 @@ use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
 use isa::access::Space;
-use sim::attribution::Account;
+use sim::attribution::{Account, Attribution};
 use sim::functional::State;
-use sim::trace::{Trace, first_difference};
+use sim::trace::{Recorder, Trace, first_difference};
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +98,9 @@ pub fn compare_in(
     isa::binary::check_machine(program, machine)?;
     place(program, &mut state.dram)?;
     let image = state.dram.clone();
-    let (times, detail) = sim::timing::simulate_in_detail(program, machine, args)?;
-    let account = Account::of(program, &times, &detail);
+    let mut told = (Recorder::new(machine), Attribution::new(program, Account::default()));
+    sim::timing::simulate_into(program, machine, args, &mut told)?;
+    let (times, account) = (told.0.trace(), told.1.listener());
     sim::functional::run_on(state, program, args, &mut ())?;
     let limit = times.cycles * 2 + 10_000;
     let observed = session.run(&Run { machine, program, args, image: &image, limit, poison: 0..0 });

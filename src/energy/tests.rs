@@ -2,6 +2,8 @@ use super::*;
 use codegen::{Model, Slot, Target, plan};
 use hw::dram::Dram;
 use isa::random::case;
+use sim::memory::Drawn;
+use sim::trace::Recorder;
 
 /// A preset with HBM2 and the prices of 28 nm.
 fn machine(name: &str) -> Machine {
@@ -21,18 +23,25 @@ fn sum<'a>(all: impl Iterator<Item = &'a Range>) -> Range {
     all.fold(Range::default(), |sum, joules| sum + *joules)
 }
 
+/// What a run does, and its cycles.
+fn counted(program: &Program, machine: &Machine, args: &[u32]) -> (Counted, u64) {
+    let mut counting = Counting::new(program, machine);
+    let end = sim::timing::simulate_into(program, machine, args, &mut counting).unwrap();
+    (counting.counted(), end.cycles)
+}
+
 /// A run of a random program with an origin for each third of it, and its bill.
 fn bill(machine: &Machine, seed: u64) -> (Counted, Bill, u64) {
     let mut c = case(machine, seed).unwrap();
     let words = c.program.instrs.len();
     c.program.origins = ["first", "second", "third"].map(Origin::step).into();
     c.program.origin_of = (0..words).map(|i| (i * 3 / words) as u32).collect();
-    let trace = sim::timing::simulate(&c.program, machine, &c.args).unwrap();
-    let counted = Counted::of(&c.program, machine, &c.args, &trace.drawn).unwrap();
-    let cycles = [("first", trace.cycles / 3), ("idle", trace.cycles - trace.cycles / 3)];
+    let (counted, cycles) = counted(&c.program, machine, &c.args);
+    let total = cycles;
+    let cycles = [("first", total / 3), ("idle", total - total / 3)];
     let cycles = cycles.map(|(name, n)| (Origin::step(name), n)).into();
     let bill = Bill::of(machine, &counted, &cycles).unwrap();
-    (counted, bill, trace.cycles)
+    (counted, bill, total)
 }
 
 #[test]
@@ -63,9 +72,11 @@ fn what_dram_did_is_that_of_the_requests() {
         let machine = machine(name);
         for seed in 0..10 {
             let c = case(&machine, seed).unwrap();
-            let trace = sim::timing::simulate(&c.program, &machine, &c.args).unwrap();
-            let (mut drawn, mut requested) = (trace.drawn.fetch, sim::memory::Counts::default());
-            trace.drawn.by_word.iter().for_each(|counts| drawn += *counts);
+            let mut told = (Recorder::new(&machine), Drawn::default());
+            sim::timing::simulate_into(&c.program, &machine, &c.args, &mut told).unwrap();
+            let (trace, by_word) = (told.0.trace(), told.1.by_word);
+            let (mut drawn, mut requested) = (told.1.fetch, sim::memory::Counts::default());
+            by_word.iter().for_each(|counts| drawn += *counts);
             for request in &trace.requests {
                 let (from, beat) = (u64::from(request.addr), u64::from(machine.memory.beat_bytes));
                 let accesses = (from + u64::from(request.beats) * beat).div_ceil(32) - from / 32;
@@ -76,7 +87,7 @@ fn what_dram_did_is_that_of_the_requests() {
             }
             assert_eq!((drawn.reads, drawn.writes), (requested.reads, requested.writes), "{name} {seed}");
             assert!(drawn.activations > 0 && drawn.activations <= drawn.reads + drawn.writes);
-            for (word, counts) in trace.drawn.by_word.iter().enumerate() {
+            for (word, counts) in by_word.iter().enumerate() {
                 use isa::table::Unit;
                 let (load, store) = match c.program.instrs[word].unit() {
                     Unit::Load => (true, false),
@@ -95,7 +106,7 @@ fn a_product_costs_what_the_technology_says() {
     let machine = machine("tiny");
     let text = ".machine tiny\ngemm tokens=2 ntiles=3 groups=1 steps=5\nhalt";
     let program = isa::asm::assemble(text).unwrap();
-    let counted = Counted::of(&program, &machine, &[], &Drawn::default()).unwrap();
+    let (counted, _) = counted(&program, &machine, &[]);
     let bill = Bill::of(&machine, &counted, &BTreeMap::new()).unwrap();
     // 15 steps of 2 x 8 x 8 products at 0.2 to 0.65, usually 0.36 pJ.
     let products = Range { value: 0.36e-12, low: 0.2e-12, high: 0.65e-12 } * (15.0 * 128.0);
@@ -144,9 +155,8 @@ fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
     let target = Target::new(&model, &machine, &options).unwrap();
     let program = target.compile(1, Slot::Decode).unwrap().program;
     let args = program.arg_values(1023, &[0]);
-    let trace = sim::timing::simulate(&program, &target.machine, &args).unwrap();
-    let counted = Counted::of(&program, &target.machine, &args, &trace.drawn).unwrap();
-    let cycles = [(Origin::step("all"), trace.cycles)].into();
+    let (counted, total) = counted(&program, &target.machine, &args);
+    let cycles = [(Origin::step("all"), total)].into();
     let bill = Bill::of(&target.machine, &counted, &cycles).unwrap();
     let near =
         |figure: f64, hand: f64| assert!((figure / hand - 1.0).abs() < 0.01, "{figure} against {hand}");
@@ -164,7 +174,7 @@ fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
     let rows = bill.by_cause["row activations"].value / 909e-12 / (bits / 8.0 / 1024.0);
     assert!((1.0..2.0).contains(&rows), "each row is opened {rows} times");
     // 16 channels of 33 mW, a refresh of 30.4 nJ every 3.9 us, 20 mW of leakage.
-    let seconds = trace.cycles as f64 / 225e6;
+    let seconds = total as f64 / 225e6;
     near(bill.by_cause["DRAM background"].value, 16.0 * 0.033 * seconds);
     near(bill.by_cause["refresh"].value, 16.0 * 30.4e-9 * seconds / 3.9e-6);
     near(bill.by_cause["leakage"].value, 0.02 * seconds);

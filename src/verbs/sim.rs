@@ -2,19 +2,18 @@
 
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
-use crate::energy::Counted;
 use crate::manifest::checksum;
 use crate::relief::{Job, reliefs};
 use crate::report::{Phase, Summary};
-use crate::tally::Tally;
+use crate::tally::Running;
 use crate::{folder, output, perfetto, rung};
 use ir::diag::Diagnostic;
 use isa::table::Unit;
 use serde_json::json;
-use sim::attribution::Detail;
-use sim::trace::{Trace, first_difference};
+use sim::timing::simulate_into;
+use sim::trace::{Recorder, Trace, first_difference};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Simulate one run of a compiled folder's program
 #[derive(clap::Args)]
@@ -59,14 +58,22 @@ pub fn run(args: &Args) -> Outcome {
     let position = args.position.unwrap_or(c.position);
     let values = c.args(position, &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
-    let timed = sim::timing::simulate_in_detail(&c.program, &c.machine, &values);
-    let (trace, detail) = timed.map_err(|e| illegal(&e))?;
-    let mut tally = Tally::default();
-    tally.add(&c.program, &c.machine, &trace, &detail);
-    tally.energy = Counted::of(&c.program, &c.machine, &values, &trace.drawn).map_err(|e| illegal(&e))?;
+    let table = args.trace.as_ref().filter(|path| path.extension().is_some_and(|e| e == "tsv"));
+    let name = if c.tokens > Some(1) { "prefill" } else { "decode" };
+    let mut file = match &args.trace {
+        Some(path) if table.is_none() => Some(perfetto::File::begin(path)?),
+        _ => None,
+    };
+    let run = file.as_mut().map(|file| file.run(name, &c.program, &c.machine));
+    // Only who asks for every event gets a list of them.
+    let recorder = (args.reference || table.is_some()).then(|| Recorder::new(&c.machine));
+    let mut told = (Running::new(&c.program, &c.machine), (run, recorder));
+    simulate_into(&c.program, &c.machine, &values, &mut told).map_err(|e| illegal(&e))?;
+    let (running, (run, recorder)) = told;
+    run.map_or(Ok(()), perfetto::Run::finish)?;
+    let (tally, trace) = (running.tally(), recorder.map(Recorder::trace).unwrap_or_default());
     let words = c.program.instrs.len() as u64;
     let tokens = c.tokens.unwrap_or(0);
-    let name = if tokens > 1 { "prefill" } else { "decode" };
     let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
     let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values }]);
     let summary = Summary {
@@ -104,8 +111,11 @@ pub fn run(args: &Args) -> Outcome {
         }
     }
     json["rungs"] = rung::of(&json);
+    if let Some(path) = table {
+        output::file(path, listing(&c.program, &trace).as_bytes())?;
+    }
+    file.map_or(Ok(()), perfetto::File::finish)?;
     if let Some(path) = &args.trace {
-        write_trace(path, name, &c.program, &trace, &detail)?;
         text.push_str(&format!("trace       {}\n", path.display()));
     }
     Ok(Report::new(text, json))
@@ -123,23 +133,8 @@ fn agree(events: &Trace, steps: &Trace) -> Result<(), Diagnostic> {
     }
 }
 
-fn write_trace(
-    path: &Path,
-    name: &str,
-    program: &isa::Program,
-    trace: &Trace,
-    detail: &Detail,
-) -> Result<(), Diagnostic> {
-    if path.extension().is_some_and(|e| e == "tsv") {
-        return output::file(path, table(program, trace).as_bytes());
-    }
-    let mut file = perfetto::File::begin(path)?;
-    file.run(name, program, trace, detail)?;
-    file.finish()
-}
-
 /// One line for each instruction that a unit ran.
-fn table(program: &isa::Program, trace: &Trace) -> String {
+fn listing(program: &isa::Program, trace: &Trace) -> String {
     let mut out = String::from("unit\tsequence\tword\tstart\tdone\toperator\tnodes\tinstruction\n");
     for (unit, spans) in Unit::QUEUED.iter().zip(&trace.units) {
         for (n, s) in spans.iter().enumerate() {

@@ -46,6 +46,20 @@ pub fn check(program: &Program, machine: &Machine, args: &[u32]) -> Result<(), I
     checker.semaphores.balanced().map_err(|broken| checker.illegal(program.instrs.len() - 1, broken))
 }
 
+/// Whether every program that is legal on `from` is legal on `to` once it is said to be for it: the two differ in nothing that
+/// a rule reads, but that instruction memory may be larger.
+pub fn carries_over(from: &Machine, to: &Machine) -> bool {
+    let mut same = to.clone();
+    same.name.clone_from(&from.name);
+    same.technology.clone_from(&from.technology);
+    same.memory.model.clone_from(&from.memory.model);
+    same.matrix.drain_lanes = from.matrix.drain_lanes;
+    same.sequencer.queue_depth.clone_from(&from.sequencer.queue_depth);
+    same.sequencer.imem_words = to.sequencer.imem_words.min(from.sequencer.imem_words);
+    (same.clock_hz, same.load, same.store) = (from.clock_hz, from.load.clone(), from.store.clone());
+    same == *from
+}
+
 /// A broken rule, before it has a place.
 #[derive(Debug)]
 pub(crate) struct Broken {

@@ -230,3 +230,54 @@ fn regions_bound_what_is_touched() {
 }
 
 use crate::program::Region;
+
+/// Of programs that are legal, and of such with a wait, a post or a drain left out.
+#[test]
+fn what_no_rule_reads_makes_no_program_illegal() {
+    let machine = machine();
+    let mut other = Machine { clock_hz: 2 * machine.clock_hz, name: "other".into(), ..machine.clone() };
+    other.memory.model = hw::machine::MemoryModel::Fixed { read_latency: 2, write_latency: 77 };
+    (other.load.outstanding, other.load.burst_beats, other.store.burst_beats) = (1, 4, 8);
+    (other.sequencer.queue_depth.matrix, other.matrix.drain_lanes) = (64, machine.matrix.drain_lanes / 2);
+    other.verify().unwrap();
+    assert!(carries_over(&machine, &other) && carries_over(&other, &machine) && machine != other);
+    let mut large = other.clone();
+    large.sequencer.imem_words *= 2;
+    assert!(carries_over(&machine, &large) && !carries_over(&large, &machine));
+    let changes: [fn(&mut Machine); 4] = [
+        |m| m.memory.beat_bytes *= 2,
+        |m| m.memory.size_bytes *= 2,
+        |m| m.sequencer.imem_words /= 2,
+        |m| m.sequencer.fetch_words *= 2,
+    ];
+    for change in changes {
+        let mut changed = machine.clone();
+        change(&mut changed);
+        assert!(!carries_over(&machine, &changed));
+    }
+    let mut verdicts = [0; 2];
+    for seed in 0..40u64 {
+        let case = crate::random::case(&machine, seed).unwrap();
+        for damage in 0..8usize {
+            let mut program = case.program.clone();
+            let at = (seed as usize * 31 + damage * 7) % program.instrs.len();
+            let head = &mut program.instrs[at].head;
+            match damage {
+                0 => {}
+                1..4 => head.wait = 0,
+                4..6 => head.post = 0,
+                _ => head.drain = false,
+            }
+            let there = Program { machine_hash: other.hash(), ..program.clone() };
+            let said = |result: Result<(), Illegal>| result.map_err(|e| (e.instr, e.what));
+            let here = said(check(&program, &machine, &case.args));
+            assert_eq!(here, said(check(&there, &other, &case.args)), "seed {seed}, damage {damage}");
+            if here.is_ok() {
+                let there = Program { machine_hash: large.hash(), ..program };
+                assert_eq!(said(check(&there, &large, &case.args)), Ok(()), "seed {seed}, damage {damage}");
+            }
+            verdicts[usize::from(here.is_ok())] += 1;
+        }
+    }
+    assert!(verdicts.iter().all(|n| *n >= 20), "{verdicts:?}");
+}

@@ -1,6 +1,6 @@
 //! A memory that is always ready and answers after a fixed time, a beat in each cycle.
 
-use super::{Burst, Channel, Model};
+use super::{Accepted, Burst, Channel, Model, Stream};
 
 /// Latencies in core cycles, both >= 2.
 #[derive(Debug, Clone)]
@@ -19,9 +19,12 @@ impl Model for Fixed {
         at.extend((0..u64::from(burst.beats)).map(|i| first + i));
     }
 
-    fn read_last(&mut self, burst: Burst, accepted: u64, free: u64) -> u64 {
-        let first = (accepted + u64::from(self.read_latency)).max(free);
-        first + u64::from(burst.beats.saturating_sub(1))
+    fn read_stream(&mut self, stream: &Stream, free: u64) -> Accepted {
+        let Stream { first, accepted, cycles, most } = *stream;
+        let last = (accepted + u64::from(self.read_latency)).max(free) + u64::from(first.beats) - 1;
+        // A last beat follows from the handshake and from the last beat before; if both come `cycles` later, so does it.
+        let count = if last + 1 == free + cycles { most } else { 1 };
+        Accepted { count, last: last + (count - 1) * cycles }
     }
 
     fn write(&mut self, _burst: Burst, last_data: u64) -> u64 {

@@ -62,6 +62,27 @@ impl Burst {
     }
 }
 
+/// Read bursts of equal length, each right behind the one before in address and accepted `cycles` after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    pub first: Burst,
+    /// The cycle in which the first one is accepted.
+    pub accepted: u64,
+    pub cycles: u64,
+    /// At least 1.
+    pub most: u64,
+}
+
+/// What was accepted of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// At least 1. If more, the last beats of all of them are as far apart as the bursts, and the first one's as far from the
+    /// last beat before on the bus.
+    pub count: u64,
+    /// The last beat of the last one.
+    pub last: u64,
+}
+
 /// How a kind of memory answers; cycles are those of the core clock.
 trait Model {
     /// Whether it accepts on `channel` in `cycle`, room for a write burst aside.
@@ -70,8 +91,9 @@ trait Model {
     /// Accepts a read burst; appends the cycle of each of its beats, none before `free`, to `at`.
     fn read(&mut self, burst: Burst, accepted: u64, free: u64, at: &mut Vec<u64>);
 
-    /// As [`Model::read`], but gives only the cycle of the last beat.
-    fn read_last(&mut self, burst: Burst, accepted: u64, free: u64) -> u64;
+    /// Accepts the first burst of a stream, and as many of the others as it can tell the answers to at once. Answers and state
+    /// are those of [`Model::read`], burst by burst.
+    fn read_stream(&mut self, stream: &Stream, free: u64) -> Accepted;
 
     /// Takes a write burst whose last data beat came in cycle `last_data`; gives the cycle of the response if the channel
     /// is free then.
@@ -185,11 +207,21 @@ impl Memory {
     }
 
     /// As [`Memory::read`], but gives only the cycle of the last beat.
-    pub fn read_last(&mut self, _port: Port, burst: Burst, accepted: u64) -> u64 {
+    pub fn read_last(&mut self, port: Port, burst: Burst, accepted: u64) -> u64 {
+        self.read_stream(port, &Stream { first: burst, accepted, cycles: 0, most: 1 }).last
+    }
+
+    /// First cycle in which the read data bus is free.
+    pub fn read_free(&self) -> u64 {
+        self.read_free
+    }
+
+    /// Accepts at least the first burst of a stream.
+    pub fn read_stream(&mut self, _port: Port, stream: &Stream) -> Accepted {
         let free = self.read_free;
-        let last = self.model_mut().read_last(burst, accepted, free);
-        self.read_free = last + 1;
-        last
+        let accepted = self.model_mut().read_stream(stream, free);
+        self.read_free = accepted.last + 1;
+        accepted
     }
 
     /// Accepts the address of a write burst.

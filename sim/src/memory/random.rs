@@ -1,6 +1,6 @@
 //! A memory whose readiness, latencies and gaps are drawn from a seed: the back-pressure that tests need.
 
-use super::{Burst, Channel, Model};
+use super::{Accepted, Burst, Channel, Model, Stream};
 use std::ops::RangeInclusive;
 
 /// Streams of random numbers beside those of the channels.
@@ -60,9 +60,10 @@ impl Model for Random {
         }
     }
 
-    fn read_last(&mut self, burst: Burst, accepted: u64, free: u64) -> u64 {
-        let first = self.first_beat(accepted, free);
-        (1..burst.beats).fold(first, |cycle, _| self.next_beat(cycle))
+    fn read_stream(&mut self, stream: &Stream, free: u64) -> Accepted {
+        let first = self.first_beat(stream.accepted, free);
+        let last = (1..stream.first.beats).fold(first, |cycle, _| self.next_beat(cycle));
+        Accepted { count: 1, last }
     }
 
     fn write(&mut self, _burst: Burst, last_data: u64) -> u64 {

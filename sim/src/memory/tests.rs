@@ -51,6 +51,29 @@ fn the_advance_by_burst_equals_the_advance_by_beat() {
     }
 }
 
+/// Steady or not, accepted at once or burst by burst: the answers are the same.
+#[test]
+fn the_advance_by_stream_equals_the_advance_by_burst() {
+    for machine in machines() {
+        let (mut bursts, mut streams) = (Memory::new(&machine), Memory::new(&machine));
+        let (mut now, mut together) = (0, 0);
+        for i in 0..500u64 {
+            let (first, cycles) = (burst(1 + i % 16), [1 + i % 16, 1 + i % 7, 20][i as usize % 3]);
+            let accepted = streams.read_stream(Port::Load, &Stream { first, accepted: now, cycles, most: 9 });
+            for _ in 0..accepted.count {
+                let free = bursts.read_free;
+                let last = bursts.read_last(Port::Load, first, now);
+                assert!(accepted.count == 1 || last + 1 == free + cycles);
+                now += cycles;
+            }
+            assert_eq!(accepted.last + 1, bursts.read_free);
+            together += accepted.count - 1;
+        }
+        let steady = matches!(machine.memory.model, MemoryModel::Fixed { .. });
+        assert_eq!(together > 300, steady, "{together}");
+    }
+}
+
 #[test]
 fn readiness_is_as_frequent_as_stated() {
     let [_, random] = machines();

@@ -19,7 +19,7 @@ mod sequencer;
 mod store;
 
 use crate::axi::{AxiMemory, Inputs, Outputs};
-use crate::memory::{Channel, Drawn};
+use crate::memory::Channel;
 use crate::trace::{Counters, Dispatch, Request, Trace};
 use compute::{Matrix, Vector};
 use fetch::Fetch;
@@ -175,7 +175,6 @@ impl<'a> Machinery<'a> {
             requests,
             counters,
             units: self.issue.map(|unit| unit.spans),
-            drawn: Drawn::default(),
         }
     }
 

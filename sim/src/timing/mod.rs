@@ -16,9 +16,9 @@ mod unit;
 pub use rules::Fault;
 pub use stop::{Error, Upset, simulate_upset};
 
-use crate::attribution::Detail;
-use crate::memory::{Burst, Drawn, Memory};
-use crate::trace::{Counters, Dispatch, Trace};
+use crate::memory::{Burst, Memory};
+use crate::sink::{End, Event, Sink};
+use crate::trace::{Counters, Recorder, Trace};
 use hw::timing::{self, GemmShape, VectorShape};
 use hw::{Geometry, Machine};
 use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
@@ -53,23 +53,25 @@ pub fn simulate_with(
     args: &[u32],
     fault: Fault,
 ) -> Result<Trace, Illegal> {
-    Ok(Simulation::new(program, machine, args, fault).finish()?.0)
+    let mut recorder = Recorder::new(machine);
+    Simulation::new(program, machine, args, fault, &mut recorder).finish()?;
+    Ok(recorder.trace())
 }
 
-/// As [`simulate`], with what an attribution of every cycle takes ([`crate::attribution`]).
+/// As [`simulate`], but tells what happens and keeps nothing of it: memory does not grow with the length of the run.
 ///
 /// # Errors
 /// As [`simulate`].
-pub fn simulate_in_detail(
+pub fn simulate_into(
     program: &Program,
     machine: &Machine,
     args: &[u32],
-) -> Result<(Trace, Detail), Illegal> {
-    let (trace, detail, _) = Simulation::new(program, machine, args, Fault::None).finish()?;
-    Ok((trace, detail))
+    sink: &mut impl Sink,
+) -> Result<End, Illegal> {
+    Ok(Simulation::new(program, machine, args, Fault::None, sink).finish()?.0)
 }
 
-/// As [`simulate`], on a machine that cannot be built: every instruction of `unit`, the matrix or the vector unit, takes one
+/// The end of a run on a machine that cannot be built: every instruction of `unit`, the matrix or the vector unit, takes one
 /// cycle. What a run gains by it is the most that any improvement of the unit could give.
 ///
 /// # Errors
@@ -79,15 +81,16 @@ pub fn simulate_at_once(
     machine: &Machine,
     args: &[u32],
     unit: UnitName,
-) -> Result<Trace, Illegal> {
-    let mut simulation = Simulation::new(program, machine, args, Fault::None);
+) -> Result<End, Illegal> {
+    let mut nobody = ();
+    let mut simulation = Simulation::new(program, machine, args, Fault::None, &mut nobody);
     if let Some(unit) = unit.queue() {
         simulation.rules.at_once[unit] = true;
     }
     Ok(simulation.finish()?.0)
 }
 
-struct Simulation<'a> {
+struct Simulation<'a, S> {
     program: &'a Program,
     geometry: Geometry,
     rules: Rules,
@@ -95,40 +98,44 @@ struct Simulation<'a> {
     walk: Walk<'a>,
     step: Option<Step>,
     dispatcher: Dispatcher,
-    dispatches: Vec<Dispatch>,
     fetch: Fetch,
     units: [Unit; 4],
     load: LoadBus,
     store: StoreBus,
     semaphores: Semaphores,
-    drawn: Drawn,
+    sink: &'a mut S,
     /// Where errors are let happen; without, they are refused.
     stop: Option<Stop>,
 }
 
-impl<'a> Simulation<'a> {
-    fn new(program: &'a Program, machine: &Machine, args: &'a [u32], fault: Fault) -> Simulation<'a> {
-        let beat = machine.memory.beat_bytes;
+impl<'a, S: Sink> Simulation<'a, S> {
+    fn new(
+        program: &'a Program,
+        machine: &Machine,
+        args: &'a [u32],
+        fault: Fault,
+        sink: &'a mut S,
+    ) -> Simulation<'a, S> {
+        let (beat, rules) = (machine.memory.beat_bytes, Rules::new(machine, fault));
         Simulation {
             program,
             geometry: Geometry::of(machine),
-            rules: Rules::new(machine, fault),
             memory: Memory::new(machine),
             walk: Walk::new(program, args),
             step: None,
             dispatcher: Dispatcher::default(),
-            dispatches: Vec::with_capacity(program.instrs.len()),
             fetch: Fetch::new(machine, program.base, program.instrs.len()),
-            units: std::array::from_fn(|_| Unit::new()),
+            units: std::array::from_fn(|u| Unit::new(rules.queue_depth[u], rules.in_flight)),
+            rules,
             load: LoadBus::new(beat),
             store: StoreBus::new(beat),
             semaphores: Default::default(),
-            drawn: Drawn::default(),
+            sink,
             stop: None,
         }
     }
 
-    fn finish(mut self) -> Result<(Trace, Detail, Stop), Illegal> {
+    fn finish(mut self) -> Result<(End, Stop), Illegal> {
         self.advance()?;
         loop {
             while self.settle()? {}
@@ -139,15 +146,15 @@ impl<'a> Simulation<'a> {
         if let (Some(step), Some(stop)) = (self.step, &self.stop)
             && stop.last_dispatch < u64::MAX
         {
-            let arrived = self.fetch.arrived.get(step.word as usize);
+            let arrived = self.fetch.arrived(step.word);
             let fetched = arrived.map(|a| a + self.rules.fetch_to_dispatch);
             self.halt_at(stop.last_dispatch, fetched);
         }
         match self.step {
             None if self.units.iter().all(Unit::idle) => {
-                let stop = self.stop.take().unwrap_or_default();
-                let (trace, detail) = self.trace();
-                Ok((trace, detail, stop))
+                let end = self.end();
+                self.sink.event(Event::End(&end));
+                Ok((end, self.stop.unwrap_or_default()))
             }
             _ => Err(self.stuck()),
         }
@@ -197,7 +204,7 @@ impl<'a> Simulation<'a> {
     /// Dispatches the next word if its cycle is known.
     fn dispatch(&mut self) -> Result<bool, Illegal> {
         let Some(step) = self.step else { return Ok(false) };
-        let Some(arrived) = self.fetch.arrived.get(step.word as usize).copied() else { return Ok(false) };
+        let Some(arrived) = self.fetch.arrived(step.word) else { return Ok(false) };
         if self.stop.as_ref().is_some_and(|s| s.upset.illegal_word == Some(step.word)) {
             self.notice(regs::ERROR_ILLEGAL, step.word, arrived + self.rules.fetch_to_dispatch);
             return Ok(true);
@@ -213,7 +220,7 @@ impl<'a> Simulation<'a> {
         }
         let is_arg = matches!(step.instr.body, Body::Arg(_));
         let cycle = self.dispatcher.dispatch(step.word, arrived, room, is_arg, &self.rules);
-        self.dispatches.push(Dispatch { instr: step.word, cycle });
+        self.sink.event(Event::Dispatch { step: &step, cycle, arrived });
         let Step { word, instr, base } = step;
         if let Some(u) = queue {
             self.units[u].enqueue(Queued { word, instr, dispatch: cycle });
@@ -229,6 +236,7 @@ impl<'a> Simulation<'a> {
 
     /// An instruction starts in its unit.
     fn begin(&mut self, unit: usize, queued: &Queued, start: u64) -> Result<(), Illegal> {
+        self.sink.event(Event::Start { unit, word: queued.word, cycle: start });
         let empty = |s: &Self| Err(s.illegal(queued.word, "does nothing: a size is 0", "give it work"));
         match &queued.instr.body {
             Body::Gemm(i) => match self.gemm(i) {
@@ -255,8 +263,8 @@ impl<'a> Simulation<'a> {
 
     /// Puts the store's next bursts on the bus, as far as the memory is known to have room.
     fn advance_store(&mut self) {
-        if let Some(free) = self.store.advance(&mut self.memory, &self.rules) {
-            self.units[STORE].set_free(free);
+        if let Some((free, memory)) = self.store.advance(&mut self.memory, &self.rules, self.sink) {
+            self.set_free(STORE, free, memory);
         }
     }
 
@@ -264,8 +272,18 @@ impl<'a> Simulation<'a> {
     fn fixed(&mut self, unit: usize, start: u64, occupancy: u64, latency: u64) {
         let (occupancy, latency) = if self.rules.at_once[unit] { (1, 0) } else { (occupancy, latency) };
         let free = start + occupancy;
-        self.units[unit].set_free(free);
-        self.units[unit].retire(free + latency, &mut self.semaphores);
+        self.set_free(unit, free, 0);
+        self.retire(unit, free + latency);
+    }
+
+    fn set_free(&mut self, unit: usize, cycle: u64, memory: u64) {
+        self.units[unit].set_free(cycle);
+        self.sink.event(Event::Free { unit, cycle, memory });
+    }
+
+    fn retire(&mut self, unit: usize, cycle: u64) {
+        self.units[unit].retire(cycle, &mut self.semaphores);
+        self.sink.event(Event::Done { unit, cycle });
     }
 
     fn gemm(&self, i: &Gemm) -> u64 {
@@ -293,13 +311,14 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Lets the memory take the earliest pending request; whether there was one.
+    /// Lets the memory take the earliest pending request, and with a load's all that nothing else can come between; whether
+    /// there was one.
     fn request(&mut self) -> bool {
         let before = self.memory.counts();
         let asked = [None, self.units[LOAD].newest(), self.units[STORE].oldest()];
         let Some(port) = self.next_request() else { return false };
         if let (Some(before), Some(after)) = (before, self.memory.counts()) {
-            self.drawn.add(asked[port], after - before);
+            self.sink.event(Event::Drawn { word: asked[port], counts: after - before });
         }
         true
     }
@@ -311,25 +330,25 @@ impl<'a> Simulation<'a> {
         let store = self.store.request();
         let pending = [fetch, load, store].into_iter().zip(0..).filter_map(|(at, port)| Some((at?, port)));
         let (cycle, port) = pending.min()?;
+        self.sink.event(Event::Until(cycle));
         match port {
             0 => {
-                let (burst, last) = self.fetch.commit(cycle, &mut self.memory);
+                let (burst, last) = self.fetch.commit(cycle, &mut self.memory, self.sink);
                 self.answered(burst, last);
             }
             1 => {
-                if let Some((burst, last, ends)) = self.load.commit(cycle, &mut self.memory, &self.rules) {
-                    self.answered(burst, last);
-                    if ends {
-                        self.units[LOAD].set_free(cycle + 1);
-                        self.units[LOAD].retire(last + self.rules.load_retire, &mut self.semaphores);
-                    }
+                let limit = fetch.unwrap_or(u64::MAX).min(store.map_or(u64::MAX, |at| at + 1));
+                let told = (&mut *self.sink, self.stop.as_mut());
+                if let Some(end) = self.load.advance(limit, &mut self.memory, &self.rules, told) {
+                    self.set_free(LOAD, end.request + 1, end.memory);
+                    self.retire(LOAD, end.last_beat + self.rules.load_retire);
                 }
             }
             _ => {
                 if let Some((burst, response, ends)) = self.store.commit(&mut self.memory) {
                     self.answered(burst, response);
                     if ends {
-                        self.units[STORE].retire(response + self.rules.store_retire, &mut self.semaphores);
+                        self.retire(STORE, response + self.rules.store_retire);
                     }
                 }
                 self.advance_store();
@@ -345,7 +364,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn trace(mut self) -> (Trace, Detail) {
+    /// Closes the accounts.
+    fn end(&mut self) -> End {
         let dispatched = self.dispatcher.next();
         let last = self.units.iter().filter_map(Unit::last_done).max();
         let cycles = last.map_or(dispatched, |done| dispatched.max(done + 1));
@@ -353,24 +373,8 @@ impl<'a> Simulation<'a> {
         for unit in &mut self.units {
             unit.counters.empty += cycles - unit.free.unwrap_or(cycles);
         }
-        let counters = Counters {
-            sequencer: self.dispatcher.counters,
-            units: self.units.each_ref().map(|u| u.counters),
-        };
-        let free = self.units.each_mut().map(|u| std::mem::take(&mut u.frees));
-        let detail = Detail { arrived: self.fetch.arrived, free, store_waits: self.store.waits };
-        let mut requests = [self.fetch.requests, self.load.requests, self.store.requests].concat();
-        // Behind an error fetch goes on to the end of the run, and no further.
-        requests.retain(|r| r.cycle < cycles);
-        let trace = Trace {
-            cycles,
-            dispatches: self.dispatches,
-            requests,
-            counters,
-            units: self.units.map(|u| u.spans),
-            drawn: self.drawn,
-        };
-        (trace, detail)
+        let units = self.units.each_ref().map(|u| u.counters);
+        End { cycles, counters: Counters { sequencer: self.dispatcher.counters, units } }
     }
 
     /// Why nothing can happen any more.

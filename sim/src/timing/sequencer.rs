@@ -5,6 +5,7 @@
 
 use super::rules::Rules;
 use crate::memory::{Burst, Channel, Memory, Port};
+use crate::sink::{Event, Requests, Sink};
 use crate::trace::{Request, SequencerCounters};
 use hw::timing::FETCH_START;
 use std::collections::VecDeque;
@@ -25,25 +26,24 @@ pub(super) struct Fetch {
     from: u64,
     /// Changes of the first word to be kept, oldest first: (cycle from which it holds, word).
     bases: VecDeque<(u64, u32)>,
-    /// Last fetch beat of each word.
-    pub arrived: Vec<u64>,
-    pub requests: Vec<Request>,
+    /// Last fetch beat of the newest words, each at its place modulo the length: no fewer than instruction memory holds.
+    arrived: Vec<u64>,
     beats: Vec<u64>,
 }
 
 impl Fetch {
     pub fn new(machine: &hw::Machine, base_addr: u32, words: usize) -> Fetch {
+        let (imem_words, chunk_words) = (machine.sequencer.imem_words, machine.sequencer.fetch_words);
         Fetch {
             base_addr,
             words: words as u32,
-            chunk_words: machine.sequencer.fetch_words,
-            imem_words: machine.sequencer.imem_words,
+            chunk_words,
+            imem_words,
             beat: machine.memory.beat_bytes,
             chunks: 0,
             from: FETCH_START,
             bases: VecDeque::from([(0, 0)]),
-            arrived: Vec::with_capacity(words),
-            requests: Vec::new(),
+            arrived: vec![0; (imem_words + chunk_words).next_power_of_two() as usize],
             beats: Vec::new(),
         }
     }
@@ -56,7 +56,16 @@ impl Fetch {
     }
 
     fn unfetched(&self) -> u32 {
-        self.words.saturating_sub(self.chunks * self.chunk_words)
+        self.words - self.fetched()
+    }
+
+    fn fetched(&self) -> u32 {
+        self.words.min(self.chunks * self.chunk_words)
+    }
+
+    /// The cycle of a word's last beat, if it is known.
+    pub fn arrived(&self, word: u32) -> Option<u64> {
+        (word < self.fetched()).then(|| self.arrived[word as usize % self.arrived.len()])
     }
 
     /// The handshake of the next request, if it is known.
@@ -73,17 +82,20 @@ impl Fetch {
     }
 
     /// Performs it; gives the burst and its last beat.
-    pub fn commit(&mut self, cycle: u64, memory: &mut Memory) -> (Burst, u64) {
+    pub fn commit(&mut self, cycle: u64, memory: &mut Memory, sink: &mut impl Sink) -> (Burst, u64) {
         let words = self.unfetched().min(self.chunk_words);
         let beats = (words * WORD_BYTES).div_ceil(self.beat);
         let addr = self.base_addr.wrapping_add(self.chunks * self.chunk_words * WORD_BYTES);
-        self.requests.push(Request { channel: Channel::Fetch, addr, beats, cycle });
+        let first = Request { channel: Channel::Fetch, addr, beats, cycle };
+        sink.event(Event::Requests(Requests { first, count: 1, cycles: 0 }));
         self.beats.clear();
         let burst = Burst { addr, beats };
         memory.read(Port::Fetch, burst, cycle, &mut self.beats);
         let last_byte = |word: u32| (word + 1) * WORD_BYTES - 1;
-        let at = (0..words).map(|word| self.beats[(last_byte(word) / self.beat) as usize]);
-        self.arrived.extend(at);
+        for word in 0..words {
+            let place = (self.chunks * self.chunk_words + word) as usize % self.arrived.len();
+            self.arrived[place] = self.beats[(last_byte(word) / self.beat) as usize];
+        }
         self.chunks += 1;
         let last = self.beats.last().copied().unwrap_or(cycle);
         self.from = last + 1;

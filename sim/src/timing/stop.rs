@@ -8,7 +8,7 @@
 use super::Simulation;
 use super::rules::Fault;
 use crate::memory::Burst;
-use crate::trace::Trace;
+use crate::trace::{Recorder, Trace};
 use hw::Machine;
 use isa::{Illegal, Program, regs};
 use std::ops::Range;
@@ -46,9 +46,11 @@ pub fn simulate_upset(
     let mut table = args.to_vec();
     table.resize(machine.sequencer.args as usize, 0);
     let run = |last_dispatch| {
-        let mut simulation = Simulation::new(program, machine, &table, Fault::None);
+        let mut recorder = Recorder::new(machine);
+        let mut simulation = Simulation::new(program, machine, &table, Fault::None, &mut recorder);
         simulation.stop = Some(Stop { upset: upset.clone(), last_dispatch, ..Stop::default() });
-        simulation.finish().map(|(trace, _, stop)| (trace, stop))
+        let (_, stop) = simulation.finish()?;
+        Ok((recorder.trace(), stop))
     };
     let (trace, stop) = run(u64::MAX)?;
     let noticed = stop.error.map_or(u64::MAX, |e| e.cycle);
@@ -79,7 +81,7 @@ impl Stop {
     }
 }
 
-impl Simulation<'_> {
+impl<S> Simulation<'_, S> {
     /// The sequencer stops in `cycle` for good; the word after the last was fetched at `fetched`, if at all.
     pub(super) fn halt_at(&mut self, cycle: u64, fetched: Option<u64>) {
         self.dispatcher.stop(cycle, fetched);

@@ -1,12 +1,9 @@
 //! A unit as the sequencer sees it: a queue, a time from which it is free, and instructions that retire in order.
 
 use super::rules::Rules;
-use crate::trace::{Span, UnitCounters};
+use crate::trace::UnitCounters;
 use isa::Instr;
 use std::collections::VecDeque;
-
-/// `done` of an instruction that has not retired yet.
-const UNKNOWN: u64 = u64::MAX;
 
 /// Retire cycles of posts that were not waited for yet, per semaphore, oldest first.
 pub(super) type Semaphores = [VecDeque<u64>; 16];
@@ -18,31 +15,57 @@ pub(super) struct Queued {
     pub dispatch: u64,
 }
 
-#[derive(Debug, Default)]
+/// An instruction that has started.
+#[derive(Debug, Clone, Copy, Default)]
+struct Started {
+    word: u32,
+    post: u16,
+    start: u64,
+    /// Meaningful once it has retired.
+    done: u64,
+}
+
+#[derive(Debug)]
 pub(super) struct Unit {
     pub queue: VecDeque<Queued>,
     dispatched: usize,
-    /// Started instructions; those from `retired` on have no `done` yet.
-    pub spans: Vec<Span>,
-    posts: VecDeque<u16>,
+    started: usize,
+    /// Of the started ones, those with a `done`.
     retired: usize,
+    /// The newest started ones, each at its sequence number modulo the length: as many as any rule looks back.
+    newest: Vec<Started>,
     /// Earliest next start by the instruction before, or `None` while that is not known.
     pub free: Option<u64>,
-    /// The same of every instruction, in order.
-    pub frees: Vec<u64>,
     pub counters: UnitCounters,
 }
 
 impl Unit {
-    pub fn new() -> Unit {
-        Unit { free: Some(0), ..Default::default() }
+    pub fn new(depth: usize, in_flight: usize) -> Unit {
+        Unit {
+            queue: VecDeque::with_capacity(depth),
+            dispatched: 0,
+            started: 0,
+            retired: 0,
+            newest: vec![Started::default(); (depth.max(in_flight) + 2).next_power_of_two()],
+            free: Some(0),
+            counters: UnitCounters::default(),
+        }
+    }
+
+    /// A started instruction by its sequence number.
+    fn at(&self, seq: usize) -> &Started {
+        &self.newest[seq % self.newest.len()]
+    }
+
+    fn last(&self) -> Option<&Started> {
+        self.started.checked_sub(1).map(|seq| self.at(seq))
     }
 
     /// First cycle with room in the queue, if known.
     pub fn room(&self, depth: usize) -> Option<u64> {
         match self.dispatched.checked_sub(depth) {
             None => Some(0),
-            Some(before) => self.spans.get(before).map(|s| s.start + 1),
+            Some(before) => (before < self.started).then(|| self.at(before).start + 1),
         }
     }
 
@@ -66,23 +89,23 @@ impl Unit {
         let start = tokens.max(drained);
         self.counters.wait_drain += start - tokens;
         self.queue.pop_front();
-        self.posts.push_back(head.instr.head.post);
-        self.spans.push(Span { instr: head.word, start, done: UNKNOWN });
+        let place = self.started % self.newest.len();
+        self.newest[place] = Started { word: head.word, post: head.instr.head.post, start, done: 0 };
+        self.started += 1;
         self.free = None;
         Some((head, start))
     }
 
     /// Earliest start by the retirement of earlier instructions, if known.
     fn drained(&self, drain: bool, rules: &Rules) -> Option<u64> {
-        let started = self.spans.len();
         let awaited = match drain {
-            true => started.saturating_sub(rules.drain_skips),
-            false => (started + 1).saturating_sub(rules.in_flight),
+            true => self.started.saturating_sub(rules.drain_skips),
+            false => (self.started + 1).saturating_sub(rules.in_flight),
         };
         if awaited > self.retired {
             return None;
         }
-        Some(awaited.checked_sub(1).map_or(0, |last| self.spans[last].done + 1))
+        Some(awaited.checked_sub(1).map_or(0, |last| self.at(last).done + 1))
     }
 
     /// Takes one count of each waited semaphore; the first cycle >= `from` in which all are there.
@@ -100,41 +123,38 @@ impl Unit {
 
     /// The unit is free for the next start from `free` on.
     pub fn set_free(&mut self, free: u64) {
-        let start = self.spans.last().map_or(free, |s| s.start);
-        self.counters.busy += free - start;
+        self.counters.busy += free - self.last().map_or(free, |s| s.start);
         self.free = Some(free);
-        self.frees.push(free);
     }
 
     /// The oldest instruction that has not retired does so.
     pub fn retire(&mut self, done: u64, semaphores: &mut Semaphores) {
-        if let Some(span) = self.spans.get_mut(self.retired) {
-            span.done = done;
+        if self.retired < self.started {
+            let place = self.retired % self.newest.len();
+            self.newest[place].done = done;
+            masked(self.newest[place].post).for_each(|s| semaphores[s].push_back(done));
             self.retired += 1;
-        }
-        for s in masked(self.posts.pop_front().unwrap_or(0)) {
-            semaphores[s].push_back(done);
         }
     }
 
     /// The program's word that started last.
     pub fn newest(&self) -> Option<u32> {
-        self.spans.last().map(|s| s.instr)
+        self.last().map(|s| s.word)
     }
 
     /// The program's word that started first of those that have not retired.
     pub fn oldest(&self) -> Option<u32> {
-        self.spans.get(self.retired).map(|s| s.instr)
+        (self.retired < self.started).then(|| self.at(self.retired).word)
     }
 
     /// All that was dispatched has retired.
     pub fn idle(&self) -> bool {
-        self.queue.is_empty() && self.retired == self.spans.len()
+        self.queue.is_empty() && self.retired == self.started
     }
 
     /// Last retire pulse of an idle unit.
     pub fn last_done(&self) -> Option<u64> {
-        self.spans.last().map(|s| s.done)
+        self.last().map(|s| s.done)
     }
 }
 

@@ -24,6 +24,12 @@ impl Crossing {
         ((cycle + 1) * self.memory).div_ceil(self.core) + self.request
     }
 
+    /// Memory clocks that take as long as this many cycles, if there is a whole number of them.
+    pub fn clocks(&self, cycles: u64) -> Option<u64> {
+        let clocks = cycles * self.memory;
+        (clocks % self.core == 0).then(|| clocks / self.core)
+    }
+
     /// The first cycle that can show at the port what is complete at the begin of `clock`.
     pub fn back(&self, clock: u64) -> u64 {
         ((clock + self.response) * self.core).div_ceil(self.memory)

@@ -12,10 +12,23 @@ pub(super) struct Place {
     pub column: u64,
 }
 
+/// Bits of the number of an access that are bits of a field.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    shift: u32,
+    mask: u64,
+    /// Their place in the field.
+    at: u32,
+}
+
 /// The address map of a channel; accesses are numbered by address.
 #[derive(Debug, Clone)]
 pub(super) struct Map {
-    fields: Vec<(Field, u32)>,
+    group: Vec<Part>,
+    /// Of the group.
+    bank: Vec<Part>,
+    row: Vec<Part>,
+    column: Vec<Part>,
     banks: usize,
     /// Consecutive accesses before the map comes back to a bank.
     pub ways: u64,
@@ -25,35 +38,43 @@ pub(super) struct Map {
 
 impl Map {
     pub fn new(device: &Device) -> Map {
-        let fields = device.controller.map.clone();
+        let fields = &device.controller.map;
         let is_way = |(field, _): &&(Field, u32)| matches!(field, Field::Group | Field::Bank);
         let low: u32 = fields.iter().take_while(is_way).map(|(_, bits)| bits).sum();
         let columns = fields.iter().skip_while(|f| is_way(f)).take_while(|(f, _)| *f == Field::Column);
         let run = low + columns.map(|(_, bits)| bits).sum::<u32>();
-        Map { fields, banks: device.organisation.banks as usize, ways: 1 << low, run: 1 << run }
+        let parts = |of: Field| {
+            let (mut shift, mut at, mut parts) = (0, 0, Vec::new());
+            for (field, bits) in fields {
+                if *field == of {
+                    parts.push(Part { shift, mask: (1 << bits) - 1, at });
+                    at += bits;
+                }
+                shift += bits;
+            }
+            parts
+        };
+        Map {
+            group: parts(Field::Group),
+            bank: parts(Field::Bank),
+            row: parts(Field::Row),
+            column: parts(Field::Column),
+            banks: device.organisation.banks as usize,
+            ways: 1 << low,
+            run: 1 << run,
+        }
     }
 
     pub fn place(&self, access: u64) -> Place {
-        let mut left = access;
-        let (mut group, mut bank, mut row, mut column) = ((0, 0), (0, 0), (0, 0), (0, 0));
-        for (field, bits) in &self.fields {
-            let (value, filled) = match field {
-                Field::Group => &mut group,
-                Field::Bank => &mut bank,
-                Field::Row => &mut row,
-                Field::Column => &mut column,
-            };
-            *value |= (left & ((1 << bits) - 1)) << *filled;
-            *filled += bits;
-            left >>= bits;
-        }
-        let group = group.0 as usize;
-        Place { group, bank: group * self.banks + bank.0 as usize, row: row.0, column: column.0 }
+        let value = |parts: &[Part]| parts.iter().fold(0, |v, p| v | (access >> p.shift & p.mask) << p.at);
+        let group = value(&self.group) as usize;
+        let bank = group * self.banks + value(&self.bank) as usize;
+        Place { group, bank, row: value(&self.row), column: value(&self.column) }
     }
 
     /// The first access behind the run of this one.
     pub fn run_end(&self, access: u64) -> u64 {
-        (access / self.run + 1) * self.run
+        (access | (self.run - 1)) + 1
     }
 }
 

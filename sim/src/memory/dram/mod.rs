@@ -1,7 +1,7 @@
 //! Banked DRAM: docs/machine.md section 4.
 //!
 //! A request is scheduled whole when it is accepted, so its beats are final at once. [`Model::read`] goes access by access;
-//! [`Model::read_last`] and [`Model::write`] take steady streams at once and give the same answers and the same state.
+//! [`Model::read_stream`] takes what is left of a steady stream at once and gives the same answers and the same state.
 
 mod clock;
 mod command;
@@ -12,20 +12,21 @@ mod stream;
 
 pub use schedule::Counts;
 
-use super::{Burst, Channel, Model};
+use super::{Accepted, Burst, Channel, Model, Stream};
 use clock::Crossing;
 use command::Access;
 use hw::Machine;
 use schedule::Scheduler;
 use std::ops::Range;
-use stream::History;
+use stream::Newest;
 
 /// A channel (or several in lockstep) behind a port.
 #[derive(Debug, Clone)]
 pub(super) struct Dram {
     crossing: Crossing,
     scheduler: Scheduler,
-    history: History,
+    /// Of the read before, if nothing came after it.
+    newest: Newest,
     /// Bytes of an access, of a beat.
     access: u64,
     beat: u64,
@@ -36,7 +37,7 @@ impl Dram {
         Dram {
             crossing: Crossing::new(dram, machine.clock_hz),
             scheduler: Scheduler::new(&dram.device),
-            history: History::default(),
+            newest: Newest::default(),
             access: dram.access_bytes().into(),
             beat: machine.memory.beat_bytes.into(),
         }
@@ -56,11 +57,6 @@ impl Dram {
         (arrival, from / self.access..to.div_ceil(self.access))
     }
 
-    /// Accesses after which a stream begins anew with a bank and with a beat.
-    fn window(&self) -> u64 {
-        self.scheduler.map.ways.max(self.beat / self.access)
-    }
-
     /// From a column command to the end of its data.
     fn data_end(&self, access: Access) -> u64 {
         let t = &self.scheduler.timing;
@@ -74,6 +70,7 @@ impl Model for Dram {
     }
 
     fn read(&mut self, burst: Burst, accepted: u64, free: u64, at: &mut Vec<u64>) {
+        self.newest.clear();
         let (arrival, accesses) = self.arrive(burst, accepted);
         let data = self.data_end(Access::Read);
         let (mut next, mut cycle) = (accesses.start, free);
@@ -89,31 +86,22 @@ impl Model for Dram {
         }
     }
 
-    fn read_last(&mut self, burst: Burst, accepted: u64, free: u64) -> u64 {
-        let (arrival, accesses) = self.arrive(burst, accepted);
-        let (data, window) = (self.data_end(Access::Read), self.window());
-        let Dram { crossing, scheduler, history, access, beat } = self;
-        let beats = u64::from(burst.beats);
-        let mut last = free + beats - 1;
-        // Each beat comes a cycle after the one before or with its data. Over a series, which advances by whole beats, data
-        // gain or lose steadily on the beats, so the latest is that of the first or of the last access.
-        scheduler.stream(Access::Read, accesses, (arrival, window), history, |series| {
-            for (number, clock) in [(series.access, series.clock), series.last()] {
-                let number = (number * *access).saturating_sub(burst.addr.into()) / *beat;
-                last = last.max(crossing.back(clock + data) + beats - 1 - number);
-            }
-        });
-        last
+    fn read_stream(&mut self, stream: &Stream, free: u64) -> Accepted {
+        let Stream { first, accepted, cycles, most } = *stream;
+        let last = self.read_first(first, accepted, free);
+        let more = match self.crossing.clocks(cycles) {
+            Some(clocks) if most > 1 && last + 1 == free + cycles => self.repeat(first, clocks, most - 1),
+            _ => 0,
+        };
+        Accepted { count: 1 + more, last: last + more * cycles }
     }
 
     fn write(&mut self, burst: Burst, last_data: u64) -> u64 {
+        self.newest.clear();
         let (arrival, accesses) = self.arrive(burst, last_data);
-        let (data, window) = (self.data_end(Access::Write), self.window());
-        let mut last = 0;
-        let Dram { scheduler, history, .. } = self;
-        let range = (arrival, window);
-        scheduler.stream(Access::Write, accesses, range, history, |series| last = last.max(series.last().1));
-        self.crossing.back(last + data)
+        let column = |number| self.scheduler.access(Access::Write, number, arrival, &mut ());
+        let last = accesses.map(column).last().unwrap_or(arrival);
+        self.crossing.back(last + self.data_end(Access::Write))
     }
 }
 

@@ -128,10 +128,14 @@ impl Scheduler {
     /// Accesses from now on arrive at `clock` or later.
     pub fn arrive(&mut self, clock: u64, seen: &mut impl Observer) {
         self.state.slots.forget_before(clock);
-        let due = clock / u64::from(self.timing.refi);
-        if due > self.state.refreshes {
-            self.refresh(due, seen);
+        if clock >= self.next_due() {
+            self.refresh(clock / u64::from(self.timing.refi), seen);
         }
+    }
+
+    /// What arrives at this clock or later finds the next refresh due.
+    pub fn next_due(&self) -> u64 {
+        (self.state.refreshes + 1) * u64::from(self.timing.refi)
     }
 
     /// Schedules an access; gives the clock of its column command.

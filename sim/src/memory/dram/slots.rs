@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slots {
+    /// A power of two.
     slot: u64,
     row: u64,
     /// Clocks of row commands that may still matter, ascending.
@@ -21,12 +22,12 @@ impl Slots {
 
     /// The first slot for a column command from `clock` on.
     pub fn column(&self, clock: u64) -> u64 {
-        clock.next_multiple_of(self.slot)
+        (clock + self.slot - 1) & !(self.slot - 1)
     }
 
     /// The first slot for a row command from `clock` on, whether it is taken or not.
     pub fn row(&self, clock: u64) -> u64 {
-        clock.saturating_sub(self.row).next_multiple_of(self.slot) + self.row
+        self.column(clock.saturating_sub(self.row)) + self.row
     }
 
     /// The last slot for a row command up to `clock`.

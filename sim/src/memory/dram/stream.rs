@@ -1,130 +1,111 @@
-//! Consecutive accesses at once.
+//! Steady streams of reads at once.
 //!
-//! Within an aligned run of the map every way (bank) stays in one row. Once each way has been touched, the clock of a column
-//! command is a maximum over the clocks of the commands before it, the furthest one window (all ways once) back, plus
-//! constants; so when a window repeats the one before with every clock later by the same amount, all that follow up to the
-//! end of the run do, too. A refresh ends that.
+//! Let a burst and the one right behind it in address lie in one aligned run of the map, in which every way (bank) stays in
+//! one row, and let each begin with the same way and touch every way equally often. If the second one finds all rows open,
+//! without refresh, the clock of each of its column commands is a maximum over its arrival and over the commands before, each
+//! plus a constant, the furthest back being those of the first burst; and over constants that the first one has met, too. So
+//! if all its clocks are those of the first one plus the same distance, and that is the distance of their arrivals, a third
+//! burst as much later has clocks as much later, and so on: up to the end of the run, or to the next refresh.
 
 use super::command::Access;
-use super::schedule::Scheduler;
+use super::{Burst, Dram};
 use std::ops::Range;
 
-/// Column commands at regular distances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Series {
-    /// The first access, and the clock of its command.
-    pub access: u64,
-    pub clock: u64,
-    /// From each access to the next one.
-    pub accesses: u64,
-    pub clocks: u64,
-    /// At least 1.
-    pub count: u64,
-}
+/// Reads with more accesses are not worth remembering.
+const MOST: usize = 64;
 
-impl Series {
-    /// Its last access and that one's clock.
-    pub fn last(&self) -> (u64, u64) {
-        let steps = self.count - 1;
-        (self.access + steps * self.accesses, self.clock + steps * self.clocks)
-    }
-}
-
-/// Clocks of the newest commands of a run, as far as they belong to one window and the one before.
+/// The newest read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct History {
+pub(super) struct Newest {
+    accesses: Range<u64>,
+    arrival: u64,
+    /// Column commands, in order; none if the read is not remembered.
     clocks: Vec<u64>,
-    /// Distance to the command a window before, and how many commands in succession had it.
-    distance: u64,
-    equal: usize,
+    /// Refreshes and activations up to it.
+    refreshes: u64,
+    activations: u64,
+    /// Distance to the read before, if that was right before it in address and the same in all but time.
+    distance: Option<u64>,
+    before: Vec<u64>,
 }
 
-impl History {
-    fn clear(&mut self) {
+impl Newest {
+    /// Something else was asked for.
+    pub fn clear(&mut self) {
         self.clocks.clear();
-        self.equal = 0;
-    }
-
-    fn push(&mut self, clock: u64, window: usize) {
-        if let Some(before) = self.clocks.len().checked_sub(window) {
-            let distance = clock - self.clocks[before];
-            self.equal = if distance == self.distance { self.equal + 1 } else { 1 };
-            self.distance = distance;
-        }
-        self.clocks.push(clock);
     }
 }
 
-impl Scheduler {
-    /// Schedules the accesses of a range that all arrive at `arrival`. Commands are reported as series; `window` is a
-    /// multiple of the map's ways, and the distance of the accesses of a series if that has more than one.
-    pub fn stream(
-        &mut self,
-        access: Access,
-        range: Range<u64>,
-        (arrival, window): (u64, u64),
-        history: &mut History,
-        mut seen: impl FnMut(Series),
-    ) {
-        let mut next = range.start;
-        while next < range.end {
-            let run = next..self.map.run_end(next).min(range.end);
-            next = run.end;
-            self.run(access, run, (arrival, window), history, &mut seen);
-        }
-    }
-
-    fn run(
-        &mut self,
-        access: Access,
-        run: Range<u64>,
-        (arrival, window): (u64, u64),
-        history: &mut History,
-        seen: &mut impl FnMut(Series),
-    ) {
-        history.clear();
-        let (mut next, mut refreshes) = (run.start, self.refreshes());
-        while next < run.end {
-            let clock = self.access(access, next, arrival, &mut ());
-            seen(Series { access: next, clock, accesses: window, clocks: 0, count: 1 });
-            next += 1;
-            if self.refreshes() != refreshes {
-                refreshes = self.refreshes();
-                history.clear();
-            }
-            history.push(clock, window as usize);
-            if history.equal as u64 >= window {
-                let until = self.last_column(access).saturating_sub(clock) / history.distance;
-                let windows = until.min((run.end - next) / window);
-                if windows > 0 {
-                    self.repeat(access, next, (window, windows), history, seen);
-                    next += window * windows;
-                }
-                history.clear();
+impl Dram {
+    /// Accepts a read burst; gives the cycle of its last beat. Beats come from `free` on.
+    pub(super) fn read_first(&mut self, burst: Burst, accepted: u64, free: u64) -> u64 {
+        let (arrival, accesses) = self.arrive(burst, accepted);
+        let data = self.data_end(Access::Read);
+        let beats = u64::from(burst.beats);
+        let mut last = free + beats - 1;
+        std::mem::swap(&mut self.newest.clocks, &mut self.newest.before);
+        self.newest.clocks.clear();
+        for number in accesses.clone() {
+            let clock = self.scheduler.access(Access::Read, number, arrival, &mut ());
+            // A beat comes a cycle after the one before or with its data.
+            let beat = (number * self.access).saturating_sub(burst.addr.into()) / self.beat;
+            last = last.max(self.crossing.back(clock + data) + beats - 1 - beat);
+            if self.newest.clocks.len() < MOST {
+                self.newest.clocks.push(clock);
             }
         }
+        self.remember(accesses, arrival);
+        last
     }
 
-    /// The window before `next` is repeated.
-    fn repeat(
-        &mut self,
-        access: Access,
-        next: u64,
-        (window, windows): (u64, u64),
-        history: &History,
-        seen: &mut impl FnMut(Series),
-    ) {
-        let newest = &history.clocks[history.clocks.len() - window as usize..];
-        for (access_number, before) in (next..).zip(newest) {
-            let (clock, clocks) = (before + history.distance, history.distance);
-            let series = Series { access: access_number, clock, accesses: window, clocks, count: windows };
-            let place = self.map.place(access_number);
-            self.column(access, &place, series.last().1);
-            seen(series);
+    /// Compares the newest read with the one before.
+    fn remember(&mut self, accesses: Range<u64>, arrival: u64) {
+        let (state, ways) = (&self.scheduler.state, self.scheduler.map.ways);
+        let n = &mut self.newest;
+        let length = accesses.end - accesses.start;
+        let behind = n.accesses.end == accesses.start && n.accesses.end - n.accesses.start == length;
+        let whole = accesses.start % ways == 0 && length % ways == 0 && length as usize == n.clocks.len();
+        let run = self.scheduler.map.run_end(n.accesses.start) >= accesses.end;
+        let untouched =
+            n.refreshes == self.scheduler.refreshes() && n.activations == state.counts.activations;
+        let distance = arrival.saturating_sub(n.arrival);
+        let later = n.before.len() == n.clocks.len()
+            && n.before.iter().zip(&n.clocks).all(|(before, clock)| before + distance == *clock);
+        n.distance = (behind && whole && run && untouched && later).then_some(distance);
+        (n.accesses, n.arrival) = (accesses, arrival);
+        (n.refreshes, n.activations) = (self.scheduler.refreshes(), state.counts.activations);
+    }
+
+    /// Repeats the newest read, which was `burst`, up to `most` times, each `clocks` after and right behind the one before;
+    /// gives how often it could.
+    pub(super) fn repeat(&mut self, burst: Burst, clocks: u64, most: u64) -> u64 {
+        let (Some(distance), Some(newest)) = (self.newest.distance, self.newest.clocks.last()) else {
+            return 0;
+        };
+        let length = self.newest.accesses.end - self.newest.accesses.start;
+        // Bursts begin and end with accesses, so that each is to its accesses as the one before.
+        let whole = u64::from(burst.beats) * self.beat == length * self.access;
+        if distance != clocks || clocks == 0 || !whole {
+            return 0;
         }
-        match access {
-            Access::Read => self.state.counts.reads += window * windows,
-            Access::Write => self.state.counts.writes += window * windows,
+        let scheduler = &mut self.scheduler;
+        let run = (scheduler.map.run_end(self.newest.accesses.start) - self.newest.accesses.end) / length;
+        let refresh = scheduler.last_column(Access::Read).saturating_sub(*newest) / clocks;
+        let due = (scheduler.next_due() - 1).saturating_sub(self.newest.arrival) / clocks;
+        let times = most.min(run).min(refresh).min(due);
+        if times == 0 {
+            return 0;
         }
+        let n = &mut self.newest;
+        n.arrival += times * clocks;
+        n.accesses = n.accesses.start + times * length..n.accesses.end + times * length;
+        scheduler.arrive(n.arrival, &mut ());
+        for (number, clock) in n.accesses.clone().zip(&mut n.clocks) {
+            *clock += times * clocks;
+            let place = scheduler.map.place(number);
+            scheduler.column(Access::Read, &place, *clock);
+        }
+        scheduler.state.counts.reads += times * length;
+        times
     }
 }
