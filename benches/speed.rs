@@ -58,7 +58,7 @@ fn cycles(program: &Program, machine: &Machine, args: &[u32]) -> u64 {
 }
 
 fn large(c: &mut Criterion) {
-    let machine = Machine::parse(include_str!("bench-4096.toml"), "bench-4096.toml").unwrap();
+    let machine = hw::presets::load("bench-4096").unwrap();
     for (name, layers) in [("one layer of llama2-7b", 1), ("llama2-7b", 32)] {
         let model = llama2_7b(layers);
         let mut group = c.benchmark_group(format!("{name} on bench-4096"));

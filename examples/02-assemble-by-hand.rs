@@ -53,7 +53,7 @@ fn times(program: &Program, machine: &Machine) -> Result<(), Box<dyn Error>> {
 /// The result of the program on the simulated machine.
 fn compute(program: &Program, machine: &Machine, operands: &Operands) -> Result<Vec<f64>, Box<dyn Error>> {
     let state = functional::run(program, machine, &[], &image(operands), &mut ())?;
-    let words = state.dram[0x2000..0x2020].chunks(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let words = (0x2000..0x2020).step_by(4).filter_map(|at| state.dram.word(at)).map(i32::from_le_bytes);
     Ok(words.map(|w| f64::from(w) / ONE).collect())
 }
 

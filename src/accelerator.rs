@@ -63,7 +63,8 @@ impl Accelerator {
             last = turn.tokens.len() as u32;
             seen(self.pass(&turn, trace.as_mut().map(|(file, name)| (&mut **file, *name)))?);
         }
-        Ok(self.state.as_ref().map(|s| logits(&self.target, &s.dram, last, last.saturating_sub(1))))
+        let logits = |s: &State| logits(&self.target, |at| s.dram.word(at), last, last.saturating_sub(1));
+        Ok(self.state.as_ref().map(logits))
     }
 
     fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {

@@ -184,5 +184,15 @@ impl Manifest {
 
 /// FNV-1a, 64 bits.
 pub fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+    checksum_of([(bytes.len() as u64, Some(bytes))].into_iter())
+}
+
+/// The same of parts in order: a number of bytes, and what they are unless zero.
+pub fn checksum_of<'a>(parts: impl Iterator<Item = (u64, Option<&'a [u8]>)>) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    parts.fold(0xcbf2_9ce4_8422_2325, |sum, (length, bytes)| match bytes {
+        Some(bytes) => bytes.iter().fold(sum, |h, b| (h ^ u64::from(*b)).wrapping_mul(PRIME)),
+        // A zero multiplies alone; a part is shorter than 2^32.
+        None => sum.wrapping_mul(PRIME.wrapping_pow(length as u32)),
+    })
 }

@@ -56,9 +56,8 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
 }
 
 /// Logits of a token of a run of `tokens` tokens, from the memory behind it. Fixed point, 16 fractional bits.
-pub fn logits(target: &Target, memory: &[u8], tokens: u32, token: u32) -> Vec<i32> {
-    let word = |at: u32| memory.get(at as usize..at as usize + 4).and_then(|b| b.try_into().ok());
-    let entry = |entry| word(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
+pub fn logits(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, tokens: u32, token: u32) -> Vec<i32> {
+    let entry = |entry| memory(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
     (0..target.model.vocab).map(entry).collect()
 }
 

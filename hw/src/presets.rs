@@ -9,6 +9,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("three", include_str!("../machines/three.toml")),
     ("odd", include_str!("../machines/odd.toml")),
     ("paired", include_str!("../machines/paired.toml")),
+    ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 
 /// The text of a built-in machine file, or `None` if there is none of that name.

@@ -4,7 +4,7 @@
 //! Calling convention. `inputs` are what the memory drives in cycle n, [`Outputs`] what the machine drives in cycle n:
 //!
 //! ```text
-//! let mut memory = AxiMemory::new(&machine, image);
+//! let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, image));
 //! let mut inputs = memory.inputs();           // of cycle 0
 //! loop {                                      // cycle n
 //!     // drive `inputs` onto the pins, settle the logic, sample the machine's outputs (all of cycle n)
@@ -22,6 +22,7 @@
 
 pub use crate::memory::Burst;
 use crate::memory::{Channel, Memory, Port};
+use crate::pages::Pages;
 use hw::Machine;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -89,7 +90,7 @@ struct Due {
 #[derive(Debug, Clone)]
 pub struct AxiMemory {
     core: Memory,
-    bytes: Vec<u8>,
+    bytes: Pages,
     beat: u32,
     cycle: u64,
     reads: [VecDeque<Due>; 2],
@@ -106,11 +107,8 @@ pub struct AxiMemory {
 }
 
 impl AxiMemory {
-    /// A memory of the machine's size that holds `image` from address 0, before cycle 0.
-    pub fn new(machine: &Machine, image: &[u8]) -> AxiMemory {
-        let mut bytes = vec![0; machine.memory.size_bytes as usize];
-        let n = image.len().min(bytes.len());
-        bytes[..n].copy_from_slice(&image[..n]);
+    /// A memory that holds these bytes, before cycle 0.
+    pub fn new(machine: &Machine, bytes: Pages) -> AxiMemory {
         AxiMemory {
             core: Memory::new(machine),
             bytes,
@@ -139,7 +137,7 @@ impl AxiMemory {
     }
 
     /// All bytes.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Pages {
         &self.bytes
     }
 
@@ -158,8 +156,8 @@ impl AxiMemory {
         let beat = |port: Port| {
             let due = self.reads[port as usize].front().filter(|d| d.cycle == self.cycle)?;
             let mut data = [0; MAX_BEAT];
-            let (from, n) = (due.addr as usize, self.beat as usize);
-            data[..n].copy_from_slice(&self.bytes[from..from + n]);
+            // Bursts are accepted within the memory only.
+            let _ = self.bytes.read(due.addr.into(), &mut data[..self.beat as usize]);
             Some(ReadBeat { data, last: due.last, error: due.error })
         };
         Inputs {
@@ -246,7 +244,7 @@ impl AxiMemory {
         let Some(burst) = pins.take() else { return Ok(None) };
         let bytes = u64::from(burst.beats) * u64::from(self.beat);
         let from = u64::from(burst.addr);
-        if burst.beats == 0 || burst.addr % self.beat != 0 || from + bytes > self.bytes.len() as u64 {
+        if burst.beats == 0 || burst.addr % self.beat != 0 || from + bytes > self.bytes.size() {
             return self.broken(&format!("{channel:?} burst of {} beats at {from:#x}", burst.beats));
         }
         if from / 4096 != (from + bytes - 1) / 4096 {
@@ -264,9 +262,15 @@ impl AxiMemory {
         let Some(burst) = self.writes.front().copied() else {
             return self.broken("write data without an address before it");
         };
-        let from = (burst.addr + self.written * self.beat) as usize;
-        for i in (0..self.beat as usize).filter(|i| beat.strobe >> i & 1 != 0) {
-            self.bytes[from + i] = beat.data[i];
+        let from = u64::from(burst.addr + self.written * self.beat);
+        let mut data = [0; MAX_BEAT];
+        let data = &mut data[..self.beat as usize];
+        // Bursts are accepted within the memory only, as the beats of one that turns out too long need not be.
+        if self.bytes.read(from, data).is_some() {
+            let strobed =
+                data.iter_mut().zip(beat.data).enumerate().filter(|(i, _)| beat.strobe >> i & 1 != 0);
+            strobed.for_each(|(_, (to, from))| *to = from);
+            self.bytes.write(from, data);
         }
         self.written += 1;
         if beat.last != (self.written == burst.beats) {
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn a_written_beat_is_read_back_when_the_model_says() {
         let machine = hw::presets::load("tiny").unwrap();
-        let mut memory = AxiMemory::new(&machine, &[1, 2, 3]);
+        let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, &[1, 2, 3]));
         let burst = Some(Burst { addr: 0, beats: 1 });
         let beat = WriteBeat { data: [9; MAX_BEAT], strobe: 0b10, last: true };
         let write = Outputs { store_aw: burst, ..Default::default() };
@@ -313,7 +317,7 @@ mod tests {
     #[test]
     fn a_withdrawn_request_is_noticed() {
         let machine = hw::presets::load("three").unwrap();
-        let mut memory = AxiMemory::new(&machine, &[]);
+        let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, &[]));
         while memory.inputs().load_arready {
             memory.tick(&Outputs::default()).unwrap();
         }

@@ -7,6 +7,7 @@
 //! | [`energy`] | which events cost energy, and how many of them an instruction is |
 //! | [`functional`] | which bytes a program computes |
 //! | [`memory`] | when off-chip memory accepts and answers: the one model of simulator and co-simulation |
+//! | [`pages`] | which bytes it holds, at the cost of what is touched |
 //! | [`axi`] | the same memory behind pins, with bytes, one cycle at a time |
 //! | [`sink`] | who is told of it, while it happens |
 //! | [`timing`] | at which cycle everything happens, in events |
@@ -19,6 +20,7 @@ pub mod coverage;
 pub mod energy;
 pub mod functional;
 pub mod memory;
+pub mod pages;
 pub mod reference;
 pub mod sink;
 pub mod timing;

@@ -31,6 +31,9 @@ const VERILATOR: &[&str] = &[
     "Vtw",
     "--output-split",
     "30000",
+    // g++ takes more than its time for a function of megabytes, which a large machine would be.
+    "--output-split-cfuncs",
+    "500",
 ];
 const COMPILER: &[&str] = &[
     "-std=gnu++17",

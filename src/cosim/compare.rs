@@ -8,6 +8,7 @@ use isa::Program;
 use isa::access::Space;
 use sim::attribution::{Account, Attribution};
 use sim::functional::State;
+use sim::pages::{Difference, Pages};
 use sim::trace::{Recorder, Trace, first_difference};
 
 /// What a comparison found.
@@ -59,9 +60,8 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// As [`place`].
-    pub fn dram(&self) -> Result<Vec<u8>, Diagnostic> {
-        let mut dram = self.image.to_vec();
-        dram.resize(self.machine.memory.size_bytes as usize, 0);
+    pub fn dram(&self) -> Result<Pages, Diagnostic> {
+        let mut dram = Pages::new(self.machine.memory.size_bytes, self.image);
         place(self.program, &mut dram)?;
         Ok(dram)
     }
@@ -97,14 +97,14 @@ pub fn compare_in(
 ) -> Result<Comparison, Diagnostic> {
     isa::binary::check_machine(program, machine)?;
     place(program, &mut state.dram)?;
-    let image = state.dram.clone();
+    let dram = state.dram.clone();
     let mut told = (Recorder::new(machine), Attribution::new(program, Account::default()));
     sim::timing::simulate_into(program, machine, args, &mut told)?;
     let (times, account) = (told.0.trace(), told.1.listener());
     sim::functional::run_on(state, program, args, &mut ())?;
     let limit = times.cycles * 2 + 10_000;
-    let observed = session.run(&Run { machine, program, args, image: &image, limit, poison: 0..0 });
-    let comparison = judge(&times, &account, &memories(state), &observed);
+    let observed = session.run(&Run { machine, program, args, dram: &dram, limit, poison: 0..0 });
+    let comparison = judge(&times, &account, state, &observed);
     if comparison.instructions == 0 {
         let said = observed.failure.map(|f| format!("; {f}")).unwrap_or_default();
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
@@ -118,40 +118,36 @@ pub fn compare_in(
 ///
 /// # Errors
 /// An instruction has no encoding, or the words do not fit.
-pub fn place(program: &Program, dram: &mut [u8]) -> Result<(), Diagnostic> {
-    let base = program.base as usize;
-    let (end, size) = (base + 32 * program.instrs.len(), dram.len());
-    let Some(target) = dram.get_mut(base..end) else {
-        return Err(Diagnostic::new("cosim-image", "the program does not fit the machine's memory")
-            .because(format!("the program ends at byte {end}, the memory at {size}"))
-            .help("use a machine with more memory"));
-    };
-    for (instr, bytes) in program.instrs.iter().zip(target.chunks_exact_mut(32)) {
+pub fn place(program: &Program, dram: &mut Pages) -> Result<(), Diagnostic> {
+    let (base, size) = (u64::from(program.base), dram.size());
+    let mut words = Vec::with_capacity(32 * program.instrs.len());
+    for instr in &program.instrs {
         let word = instr.encode().map_err(|e| Diagnostic::new("illegal-program", e.to_string()))?;
-        for (part, eight) in word.iter().zip(bytes.chunks_exact_mut(8)) {
-            eight.copy_from_slice(&part.to_le_bytes());
-        }
+        words.extend_from_slice(word.map(u64::to_le_bytes).as_flattened());
     }
-    Ok(())
+    dram.write(base, &words).ok_or_else(|| {
+        let end = base + words.len() as u64;
+        Diagnostic::new("cosim-image", "the program does not fit the machine's memory")
+            .because(format!("the program ends at byte {end}, the memory at {size}"))
+            .help("use a machine with more memory")
+    })
 }
 
-/// Every memory of the functional simulation, with its name, in the order of [`Observed::memories`].
+/// Every on-chip memory of the functional simulation, with its name, in the order of [`Observed::memories`].
 fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
     let banks = (0..state.v.len()).map(|bank| Space::Vector(bank as u8));
     let chip = [Space::Weight, Space::GroupScale, Space::Channel, Space::Activation, Space::TokenScale];
-    let all = [Space::Dram].into_iter().chain(chip).chain(banks);
-    all.map(|space| (space.to_string(), state.part(space, 0..state.end(space)))).collect()
+    chip.into_iter()
+        .chain(banks)
+        .map(|space| (space.to_string(), state.part(space, 0..state.end(space))))
+        .collect()
 }
 
-fn judge(
-    times: &Trace,
-    account: &Account,
-    memories: &[(String, Vec<u8>)],
-    observed: &Observed,
-) -> Comparison {
+fn judge(times: &Trace, account: &Account, state: &State, observed: &Observed) -> Comparison {
     let trace = &observed.trace;
-    let pairs = memories.iter().zip(&observed.memories);
-    let found: Vec<(u64, Option<String>)> = pairs.map(|((name, l), r)| bytes(name, l, r)).collect();
+    let mut found = vec![told("DRAM", state.dram.difference(&observed.dram))];
+    let memories = memories(state);
+    found.extend(memories.iter().zip(&observed.memories).map(|((name, l), r)| told(name, difference(l, r))));
     let byte_mismatches = found.iter().map(|f| f.0).sum();
     let byte = found.into_iter().find_map(|f| f.1);
     let time = first_difference(times, trace);
@@ -167,27 +163,30 @@ fn judge(
     let divergence_cycle = cycles.into_iter().flatten().min();
     let time = time.map(|d| d.to_string());
     let parts = [time, observed.failure.clone(), error, byte, stalls];
-    let told: Vec<String> = parts.into_iter().flatten().collect();
+    let first: Vec<String> = parts.into_iter().flatten().collect();
     Comparison {
         instructions: trace.dispatches.len() as u64,
         cycle_mismatches: events(times, trace) + failed,
         byte_mismatches,
         cycles: times.cycles,
-        first_divergence: (!told.is_empty()).then(|| told.join("; ")),
+        first_divergence: (!first.is_empty()).then(|| first.join("; ")),
         divergence_cycle,
     }
 }
 
-/// Number of bytes that differ, and the first of them as text.
-fn bytes(name: &str, left: &[u8], right: &[u8]) -> (u64, Option<String>) {
+fn difference(left: &[u8], right: &[u8]) -> Difference {
     if left == right {
-        return (0, None);
+        return Difference::default();
     }
-    let differs = |(l, r): &(&u8, &u8)| l != r;
-    let count = left.iter().zip(right).filter(differs).count() + left.len().abs_diff(right.len());
-    let first = left.iter().zip(right).enumerate().find(|(_, (l, r))| l != r);
-    let text = first.map(|(at, (l, r))| format!("byte {at:#x} of {name}: {l:#04x} against {r:#04x}"));
-    (count as u64, text)
+    let pairs = || (0..).zip(left.iter().zip(right)).filter(|(_, (l, r))| l != r);
+    let count = pairs().count() + left.len().abs_diff(right.len());
+    Difference { bytes: count as u64, first: pairs().next().map(|(at, (l, r))| (at, *l, *r)) }
+}
+
+/// Number of bytes that differ, and the first of them as text.
+fn told(name: &str, difference: Difference) -> (u64, Option<String>) {
+    let text = |(at, l, r)| format!("byte {at:#x} of {name}: {l:#04x} against {r:#04x}");
+    (difference.bytes, difference.first.map(text))
 }
 
 /// Number of events that differ.

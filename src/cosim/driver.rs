@@ -10,6 +10,7 @@ use isa::regs;
 use isa::table::Unit;
 use isa::{Program, regs::Register};
 use sim::axi::{AxiMemory, Burst};
+use sim::pages::Pages;
 use sim::trace::{Counters, Dispatch, Request, SequencerCounters, Span, Trace, UnitCounters};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
@@ -26,7 +27,9 @@ pub struct Hardware {
 #[derive(Debug, Clone)]
 pub struct Observed {
     pub trace: Trace,
-    /// Every memory at the end, DRAM first, then in the order of [`places`].
+    /// DRAM at the end.
+    pub dram: Pages,
+    /// Every on-chip memory at the end, in the order of [`places`].
     pub memories: Vec<Vec<u8>>,
     /// Error cause of the hardware and its ERROR_WORD, unless it is 0.
     pub error: Option<(u32, u32)>,
@@ -42,8 +45,8 @@ pub struct Run<'a> {
     pub machine: &'a Machine,
     pub program: &'a Program,
     pub args: &'a [u32],
-    /// DRAM from address 0 on, program words included.
-    pub image: &'a [u8],
+    /// DRAM at the start, program words included.
+    pub dram: &'a Pages,
     /// Cycles after which the run is given up.
     pub limit: u64,
     /// Bytes of DRAM whose bursts are answered with an error.
@@ -84,7 +87,7 @@ impl<'b> Session<'b> {
 
     /// Runs a program to its end, or its limit, for the waves alone.
     pub(super) fn run_recorded(&mut self, run: &Run, recorder: &mut Recorder) {
-        let memory = AxiMemory::new(run.machine, run.image);
+        let memory = AxiMemory::new(run.machine, run.dram.clone());
         let (mut host, reset) = self.attach(memory);
         host.record(recorder);
         // Whatever goes wrong is in the waves.
@@ -94,7 +97,7 @@ impl<'b> Session<'b> {
 
     /// Runs a program to its end or until `watch` has seen enough.
     pub fn run_watched(&mut self, run: &Run, watch: &mut Watch) -> Observed {
-        let memory = AxiMemory::new(run.machine, run.image).with_errors(run.poison.clone());
+        let memory = AxiMemory::new(run.machine, run.dram.clone()).with_errors(run.poison.clone());
         let (host, reset) = self.attach(memory);
         let mut bench = Bench::new(host, run);
         let failure = reset.and_then(|()| bench.program(run, watch)).err();
@@ -107,12 +110,12 @@ impl<'b> Session<'b> {
         Observed { failure, failed_in, ..observed }
     }
 
-    /// The hardware with a host that does as it is told; DRAM holds `image`.
+    /// The hardware with a host that does as it is told, and this DRAM.
     ///
     /// # Errors
     /// The first reset fails.
-    pub fn host(&mut self, machine: &Machine, image: &[u8]) -> Result<Host<'_, 'b>, String> {
-        let (host, reset) = self.attach(AxiMemory::new(machine, image));
+    pub fn host(&mut self, machine: &Machine, dram: Pages) -> Result<Host<'_, 'b>, String> {
+        let (host, reset) = self.attach(AxiMemory::new(machine, dram));
         reset.map(|()| host)
     }
 
@@ -124,7 +127,7 @@ impl<'b> Session<'b> {
         (host, outcome)
     }
 
-    /// The bytes of every on-chip memory, in the order of [`Observed::memories`] behind DRAM; `None` for one that is missing.
+    /// The bytes of every on-chip memory, in the order of [`Observed::memories`]; `None` for one that is missing.
     pub fn on_chip(&self, machine: &Machine) -> Vec<Option<Vec<u8>>> {
         places(machine).iter().map(|(place, bytes)| self.instance.memory(place, *bytes)).collect()
     }
@@ -264,24 +267,27 @@ impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
         let chip = self.places.iter().map(|(place, bytes)| self.host.instance().memory(place, *bytes));
         let absent = chip.clone().zip(&self.places).find(|(m, _)| m.is_none());
         let failure = absent.map(|(_, (place, _))| format!("the hardware has no memory {place}"));
-        let dram = self.host.memory().bytes().to_vec();
-        let memories = std::iter::once(dram).chain(chip.map(Option::unwrap_or_default)).collect();
-        Observed { trace: self.trace, memories, error: self.error, failure, failed_in: None }
+        let memories = chip.map(Option::unwrap_or_default).collect();
+        let dram = self.host.memory().bytes().clone();
+        Observed { trace: self.trace, dram, memories, error: self.error, failure, failed_in: None }
     }
 }
 
-/// The bytes of a memory while a program runs, those of an on-chip one as the last cycle left them.
-pub fn memory(host: &Host, machine: &Machine, space: Space) -> Vec<u8> {
+/// Bytes of a memory from `at` on while a program runs, those of an on-chip one as the last cycle left them. Nothing if the
+/// memory ends before.
+pub fn memory(host: &Host, machine: &Machine, space: Space, at: u64, length: usize) -> Vec<u8> {
     let place = match space {
-        Space::Dram => return host.memory().bytes().to_vec(),
+        Space::Dram => return host.memory().bytes().get(at, length).unwrap_or_default(),
         Space::Vector(bank) => 5 + usize::from(bank),
         on_chip => on_chip.index(),
     };
     let place = places(machine).into_iter().nth(place);
-    place.and_then(|(place, bytes)| host.instance().memory(&place, bytes)).unwrap_or_default()
+    let held = place.and_then(|(place, bytes)| host.instance().memory(&place, bytes)).unwrap_or_default();
+    let from = at as usize;
+    held.get(from..from.saturating_add(length)).unwrap_or_default().to_vec()
 }
 
-/// The on-chip memories of a machine, in the order in which [`Observed`] holds them behind DRAM.
+/// The on-chip memories of a machine, in the order in which [`Observed`] holds them.
 fn places(machine: &Machine) -> Vec<(String, usize)> {
     let b = &machine.buffers;
     let mut list = vec![

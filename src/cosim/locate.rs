@@ -53,17 +53,17 @@ type Writes = Vec<(Space, u64, Vec<u8>)>;
 /// The program cannot run.
 pub fn first_wrong(setup: &Setup) -> Result<Option<Wrong>, Diagnostic> {
     let Setup { hardware, machine, program, args, seed, .. } = *setup;
-    let image = setup.dram()?;
+    let dram = setup.dram()?;
     let illegal = |e: isa::Illegal| Diagnostic::new("illegal-program", e.to_string());
     let times = sim::timing::simulate(program, machine, args).map_err(illegal)?;
     std::thread::scope(|scope| {
         let (to, from) = sync_channel(AHEAD);
-        let mut state = State::new(machine, &image);
+        let mut state = State { dram: dram.clone(), ..State::new(machine, &[]) };
         // Whoever receives finds the end of a program that cannot run; both sides have run it before.
         scope.spawn(move || sim::functional::run_on(&mut state, program, args, &mut Sender { to }));
         let mut judge = Judge { times: &times, from, pending: Default::default(), done: [0; 4] };
         let mut wrong = None;
-        let run = Run { machine, program, args, image: &image, limit: times.cycles + 1, poison: 0..0 };
+        let run = Run { machine, program, args, dram: &dram, limit: times.cycles + 1, poison: 0..0 };
         hardware.session(seed).run_watched(&run, &mut |cycle, host| {
             wrong = (0..4).find_map(|unit| judge.retire(unit, cycle, setup, host));
             if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -131,11 +131,10 @@ fn first(
     setup: &Setup,
     host: &Host,
 ) -> Option<(Space, u64, u8, u8)> {
-    let held = memory(host, setup.machine, *space);
-    let held = held.get(*from as usize..).unwrap_or_default();
+    let held = memory(host, setup.machine, *space, *from, bytes.len());
     let written =
         |at: u64| later.iter().any(|(s, f, b)| s == space && (*f..f + b.len() as u64).contains(&at));
-    let pairs = (*from..).zip(bytes.iter().zip(held));
+    let pairs = (*from..).zip(bytes.iter().zip(&held));
     let mut wrong = pairs.filter(|(at, (expected, found))| expected != found && !written(*at));
     wrong.next().map(|(at, (expected, found))| (*space, at, *expected, *found))
 }

@@ -90,11 +90,11 @@ impl Subject {
 /// # Errors
 /// The file cannot be written, the program has no encoding, or there is no wave.
 pub fn record(setup: &Setup, subject: Subject, path: &Path) -> Result<Recorded, Diagnostic> {
-    let image = setup.dram()?;
+    let dram = setup.dram()?;
     let Setup { hardware, machine, program, args, seed, .. } = *setup;
     for halvings in 0..=HALVINGS {
         let cycles = subject.window(halvings);
-        let run = Run { machine, program, args, image: &image, limit: cycles.end, poison: 0..0 };
+        let run = Run { machine, program, args, dram: &dram, limit: cycles.end, poison: 0..0 };
         let mut recorder = Recorder::new(Stream::begin(path)?, cycles.clone());
         hardware.session(seed).run_recorded(&run, &mut recorder);
         let Recorder { to, bytes, failed, .. } = recorder;

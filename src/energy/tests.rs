@@ -134,7 +134,7 @@ fn without_a_technology_there_is_no_figure() {
 /// A token of LLaMA-2-7B behind 1,023 others, on HBM2 and 4,096 multipliers, against sums by hand.
 #[test]
 fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
-    let text = include_str!("../../benches/bench-4096.toml");
+    let text = hw::presets::text("bench-4096").unwrap();
     let text = text.replacen("clock_hz", "technology = \"asic28\"\nclock_hz", 1);
     let machine = Machine::parse(&text, "bench-4096.toml").unwrap();
     let model = Model {

@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Outcome {
 /// Bytes of every memory, by the names that the file uses.
 fn sizes(state: &State) -> Value {
     let mut all = json!({
-        "dram": state.dram.len(), "w": state.w.len(), "g": state.g.len(), "c": state.c.len(),
+        "dram": state.dram.size(), "w": state.w.len(), "g": state.g.len(), "c": state.c.len(),
         "a": state.a.len(), "s": 3 * state.s.len(),
     });
     for (k, bank) in state.v.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use crate::accelerator::illegal;
 use crate::cli::{Outcome, Report};
-use crate::manifest::checksum;
+use crate::manifest::checksum_of;
 use crate::relief::{Job, reliefs};
 use crate::report::{Phase, Summary};
 use crate::tally::Running;
@@ -101,12 +101,11 @@ pub fn run(args: &Args) -> Outcome {
     if args.functional || args.memory.is_some() {
         let state = sim::functional::run(&c.program, &c.machine, &values, c.bytes()?, &mut ())
             .map_err(|e| illegal(&e))?;
-        let sum = format!("{:#018x}", checksum(&state.dram));
+        let sum = format!("{:#018x}", checksum_of(state.dram.parts()));
         text.push_str(&format!("memory      checksum {sum}\n"));
         json["memory_checksum"] = json!(sum);
         if let Some(path) = &args.memory {
-            let end = state.dram.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-            output::file(path, &state.dram[..end])?;
+            output::file(path, &state.dram.used())?;
             text.push_str(&format!("memory      {}\n", path.display()));
         }
     }

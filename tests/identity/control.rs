@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tilewright::cosim::host::{Host, Order, SOFT_RESET, START, register};
 use tilewright::cosim::{self, Session};
 use tilewright::sim::functional::State;
+use tilewright::sim::pages::Pages;
 use tilewright::sim::timing;
 use tilewright::{hw, ir, isa};
 
@@ -15,11 +16,15 @@ const DONE: u32 = 2;
 const ERROR: u32 = 4;
 
 /// A random program and DRAM with its words.
-fn case(machine: &hw::Machine, seed: u64) -> (Case, Vec<u8>) {
+fn case(machine: &hw::Machine, seed: u64) -> (Case, Pages) {
     let case = isa::random::case(machine, seed).unwrap();
     let mut dram = State::new(machine, &case.image).dram;
     cosim::compare::place(&case.program, &mut dram).unwrap();
     (case, dram)
+}
+
+fn empty(machine: &hw::Machine) -> Pages {
+    Pages::new(machine.memory.size_bytes, &[])
 }
 
 /// Addresses as a host program knows them: from the C header.
@@ -38,7 +43,7 @@ fn every_register_is_where_header_and_manual_say_and_keeps_its_access() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(7);
-    let mut host = session.host(&machine, &[]).unwrap();
+    let mut host = session.host(&machine, empty(&machine)).unwrap();
     let (addresses, manual) = (header(), regs::markdown());
     let mut mapped = BTreeSet::new();
     for r in regs::table() {
@@ -82,7 +87,7 @@ fn address_and_data_of_a_write_come_in_any_order() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(12);
-    let mut host = session.host(&machine, &[]).unwrap();
+    let mut host = session.host(&machine, empty(&machine)).unwrap();
     let (words, addr) = (register("PROGRAM_WORDS"), register("PROGRAM_ADDR"));
     for (value, (address, data)) in (70..).zip([(0, 0), (0, 1), (1, 0), (0, 30), (30, 0), (5, 3)]) {
         host.offer(words, value, 15, Order { address, data }).unwrap();
@@ -112,7 +117,7 @@ fn a_run_shows_in_status_counters_and_interrupt() {
     let cycles = timing::simulate(&case.program, &machine, &case.args).unwrap().cycles;
     let hardware = hardware("tiny");
     let mut session = hardware.session(8);
-    let mut host = session.host(&machine, &dram).unwrap();
+    let mut host = session.host(&machine, dram.clone()).unwrap();
     host.program(&case.program, &case.args).unwrap();
     assert_eq!(read(&mut host, "STATUS"), IDLE);
     host.start().unwrap();
@@ -156,7 +161,7 @@ fn a_program_of_another_machine_is_refused_by_both() {
     assert!(refused.render().contains("machine-mismatch"), "{}", refused.render());
 
     let mut session = hardware.session(9);
-    let mut host = session.host(&machine, &dram).unwrap();
+    let mut host = session.host(&machine, dram.clone()).unwrap();
     host.write(register("IRQ_ENABLE"), 2).unwrap();
     host.program(&foreign, &case.args).unwrap();
     host.start().unwrap();
@@ -165,7 +170,7 @@ fn a_program_of_another_machine_is_refused_by_both() {
     assert_eq!((read(&mut host, "ERROR"), read(&mut host, "ERROR_WORD")), (1, 0));
     assert_eq!((read(&mut host, "IRQ_STATUS"), host.irq()), (3, true));
     assert!(host.memory().handshakes().is_empty(), "{:?}", host.memory().handshakes());
-    assert_eq!(host.memory().bytes(), dram);
+    assert!(*host.memory().bytes() == dram);
     // The right program runs then, and the error is gone.
     let mut state = State::new(&machine, &case.image);
     let found = cosim::compare_in(&mut session, &mut state, &machine, &case.program, &case.args).unwrap();
@@ -173,10 +178,10 @@ fn a_program_of_another_machine_is_refused_by_both() {
 }
 
 /// What the hardware's memories hold, as the simulator's state.
-fn state(session: &Session, machine: &hw::Machine, dram: &[u8]) -> State {
+fn state(session: &Session, machine: &hw::Machine, dram: Pages) -> State {
     let mut chip = session.on_chip(machine).into_iter().map(Option::unwrap);
     let mut next = || chip.next().unwrap();
-    let mut state = State::new(machine, dram);
+    let mut state = State { dram, ..State::new(machine, &[]) };
     (state.w, state.g, state.c, state.a) = (next(), next(), next(), next());
     let scale =
         |b: &[u8]| ir::num::Scale { mantissa: u16::from_le_bytes([b[0], b[1]]), exponent: b[2] as i8 };
@@ -195,7 +200,7 @@ enum Reset {
 /// Gives whether memory owed anything at the reset.
 fn reset_within(session: &mut Session, machine: &hw::Machine, seed: u64, after: u64, how: Reset) -> bool {
     let (first, dram) = case(machine, seed);
-    let mut host = session.host(machine, &dram).unwrap();
+    let mut host = session.host(machine, dram.clone()).unwrap();
     host.program(&first.program, &first.args).unwrap();
     host.start().unwrap();
     host.step(after).unwrap();
@@ -216,10 +221,10 @@ fn reset_within(session: &mut Session, machine: &hw::Machine, seed: u64, after: 
     }
     assert_eq!(read(&mut host, "STATUS") & (IDLE | ERROR), IDLE);
     assert_eq!(read(&mut host, "CYCLES_LO"), 0);
-    let dram = host.memory().bytes().to_vec();
-    let mut state = state(session, machine, &dram);
+    let dram = host.memory().bytes().clone();
+    let mut state = state(session, machine, dram);
     let second = isa::random::case(machine, seed + 1).unwrap();
-    state.dram[..second.image.len()].copy_from_slice(&second.image);
+    state.dram.write(0, &second.image).unwrap();
     let found = cosim::compare_in(session, &mut state, machine, &second.program, &second.args);
     let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
     assert!(found.identical(), "seed {seed}, {how:?} after {after}: {found:#?}");
@@ -258,10 +263,10 @@ fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
     let (next, mut dram) = case(&machine, 302);
     cosim::compare::place(&stuck, &mut dram).unwrap();
     // The third word, which is no encoding.
-    dram[0x1_0040..0x1_0060].fill(0xff);
+    dram.write(0x1_0040, &[0xff; 32]).unwrap();
     let hardware = hardware("unit");
     let mut session = hardware.session(13);
-    let mut host = session.host(&machine, &dram).unwrap();
+    let mut host = session.host(&machine, dram.clone()).unwrap();
     host.program(&stuck, &[]).unwrap();
     host.start().unwrap();
     host.step(3000).unwrap();
@@ -273,8 +278,8 @@ fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
     host.write(register("CONTROL"), SOFT_RESET).unwrap();
     host.until_idle().unwrap();
     assert_eq!(read(&mut host, "STATUS"), IDLE | ERROR);
-    let dram = host.memory().bytes().to_vec();
-    let mut state = state(&session, &machine, &dram);
+    let dram = host.memory().bytes().clone();
+    let mut state = state(&session, &machine, dram);
     let found = cosim::compare_in(&mut session, &mut state, &machine, &next.program, &next.args);
     let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
     assert!(found.identical(), "{found:#?}");
@@ -285,7 +290,7 @@ fn a_soft_reset_of_an_idle_machine_keeps_the_port() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(11);
-    let mut host = session.host(&machine, &[]).unwrap();
+    let mut host = session.host(&machine, empty(&machine)).unwrap();
     host.write(register("PROGRAM_WORDS"), 77).unwrap();
     host.write(register("CONTROL"), SOFT_RESET).unwrap();
     host.until_idle().unwrap();

@@ -18,16 +18,16 @@ fn check(hardware: &Hardware, machine: &hw::Machine, case: &Case, upset: &Upset)
     let mut state = State::new(machine, &case.image);
     cosim::compare::place(program, &mut state.dram).unwrap();
     if let Some(word) = upset.illegal_word {
-        let at = program.base as usize + 32 * word as usize;
+        let at = u64::from(program.base + 32 * word);
         // Unit 7 does not exist.
-        state.dram[at..at + 32].fill(0xff);
+        state.dram.write(at, &[0xff; 32]).unwrap();
     }
-    let image = state.dram.clone();
+    let dram = state.dram.clone();
     let (times, error) = simulate_upset(program, machine, &case.args, upset).unwrap();
     let error = error.unwrap_or_else(|| panic!("nothing goes wrong: {upset:?}"));
     let limit = 2 * times.cycles + 10_000;
-    let (args, image, poison) = (&case.args[..], &image[..], upset.poison.clone());
-    let observed = hardware.session(2).run(&Run { machine, program, args, image, limit, poison });
+    let (args, dram, poison) = (&case.args[..], &dram, upset.poison.clone());
+    let observed = hardware.session(2).run(&Run { machine, program, args, dram, limit, poison });
     assert_eq!(observed.failure, None, "{upset:?}");
     assert_eq!(observed.error, Some((error.cause, error.word)), "{upset:?}");
     assert_eq!(first_difference(&times, &observed.trace), None, "{upset:?}");
@@ -36,7 +36,7 @@ fn check(hardware: &Hardware, machine: &hw::Machine, case: &Case, upset: &Upset)
     if !ran.instrs.iter().any(|i| matches!(i.body, Body::Loop(_))) {
         // Refused behind the last word that ran; what ran before counts.
         let _ = functional::run_on(&mut state, &ran, args, &mut ());
-        assert!(state.dram == observed.memories[0], "DRAM after {upset:?}");
+        assert!(state.dram == observed.dram, "DRAM after {upset:?}");
     }
     error.cause
 }

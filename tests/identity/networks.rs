@@ -6,10 +6,13 @@
 mod models;
 
 use crate::bench::{check, hardware, with_model};
-use codegen::{Model, Target, generate, image, plan};
+use codegen::generate::{arg_max, logits, turns};
+use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
 use ir::quant::QuantDecoder;
 use isa::random::Case;
+use sim::functional;
+use sim::pages::Pages;
 use tilewright::{codegen, hw, ir, isa, sim};
 
 /// Reads `prompt` and then `more` tokens, each the likeliest after those before; every run compared. Gives the answer.
@@ -24,22 +27,21 @@ fn answer(
     let machine = model.map_or(preset.clone(), |m| with_model(&preset, m));
     let target = Target::new(&Model::of(decoder).unwrap(), &machine, &plan::Options::default()).unwrap();
     let hardware = hardware(name);
-    let mut memory = image::image(&target, decoder).unwrap();
+    let mut memory = Pages::new(machine.memory.size_bytes, &image::image(&target, decoder).unwrap());
     let (mut tokens, mut position, mut said) = (prompt.to_vec(), 0, Vec::new());
     let (mut instructions, mut cycles) = (0, 0);
     for _ in 0..=more {
-        for turn in generate::turns(&target, position, &tokens).unwrap() {
+        for turn in turns(&target, position, &tokens).unwrap() {
             let count = turn.tokens.len() as u32;
             let compiled = target.compile(count, turn.slot).unwrap();
-            let case =
-                Case { program: compiled.program.clone(), image: memory.clone(), args: turn.args(&compiled) };
+            let (program, args) = (compiled.program.clone(), turn.args(&compiled));
+            let case = Case { program, image: memory.used(), args };
             let done =
                 check(&hardware, &machine, &format!("{count} tokens at {}", turn.position), &case, position);
             (instructions, cycles) = (instructions + done.0, cycles + done.1);
-            memory =
-                sim::functional::run(&case.program, &machine, &case.args, &memory, &mut ()).unwrap().dram;
+            memory = functional::run(&case.program, &machine, &case.args, &case.image, &mut ()).unwrap().dram;
             position += count;
-            tokens = vec![generate::arg_max(&generate::logits(&target, &memory, count, count - 1))];
+            tokens = vec![arg_max(&logits(&target, |at| memory.word(at), count, count - 1))];
         }
         said.extend(&tokens);
     }

@@ -12,6 +12,8 @@ const PROGRAMS: u64 = 105;
 const ROUNDS: u64 = 20;
 const AIMS: usize = 3;
 const MACHINES: [&str; 6] = ["tiny", "unit", "three", "odd", "paired", "wide"];
+/// A machine whose hardware takes 80 seconds of CPU to build: less of everything.
+const LARGE: &str = "bench-4096";
 
 /// What was compared of one machine, or of all.
 struct Compared {
@@ -61,14 +63,14 @@ fn compare(name: &str, work: &Work) -> Compared {
     all
 }
 
-/// Compares on all machines at once.
-fn compare_all(work: impl Fn(u64) -> Work) -> Compared {
+/// Compares on all of these machines at once.
+fn compare_all(machines: &[&'static str], work: impl Fn(u64) -> Work) -> Compared {
     std::thread::scope(|scope| {
         let start = |(i, name)| {
             let work = work(i);
             scope.spawn(move || compare(name, &work))
         };
-        let threads: Vec<_> = (0..).zip(MACHINES).map(start).collect();
+        let threads: Vec<_> = (0..).zip(machines.iter().copied()).map(start).collect();
         threads.into_iter().map(|t| t.join().unwrap()).fold(Compared::new(), Compared::merge)
     })
 }
@@ -83,7 +85,7 @@ fn aimed_at_the_rest(coverage: &Coverage, round: u64) -> Compared {
         empty.truncate(AIMS);
         empty
     };
-    compare_all(|i| {
+    compare_all(&MACHINES, |i| {
         let seed = 1 << 20 | round << 8 | i;
         let empty = coverage.empty_cells();
         let of_model = |model: usize| match corners(model, round * MACHINES.len() as u64 + i) {
@@ -98,9 +100,7 @@ fn aimed_at_the_rest(coverage: &Coverage, round: u64) -> Compared {
 
 #[test]
 fn random_programs_are_identical_and_leave_no_cell_empty() {
-    let mut compared = compare_all(|i| {
-        (PROGRAMS * i..PROGRAMS * (i + 1)).map(|seed| (seed, seed as usize % MODELS.len(), None)).collect()
-    });
+    let mut compared = compare_all(&MACHINES, |i| in_turn(PROGRAMS * i..PROGRAMS * (i + 1)));
     for round in 0..ROUNDS {
         if !compared.coverage.empty_cells().is_empty() {
             compared = aimed_at_the_rest(&compared.coverage, round).merge(compared);
@@ -122,4 +122,36 @@ fn random_programs_are_identical_and_leave_no_cell_empty() {
     println!("{table}");
     assert!(sizes.len() >= 300 && min >= 40 && (90..=110).contains(&median), "{min} {median} {max}");
     assert!(empty.is_empty(), "{} of {} cells are empty: {empty:#?}", empty.len(), coverage.len());
+}
+
+/// Programs of these seeds, each on the memory model whose turn it is.
+fn in_turn(seeds: std::ops::Range<u64>) -> Work {
+    seeds.map(|seed| (seed, seed as usize % MODELS.len(), None)).collect()
+}
+
+fn say(title: &str, compared: &Compared) {
+    let (programs, instructions, cycles) = (compared.sizes.len(), compared.instructions, compared.cycles);
+    println!("{title}: {programs} programs, {instructions} instructions and {cycles} cycles compared");
+}
+
+/// One program on each memory model.
+#[test]
+fn the_large_machine_is_identical() {
+    let compared = compare(LARGE, &in_turn(7000..7000 + MODELS.len() as u64));
+    say(LARGE, &compared);
+    assert!(compared.sizes.len() == MODELS.len() && compared.instructions > 400);
+}
+
+/// Other programs than those of every run.
+#[test]
+#[ignore = "minutes; other programs: cargo test --release --test identity -- --ignored --nocapture sweep"]
+fn sweep() {
+    const EACH: u64 = 200;
+    const ON_LARGE: u64 = 35;
+    let compared = compare_all(&MACHINES, |i| in_turn(10_000 + EACH * i..10_000 + EACH * (i + 1)));
+    say("smaller machines", &compared);
+    let large = compare(LARGE, &in_turn(20_000..20_000 + ON_LARGE));
+    say(LARGE, &large);
+    let all = compared.merge(large).sizes.len() as u64;
+    assert_eq!(all, EACH * MACHINES.len() as u64 + ON_LARGE);
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use tilewright::hw::Machine;
 use tilewright::isa::random::{Case, case};
 use tilewright::sim::functional::{State, run_on};
+use tilewright::sim::pages::Pages;
 use tilewright::{cosim, isa, sim};
 
 fn run(tb: &Path, run: &Path, limit: u64) -> Output {
@@ -16,7 +17,7 @@ fn run(tb: &Path, run: &Path, limit: u64) -> Output {
 }
 
 /// Writes what the testbench reads; gives the cycles of the run and memory at its end.
-fn prepare(machine: &Machine, case: &Case, to: &Path) -> (u64, Vec<u8>) {
+fn prepare(machine: &Machine, case: &Case, to: &Path) -> (u64, Pages) {
     std::fs::create_dir_all(to).unwrap();
     let args: String = case.args.iter().map(|a| format!("{a:x}\n")).collect();
     let mut state = State::new(machine, &case.image);
@@ -25,7 +26,7 @@ fn prepare(machine: &Machine, case: &Case, to: &Path) -> (u64, Vec<u8>) {
     std::fs::write(to.join("program.bin"), isa::binary::write(&case.program).unwrap()).unwrap();
     std::fs::write(to.join("program.args"), args).unwrap();
     std::fs::write(to.join("image.bin"), &case.image).unwrap();
-    std::fs::write(to.join("program.memory"), &state.dram).unwrap();
+    std::fs::write(to.join("program.memory"), state.dram.used()).unwrap();
     let times = sim::timing::simulate(&case.program, machine, &case.args).unwrap();
     (times.cycles, state.dram)
 }
@@ -45,8 +46,9 @@ fn the_testbench_finds_the_simulators_cycles_and_bytes() {
         assert_eq!(last, ["memory as expected", &format!("cycles {cycles}")], "seed {seed}: {errors}");
         assert!(output.status.success());
 
-        memory[0x1234] ^= 1;
-        std::fs::write(dir.join("program.memory"), &memory).unwrap();
+        let byte = memory.get(0x1234, 1).unwrap()[0];
+        memory.write(0x1234, &[byte ^ 1]).unwrap();
+        std::fs::write(dir.join("program.memory"), memory.used()).unwrap();
         let output = run(&tb, &dir, 2 * cycles + 10_000);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("memory: 1 bytes differ, first at 0x00001234") && !output.status.success());

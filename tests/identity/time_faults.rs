@@ -23,8 +23,8 @@ fn ran(name: &str) -> Vec<Ran> {
         let mut state = State::new(machine, &case.image);
         cosim::compare::place(&case.program, &mut state.dram).unwrap();
         let cycles = timing::simulate(&case.program, machine, &case.args).unwrap().cycles;
-        let (program, args, image) = (&case.program, &case.args[..], &state.dram[..]);
-        let run = Run { machine, program, args, image, limit: 2 * cycles + 10_000, poison: 0..0 };
+        let (program, args, dram) = (&case.program, &case.args[..], &state.dram);
+        let run = Run { machine, program, args, dram, limit: 2 * cycles + 10_000, poison: 0..0 };
         let observed = hardware.session(1).run(&run);
         assert_eq!(observed.failure, None);
         Ran { machine: machine.clone(), trace: observed.trace, case }

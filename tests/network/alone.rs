@@ -16,10 +16,10 @@ fn layer() -> QuantDecoder {
 }
 
 /// Where an element of the stream lies, in bytes from the block `at` on.
-fn byte(target: &Target, state: &State, at: u32, token: u32, element: u32) -> usize {
+fn byte(target: &Target, state: &State, at: u32, token: u32, element: u32) -> u32 {
     let (width, g) = (&target.map.widths.hidden, &state.geometry);
     let place = width.place(element);
-    (at * 64 + (token * width.stride + place / g.l) * g.v_row + place % g.l * 4) as usize
+    at * 64 + (token * width.stride + place / g.l) * g.v_row + place % g.l * 4
 }
 
 fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
@@ -36,12 +36,12 @@ fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
     let mut state = State::new(&target.machine, &image::image(target, decoder).unwrap());
     for (&(t, e), x) in elements.iter().zip(&x) {
         let at = byte(target, &state, target.map.stream.at, t, e);
-        state.dram[at..at + 4].copy_from_slice(&x.to_le_bytes());
+        state.dram.write(at.into(), &x.to_le_bytes()).unwrap();
     }
     run_on(&mut state, &compiled.program, &args, &mut ()).unwrap_or_else(|e| panic!("{e}"));
     for (&(t, e), want) in elements.iter().zip(wanted[0].ints()) {
         let at = byte(target, &state, target.map.logits, t, e);
-        let got = i32::from_le_bytes(state.dram[at..at + 4].try_into().unwrap());
+        let got = i32::from_le_bytes(state.dram.word(at).unwrap());
         assert_eq!(got, *want, "{}: token {t}, element {e}", target.machine.name);
     }
 }

@@ -31,7 +31,7 @@ impl Machine {
                 last = self.run(&mut state, &turn);
             }
             position += now.len() as u32;
-            let next = arg_max(&logits(&self.target, &state.dram, last, last - 1));
+            let next = arg_max(&logits(&self.target, |at| state.dram.word(at), last, last - 1));
             written.push(next);
             if next == END || written.len() == MOST {
                 return written;

@@ -17,6 +17,7 @@
 #include "verilated.h"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -25,6 +26,7 @@
 #include <deque>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,20 @@ std::vector<uint32_t> read_args(const char* name) {
   return values;
 }
 
+// Bytes of DRAM: pages that something was written to or read from; all others are zero. No beat and
+// no burst crosses a page.
+class Memory {
+ public:
+  static constexpr uint64_t PAGE = 4096;
+
+  void write(uint64_t address, const uint8_t* bytes, uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) *at(address + i) = bytes[i];
+  }
+  uint8_t* at(uint64_t address) { return &pages[address / PAGE][address % PAGE]; }
+
+  std::map<uint64_t, std::array<uint8_t, PAGE>> pages;
+};
+
 struct Beat {
   uint64_t cycle;
   uint64_t address;
@@ -125,7 +141,7 @@ class Bench {
     return value;
   }
 
-  std::vector<uint8_t> dram = std::vector<uint8_t>(DRAM_BYTES);
+  Memory dram;
 
  private:
   template <class Happened>
@@ -163,7 +179,7 @@ class Bench {
     valid = !beats.empty() && beats.front().cycle == now_;
     if (!valid) return;
     last = beats.front().last;
-    memcpy(&data, &dram[beats.front().address], BEAT);
+    memcpy(&data, dram.at(beats.front().address), BEAT);
     beats.pop_front();
   }
 
@@ -189,7 +205,7 @@ class Bench {
     uint8_t data[BEAT];
     memcpy(data, &pins.m_axi_store_wdata_o, BEAT);
     for (uint64_t i = 0; i < BEAT; ++i) {
-      if (strobe >> i & 1) dram[stores_.front().address + i] = data[i];
+      if (strobe >> i & 1) *dram.at(stores_.front().address + i) = data[i];
     }
     stores_.pop_front();
     if (!last) return;
@@ -205,16 +221,22 @@ class Bench {
 };
 
 // Whether DRAM is what the file says; tells where it is not.
-bool equal(const std::vector<uint8_t>& dram, std::vector<uint8_t> expected) {
-  if (expected.size() > dram.size()) die("more bytes are expected than DRAM has");
-  expected.resize(dram.size());
+bool equal(Memory& dram, const std::vector<uint8_t>& file) {
+  if (file.size() > DRAM_BYTES) die("more bytes are expected than DRAM has");
+  Memory expected;
+  expected.write(0, file.data(), file.size());
+  // Both sides hold the same pages.
+  for (const auto& page : expected.pages) dram.pages[page.first];
   uint64_t different = 0, first = 0;
-  for (uint64_t i = dram.size(); i-- > 0;) {
-    if (dram[i] != expected[i]) ++different, first = i;
+  for (const auto& page : dram.pages) {
+    for (uint64_t i = 0; i < Memory::PAGE; ++i) {
+      const uint64_t address = page.first * Memory::PAGE + i;
+      if (page.second[i] != *expected.at(address) && !different++) first = address;
+    }
   }
   if (!different) return printf("memory as expected\n"), true;
   printf("memory: %" PRIu64 " bytes differ, first at 0x%08" PRIx64 ": expected %02x, is %02x\n",
-         different, first, expected[first], dram[first]);
+         different, first, *expected.at(first), *dram.at(first));
   return false;
 }
 
@@ -230,8 +252,8 @@ int main(int argc, char** argv) {
   if (image.size() > DRAM_BYTES) die("the image does not fit into DRAM");
 
   Bench bench(read_latency, write_latency, number(argv[6]));
-  std::copy(image.begin(), image.end(), bench.dram.begin());
-  memcpy(&bench.dram[program.base], &program.bytes[HEADER], program.words * WORD);
+  bench.dram.write(0, image.data(), image.size());
+  bench.dram.write(program.base, &program.bytes[HEADER], program.words * WORD);
   if (bench.read(TW_VERSION) != program.version) die("the program is of another instruction set");
   bench.write(TW_EXPECTED_HASH, program.hash);
   bench.write(TW_PROGRAM_ADDR, program.base);

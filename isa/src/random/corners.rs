@@ -284,10 +284,12 @@ impl Shape {
 /// Fills the memory's room for write bursts: single bytes so far apart that most fall into other rows of one bank.
 fn flood(b: &mut Builder) {
     let (addr, bytes) = b.bodies.results();
-    let far = 1 << (bytes / 16).ilog2();
-    let bytes = StoreSegments { count: 15, addr, dst_stride: far, ..Default::default() };
+    let mut segments = StoreSegments { count: 15, addr, ..Default::default() };
+    let stride = Body::from(segments).spec().fields.iter().find(|f| f.name == "dst_stride");
+    let widest = stride.map_or(1, |f| f.width) - 1;
+    segments.dst_stride = 1 << (bytes / 16).ilog2().min(widest);
     (0..3).for_each(|_| {
-        b.put(&Wish::of(3), bytes.into());
+        b.put(&Wish::of(3), segments.into());
     });
 }
 

@@ -1,5 +1,6 @@
 //! All that a machine remembers between instructions, as bytes laid out by docs/machine.md section 1.
 
+use crate::pages::Pages;
 use hw::{Geometry, Machine};
 use ir::num::Scale;
 use isa::access::Space;
@@ -10,7 +11,7 @@ use std::ops::Range;
 pub struct State {
     pub geometry: Geometry,
     pub accumulator_bits: u32,
-    pub dram: Vec<u8>,
+    pub dram: Pages,
     /// Weight buffer.
     pub w: Vec<u8>,
     /// Group-scale buffer.
@@ -42,13 +43,10 @@ impl State {
     pub fn new(machine: &Machine, image: &[u8]) -> State {
         let b = &machine.buffers;
         let zeros = |bytes: u32| vec![0; bytes as usize];
-        let mut dram = vec![0; machine.memory.size_bytes as usize];
-        let n = image.len().min(dram.len());
-        dram[..n].copy_from_slice(&image[..n]);
         State {
             geometry: Geometry::of(machine),
             accumulator_bits: machine.matrix.accumulator_bits,
-            dram,
+            dram: Pages::new(machine.memory.size_bytes, image),
             w: zeros(b.weight_bytes),
             g: zeros(b.group_scale_bytes),
             c: zeros(b.channel_bytes),
@@ -65,7 +63,7 @@ impl State {
             Space::GroupScale => &self.g,
             Space::Channel => &self.c,
             Space::Activation => &self.a,
-            Space::Dram => &self.dram,
+            Space::Dram => return self.dram.get(range.start as u64, range.len()).unwrap_or_default(),
             Space::Vector(bank) => {
                 return self.v.get(usize::from(bank)).map_or(Vec::new(), |v| bytes(v, range));
             }
@@ -87,7 +85,7 @@ impl State {
             Space::Channel => self.c.len(),
             Space::Activation => self.a.len(),
             Space::TokenScale => self.s.len(),
-            Space::Dram => self.dram.len(),
+            Space::Dram => self.dram.size() as usize,
             Space::Vector(bank) => self.v.get(usize::from(bank)).map_or(0, Vec::len),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Refused;
 use super::state::{Outside, State, part, part_mut};
+use crate::pages::Pages;
 use hw::machine::BLOCK_BYTES;
 use isa::table::{Load, StoreBlocks, StoreSegments, space};
 
@@ -22,9 +23,9 @@ pub(super) fn load(state: &mut State, i: &Load) -> Result<(), Outside> {
             ("the vector bank", v.get_mut(i.bank as usize).ok_or(outside)?)
         }
     };
-    let from = part(dram, "DRAM", blocks(i.addr), blocks(i.blocks))?;
-    part_mut(target, name, blocks(i.dst), blocks(i.blocks))?.copy_from_slice(from);
-    Ok(())
+    let (at, length) = (blocks(i.addr), blocks(i.blocks));
+    let target = part_mut(target, name, blocks(i.dst), length)?;
+    dram.read(at, target).ok_or_else(|| outside(dram, at, length))
 }
 
 pub(super) fn store_blocks(state: &mut State, i: &StoreBlocks) -> Result<(), Outside> {
@@ -48,6 +49,9 @@ fn store(state: &mut State, bank: u32, src: u64, dst: u64, bytes: u64) -> Result
     state.bank(bank)?;
     let State { dram, v, .. } = state;
     let from = part(&v[bank as usize], "the vector bank", src, bytes)?;
-    part_mut(dram, "DRAM", dst, bytes)?.copy_from_slice(from);
-    Ok(())
+    dram.write(dst, from).ok_or_else(|| outside(dram, dst, bytes))
+}
+
+fn outside(dram: &Pages, at: u64, length: u64) -> Outside {
+    Outside { space: "DRAM", unit: "byte", at, length, size: dram.size() }
 }

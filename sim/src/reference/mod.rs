@@ -20,6 +20,7 @@ mod store;
 
 use crate::axi::{AxiMemory, Inputs, Outputs};
 use crate::memory::Channel;
+use crate::pages::Pages;
 use crate::trace::{Counters, Dispatch, Request, Trace};
 use compute::{Matrix, Vector};
 use fetch::Fetch;
@@ -60,7 +61,7 @@ struct Machinery<'a> {
 
 impl<'a> Machinery<'a> {
     fn new(program: &'a Program, machine: &Machine, args: &'a [u32]) -> Result<Machinery<'a>, Illegal> {
-        let memory = AxiMemory::new(machine, &image(program, machine)?);
+        let memory = AxiMemory::new(machine, image(program, machine)?);
         let q = &machine.sequencer.queue_depth;
         Ok(Machinery {
             program,
@@ -202,7 +203,7 @@ fn is_empty(body: &Body) -> bool {
 }
 
 /// Memory that holds the program's words, and zeros for data, which no time depends on.
-fn image(program: &Program, machine: &Machine) -> Result<Vec<u8>, Illegal> {
+fn image(program: &Program, machine: &Machine) -> Result<Pages, Illegal> {
     let refuse = |i: usize, what: String| {
         Illegal::new(program, i, what, "the machine cannot fetch it", "correct the program, or its base")
     };
@@ -210,11 +211,10 @@ fn image(program: &Program, machine: &Machine) -> Result<Vec<u8>, Illegal> {
     if end > machine.memory.size_bytes {
         return Err(refuse(0, format!("the program ends at byte {end:#x}, behind the end of memory")));
     }
-    let mut bytes = vec![0; end as usize];
-    let places = bytes[program.base as usize..].chunks_exact_mut(32);
-    for (i, (instr, place)) in program.instrs.iter().zip(places).enumerate() {
-        let word = instr.encode().map_err(|e| refuse(i, e.to_string()))?;
-        place.chunks_exact_mut(8).zip(word).for_each(|(to, part)| to.copy_from_slice(&part.to_le_bytes()));
+    let mut memory = Pages::new(machine.memory.size_bytes, &[]);
+    for (i, at) in (0..program.instrs.len()).zip((u64::from(program.base)..).step_by(32)) {
+        let word = program.instrs[i].encode().map_err(|e| refuse(i, e.to_string()))?;
+        memory.write(at, word.map(u64::to_le_bytes).as_flattened());
     }
-    Ok(bytes)
+    Ok(memory)
 }
