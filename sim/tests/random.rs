@@ -80,7 +80,7 @@ fn random_programs_compute_something() {
             "{}: of {all} results {plain} are neither zero nor saturated, {saturated} saturated",
             machine.name
         );
-        assert!(plain >= 300 && 10 * (plain + saturated) >= all, "{}", machine.name);
+        assert!(plain >= 300 && saturated >= 300, "{}", machine.name);
     }
 }
 

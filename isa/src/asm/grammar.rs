@@ -18,7 +18,7 @@ use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, none_of, one_of, space0};
 use nom::combinator::{all_consuming, map, not, opt, peek, recognize, value};
 use nom::error::{ErrorKind, ParseError};
-use nom::multi::{fold_many0, many0, separated_list1};
+use nom::multi::{fold_many0, many0, many1, separated_list1};
 use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
 
@@ -219,6 +219,18 @@ fn value_of(input: &str) -> Parsed<'_, Value<'_>> {
     .parse(input)
 }
 
+/// The name of a machine, which may have hyphens inside.
+fn machine_name(input: &str) -> Parsed<'_, &str> {
+    let part = || take_while1(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let letter = |c: char| c.is_ascii_alphabetic();
+    recognize((
+        take_while1(letter),
+        take_while(|c: char| c == '_' || c.is_ascii_alphanumeric()),
+        many1((char('-'), part())),
+    ))
+    .parse(input)
+}
+
 /// The value of a string of decimal digits; too many of them become a number that no field holds.
 fn number_of(digits: &str) -> i64 {
     digits.parse().unwrap_or(i64::MAX)
@@ -314,7 +326,11 @@ fn directive(input: &str) -> Parsed<'_, Directive<'_>> {
     match name {
         "isa" => map(preceded(space0, must(at(number), "a version", ".isa 2")), Directive::Isa).parse(rest),
         "machine" => {
-            let machine = must(at(value_of), "a hash or a built-in name", ".machine tiny");
+            let machine = must(
+                at(alt((map(machine_name, Value::Name), value_of))),
+                "a hash or a built-in name",
+                ".machine tiny",
+            );
             map(preceded(space0, machine), Directive::Machine).parse(rest)
         }
         "base" => {

@@ -65,6 +65,10 @@ loop rcount=r2 {
     assert_eq!(program.instrs[2].body, Body::from(gemm));
     assert_eq!(program.arg_values(17, &[3]), [0x1000 + 64 + 4, 768]);
     assert_eq!(program.machine_hash, hw::presets::load("tiny").unwrap().hash());
+    for (name, _) in hw::presets::PRESETS {
+        let program = assemble(&format!(".machine {name}\nhalt\n")).unwrap();
+        assert_eq!(program.machine_hash, hw::presets::load(name).unwrap().hash());
+    }
 }
 
 #[test]
