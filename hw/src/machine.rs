@@ -134,7 +134,7 @@ pub struct Store {
     pub burst_beats: u32,
 }
 
-/// Matrix engine: `tokens * outputs * lanes` multipliers of 8 x 8 bits.
+/// Matrix engine: `tokens * outputs * lanes` products a cycle, of operands of up to 8 x 8 bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
