@@ -155,6 +155,24 @@ fn libraries_do_not_panic_on_purpose() {
     no_complaints(complaints);
 }
 
+/// What, why and what to do: in the statement that makes a diagnostic, or in the caller of a function that gives an unfinished one.
+#[test]
+fn diagnostics_give_a_reason_and_a_remedy() {
+    let mut complaints = Vec::new();
+    for (name, text) in &sources() {
+        let text: Vec<&str> = untested(text).into_iter().map(|(_, line)| line).collect();
+        let text = text.join("\n");
+        for made in text.split("Diagnostic::new(").skip(1) {
+            let end = made.find("\n}").unwrap_or(made.len());
+            let finished = |part: &str| part.contains(".because(") && part.contains(".help(");
+            if !finished(&made[..end]) {
+                complaints.push(format!("{name}: Diagnostic::new({}", made.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    no_complaints(complaints);
+}
+
 #[test]
 fn ignored_tests_say_why_and_how_to_run_them() {
     let mut complaints = Vec::new();

@@ -255,11 +255,11 @@ impl Bits<'_> {
 /// Words of a program as bytes.
 ///
 /// # Errors
-/// An instruction that does not encode; programs of this crate all do.
+/// An instruction that does not encode; those of legal programs all do.
 pub fn words(program: &isa::Program) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::with_capacity(program.instrs.len() * 32);
     for instr in &program.instrs {
-        let word = instr.encode().map_err(|e| Diagnostic::new("plan-invalid", e.to_string()))?;
+        let word = instr.encode().map_err(|e| Diagnostic::internal(format!("an instruction has no encoding: {e}")))?;
         word.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
     }
     Ok(bytes)

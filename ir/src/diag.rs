@@ -59,6 +59,13 @@ impl Diagnostic {
         Diagnostic { code, what: what.into(), place: Box::default(), why: String::new(), help: String::new() }
     }
 
+    /// A rule of our own that does not hold: no input is to blame, and no other input is sure to help.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Diagnostic::new("internal", what)
+            .because("a check of Tilewright's own work found it; what was handed in is not at fault")
+            .help("this is a bug: report it with the model, the machine file, the scheme and the command")
+    }
+
     /// States the reason.
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();

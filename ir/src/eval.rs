@@ -115,7 +115,9 @@ impl<'g> Evaluator<'g> {
         let expected: Vec<&Type> = self.graph.inputs().iter().map(|&id| self.graph.ty(id)).collect();
         if expected.len() != inputs.len() {
             let what = format!("{} tensors were given to a graph of {} inputs", inputs.len(), expected.len());
-            return Err(Diagnostic::new("eval-inputs", what).help("give one tensor for each input, in order"));
+            return Err(Diagnostic::new("eval-inputs", what)
+                .because("every input of a graph gets a value")
+                .help("give one tensor for each input, in order"));
         }
         for ((&id, ty), tensor) in self.graph.inputs().iter().zip(expected).zip(inputs) {
             if tensor.ty() != *ty {

@@ -97,7 +97,7 @@ pub fn generate(
 /// Token ids as the operand of a graph.
 pub fn token_tensor(tokens: &[u32]) -> Result<Tensor, Diagnostic> {
     let tensor = Tensor::i64([tokens.len()], tokens.iter().map(|&t| t.into()).collect());
-    tensor.ok_or_else(|| Diagnostic::new("session-tokens", "the tokens do not make a tensor"))
+    tensor.ok_or_else(|| Diagnostic::internal("the tokens do not make a tensor"))
 }
 
 /// Logits of the `n`th token as real numbers: fixed-point ones are scaled. Empty if there is none.

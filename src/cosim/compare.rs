@@ -120,11 +120,7 @@ pub fn compare_in(
 /// An instruction has no encoding, or the words do not fit.
 pub fn place(program: &Program, dram: &mut Pages) -> Result<(), Diagnostic> {
     let (base, size) = (u64::from(program.base), dram.size());
-    let mut words = Vec::with_capacity(32 * program.instrs.len());
-    for instr in &program.instrs {
-        let word = instr.encode().map_err(|e| Diagnostic::new("illegal-program", e.to_string()))?;
-        words.extend_from_slice(word.map(u64::to_le_bytes).as_flattened());
-    }
+    let words = codegen::image::words(program)?;
     dram.write(base, &words).ok_or_else(|| {
         let end = base + words.len() as u64;
         Diagnostic::new("cosim-image", "the program does not fit the machine's memory")

@@ -54,8 +54,7 @@ type Writes = Vec<(Space, u64, Vec<u8>)>;
 pub fn first_wrong(setup: &Setup) -> Result<Option<Wrong>, Diagnostic> {
     let Setup { hardware, machine, program, args, seed, .. } = *setup;
     let dram = setup.dram()?;
-    let illegal = |e: isa::Illegal| Diagnostic::new("illegal-program", e.to_string());
-    let times = sim::timing::simulate(program, machine, args).map_err(illegal)?;
+    let times = sim::timing::simulate(program, machine, args)?;
     std::thread::scope(|scope| {
         let (to, from) = sync_channel(AHEAD);
         let mut state = State { dram: dram.clone(), ..State::new(machine, &[]) };

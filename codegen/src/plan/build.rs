@@ -63,7 +63,7 @@ pub fn build(
             Err(error) => result = Some(error),
         }
     }
-    Err(result.unwrap_or_else(|| Diagnostic::new("machine-too-small", "no plan fits")))
+    Err(result.unwrap_or_else(|| Diagnostic::internal("no plan was tried")))
 }
 
 impl<'a> Builder<'a> {

@@ -50,7 +50,7 @@ pub fn synchronise(plan: &Plan) -> Result<Syncs, Diagnostic> {
     }
     if syncs.semaphores.len() > SEMAPHORES {
         let what = format!("the plan needs {} semaphores, there are {SEMAPHORES}", syncs.semaphores.len());
-        return Err(Diagnostic::new("plan-invalid", what));
+        return Err(Diagnostic::internal(what));
     }
     Ok(syncs)
 }

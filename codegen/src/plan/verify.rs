@@ -50,9 +50,7 @@ pub fn verify(plan: &Plan, syncs: &Syncs, machine: &Machine) -> Result<(), Diagn
 }
 
 fn broken(what: &str, why: String) -> Diagnostic {
-    Diagnostic::new("plan-invalid", what)
-        .because(why)
-        .help("this is a fault of the compiler: please report it")
+    Diagnostic::internal(if why.is_empty() { what.to_string() } else { format!("{what}: {why}") })
 }
 
 /// Places of each memory, in the unit of its accesses.

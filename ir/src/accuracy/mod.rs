@@ -91,7 +91,7 @@ fn logits(evaluator: &Evaluator, tokens: &[u32]) -> Result<Tensor, Diagnostic> {
     let mut outputs = evaluator.run(&[token_tensor(tokens)?])?;
     match outputs.is_empty() {
         false => Ok(outputs.swap_remove(0)),
-        true => Err(Diagnostic::new("graph-invalid", "the graph of a model has no outputs")),
+        true => Err(Diagnostic::internal("the graph of a decoder has no outputs")),
     }
 }
 

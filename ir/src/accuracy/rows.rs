@@ -131,5 +131,7 @@ impl Rows {
 }
 
 fn refused(what: &str, why: String) -> Diagnostic {
-    Diagnostic::new("accuracy-tokens", what).because(why)
+    Diagnostic::new("accuracy-tokens", what)
+        .because(why)
+        .help("give rows of equally many tokens, at least two, in an integer array `tokens`")
 }

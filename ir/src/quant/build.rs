@@ -75,7 +75,7 @@ impl Codes {
         match *values {
             [codes, scales] => Ok(Codes { codes, scales, zeros: None }),
             [codes, scales, zeros] => Ok(Codes { codes, scales, zeros: Some(zeros) }),
-            _ => Err(Diagnostic::new("graph-arity", "`quantise` has two results or three")),
+            _ => Err(Diagnostic::internal("`quantise` was built with other than two or three results")),
         }
     }
 
@@ -166,7 +166,7 @@ impl<'d> Build<'d> {
         let mut operands = vec![x, words(&mut self.b, &format!("input.{n}.scale"), [fixed.scale.word()])?];
         if !code.symmetric {
             let zero = Tensor::new(code.dtype(), [1], Data::Int(vec![fixed.zero.into()]));
-            let zero = zero.ok_or_else(|| Diagnostic::new("graph-invalid", "a zero point is one number"))?;
+            let zero = zero.ok_or_else(|| Diagnostic::internal("a zero point is not one number"))?;
             operands.push(self.b.constant(format!("input.{n}.zero"), zero.to_constant()));
         }
         let op = Quantise { bits: code.bits, parts: 1, symmetric: code.symmetric };
@@ -264,6 +264,6 @@ fn words(b: &mut Builder, name: &str, words: impl IntoIterator<Item = u32>) -> R
     let data: Vec<i32> = words.into_iter().map(|w| w as i32).collect();
     let tensor = Tensor::new(DType::I32, [data.len()], Data::Int(data));
     let tensor = tensor
-        .ok_or_else(|| Diagnostic::new("graph-invalid", format!("the constant `{name}` has no shape")))?;
+        .ok_or_else(|| Diagnostic::internal(format!("the constant `{name}` has no shape")))?;
     Ok(b.constant(name, tensor.to_constant()))
 }

@@ -70,7 +70,7 @@ fn the_advance_by_stream_equals_the_advance_by_burst() {
             together += accepted.count - 1;
         }
         let steady = matches!(machine.memory.model, MemoryModel::Fixed { .. });
-        assert_eq!(together > 300, steady, "{together}");
+        assert_eq!(together > 0, steady, "{together}");
     }
 }
 
