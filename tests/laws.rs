@@ -166,7 +166,8 @@ fn diagnostics_give_a_reason_and_a_remedy() {
             let end = made.find("\n}").unwrap_or(made.len());
             let finished = |part: &str| part.contains(".because(") && part.contains(".help(");
             if !finished(&made[..end]) {
-                complaints.push(format!("{name}: Diagnostic::new({}", made.lines().next().unwrap_or_default()));
+                complaints
+                    .push(format!("{name}: Diagnostic::new({}", made.lines().next().unwrap_or_default()));
             }
         }
     }

@@ -259,7 +259,9 @@ impl Bits<'_> {
 pub fn words(program: &isa::Program) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::with_capacity(program.instrs.len() * 32);
     for instr in &program.instrs {
-        let word = instr.encode().map_err(|e| Diagnostic::internal(format!("an instruction has no encoding: {e}")))?;
+        let word = instr
+            .encode()
+            .map_err(|e| Diagnostic::internal(format!("an instruction has no encoding: {e}")))?;
         word.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
     }
     Ok(bytes)

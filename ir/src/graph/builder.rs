@@ -67,7 +67,8 @@ impl Builder {
         let op = op.into();
         let name = op.name();
         let outputs = self.node(op, inputs, origin)?;
-        let several = || Diagnostic::internal(format!("`{name}` was built for one result and has another number"));
+        let several =
+            || Diagnostic::internal(format!("`{name}` was built for one result and has another number"));
         outputs.first().filter(|_| outputs.len() == 1).copied().ok_or_else(several)
     }
 

@@ -263,7 +263,6 @@ impl<'d> Build<'d> {
 fn words(b: &mut Builder, name: &str, words: impl IntoIterator<Item = u32>) -> Result<ValueId, Diagnostic> {
     let data: Vec<i32> = words.into_iter().map(|w| w as i32).collect();
     let tensor = Tensor::new(DType::I32, [data.len()], Data::Int(data));
-    let tensor = tensor
-        .ok_or_else(|| Diagnostic::internal(format!("the constant `{name}` has no shape")))?;
+    let tensor = tensor.ok_or_else(|| Diagnostic::internal(format!("the constant `{name}` has no shape")))?;
     Ok(b.constant(name, tensor.to_constant()))
 }
