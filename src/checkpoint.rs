@@ -4,7 +4,7 @@ use crate::model::Bindings;
 use crate::place::{map, read_bytes, reason};
 use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
-use ir::front::config::{self, Network};
+use ir::front::config::{self, Language, Network};
 use ir::front::safetensors::{self, Tensors};
 use ir::graph::Graph;
 use std::path::Path;
@@ -70,6 +70,19 @@ impl Checkpoint {
             })
         };
         self.network.graph(&self.tensors, number("tokens", 1)?, number("past", 0)?)
+    }
+
+    /// The network without its weights.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// What predicts the next token.
+    ///
+    /// # Errors
+    /// The model does not.
+    pub fn language(&self) -> Result<Language<'_>, Diagnostic> {
+        self.network.language(&self.tensors)
     }
 
     /// The decoder.

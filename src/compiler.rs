@@ -93,7 +93,7 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
     }
     let scheme = place::scheme(&request.scheme)?;
     codegen::support::widths(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let decoder = model::decoder(&request.model, &request.bind.iter().cloned().collect())?;
+    let decoder = model::decoder(&request.model, &model::bindings(&request.bind)?)?;
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::of(&quantised)?;
     let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
@@ -121,7 +121,7 @@ fn placed(model: &Model, machine: &Machine, cache: Option<u32>, needed: u64) -> 
                 .help("leave `--cache` out, or ask for less"))
         }
         Some(_) => at(cache),
-        None if enough > USUAL_POSITIONS => at(Some(enough)),
+        None if enough > USUAL_POSITIONS.min(model.max_positions) => at(Some(enough)),
         None => {
             at(Some(USUAL_POSITIONS.min(model.max_positions))).or_else(|first| at(None).map_err(|_| first))
         }

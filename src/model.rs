@@ -35,8 +35,12 @@ pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
     let graph = match BUILT_IN.iter().find(|(name, _)| *name == model) {
         Some((_, bytes)) => import(Bytes::from_static(bytes), None, bindings),
         None if !path.exists() => Err(unknown(model)),
-        None if path.extension().is_some_and(|e| e == "tw") => ir::text::parse(&read_text(path)?),
-        None if checkpoint::is_config(path) => checkpoint::read(path)?.graph(bindings),
+        None if path.extension().is_some_and(|e| e == "tw") => {
+            known(bindings, &[]).and_then(|()| ir::text::parse(&read_text(path)?))
+        }
+        None if checkpoint::is_config(path) => {
+            known(bindings, CONFIG).and_then(|()| checkpoint::read(path)?.graph(bindings))
+        }
         None => import(map(path)?, path.parent(), bindings),
     };
     let graph = graph.map_err(|e| if e.code == "model-unknown" { e } else { e.in_file(model) })?;
@@ -50,7 +54,7 @@ pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
 pub fn decoder(model: &str, bindings: &Bindings) -> Result<Decoder, Diagnostic> {
     let path = Path::new(model);
     let decoder = match path.exists() && checkpoint::is_config(path) {
-        true => checkpoint::read(path)?.decoder(),
+        true => known(bindings, CONFIG).and_then(|()| checkpoint::read(path)?.decoder()),
         false => recognise(&load(model, bindings)?).map(|found| found.decoder),
     };
     decoder.map_err(|e| e.in_file(model))
@@ -64,17 +68,66 @@ fn import(bytes: Bytes, folder: Option<&Path>, bindings: &Bindings) -> Result<Gr
     onnx::import_shared(bytes, &onnx::Options { bindings: bindings.clone(), external })
 }
 
-/// Files of weights beside the model. A name that leads out of its folder is not followed; those constants stay absent.
+/// Files of weights beside the model; constants of files that are not there stay absent.
 fn external(bytes: &Bytes, folder: &Path) -> Result<BTreeMap<String, Bytes>, Diagnostic> {
     let mut files = BTreeMap::new();
     for name in onnx::external_files(bytes)? {
-        let inside = Path::new(&name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        let mut parts = Path::new(&name).components().peekable();
+        let inside = parts.peek().is_some() && parts.all(|c| matches!(c, std::path::Component::Normal(_)));
         let path = folder.join(&name);
-        if inside && path.is_file() {
+        if !inside || path.exists() && !path.is_file() {
+            return Err(Diagnostic::new(
+                "external-location",
+                "weights cannot be read from where the model says",
+            )
+            .because(format!("it names `{name}`; weights are read from files in the folder of the model"))
+            .help("put the file beside the model, and export the model with its name"));
+        }
+        if path.exists() {
             files.insert(name, map(&path)?);
         }
     }
     Ok(files)
+}
+
+/// Files of weights that an ONNX file names and that are not there.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn missing_files(model: &str) -> Result<Vec<String>, Diagnostic> {
+    let path = Path::new(model);
+    let other = path.extension().is_some_and(|e| e == "tw") || checkpoint::is_config(path);
+    let (Some(folder), true) = (path.parent().filter(|_| !other), path.is_file()) else {
+        return Ok(Vec::new());
+    };
+    let names = onnx::external_files(&map(path)?)?;
+    Ok(names.into_iter().filter(|name| !folder.join(name).exists()).collect())
+}
+
+/// Dimensions of a network that is built from its configuration.
+const CONFIG: &[&str] = &["tokens", "past"];
+
+/// Refuses a number for a dimension that a model does not have.
+fn known(bindings: &Bindings, names: &[&str]) -> Result<(), Diagnostic> {
+    let unknown = bindings.keys().find(|name| !names.contains(&name.as_str()));
+    unknown.map_or(Ok(()), |name| Err(onnx::unknown_binding(name, names.iter().copied())))
+}
+
+/// The numbers of `--bind`.
+///
+/// # Errors
+/// Two numbers for one name.
+pub fn bindings(given: &[(String, u64)]) -> Result<Bindings, Diagnostic> {
+    let mut all = Bindings::new();
+    for (name, number) in given {
+        if let Some(before) = all.insert(name.clone(), *number).filter(|before| before != number) {
+            return Err(Diagnostic::new("bind-twice", format!("`{name}` is bound twice"))
+                .because(format!("it is bound to {before} and to {number}"))
+                .help("bind each name once")
+                .at_item("--bind"));
+        }
+    }
+    Ok(all)
 }
 
 fn unknown(model: &str) -> Diagnostic {

@@ -1,4 +1,5 @@
-//! Files and folders that appear whole or not at all: written under a temporary name beside their place, then renamed.
+//! Files and folders that appear whole or not at all: written under a temporary name beside their place, then renamed. A symbolic
+//! link stays one, what it leads to is replaced; what is no file, as a pipe or a device, is written to as it is.
 
 use crate::manifest::{self, FileRecord, Manifest};
 use crate::place::reason;
@@ -13,18 +14,26 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The operating system refuses; then nothing is left behind.
 pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let temporary = unfinished(path);
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|e| {
-        let _ = std::fs::remove_file(&temporary);
-        unwritable(path, &e)
-    })
+    let mut stream = Stream::begin(path)?;
+    stream.write(bytes)?;
+    stream.finish()
+}
+
+/// Where a file is to stand, behind symbolic links; nothing if it is written to in place.
+fn replaced(path: &Path) -> Option<PathBuf> {
+    let target = match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
+        _ => path.to_path_buf(),
+    };
+    let in_place = std::fs::metadata(&target).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    (!in_place).then_some(target)
 }
 
 /// A file that is written piece by piece; it vanishes unless [`Stream::finish`] is reached.
 pub struct Stream {
     to: BufWriter<File>,
-    temporary: PathBuf,
+    /// The name that the file has, and the one that it is to have; none if it is written to in place.
+    names: Option<(PathBuf, PathBuf)>,
     path: PathBuf,
 }
 
@@ -34,9 +43,13 @@ impl Stream {
     /// # Errors
     /// The operating system refuses.
     pub fn begin(path: &Path) -> Result<Stream, Diagnostic> {
-        let temporary = unfinished(path);
-        let file = File::create(&temporary).map_err(|e| unwritable(path, &e))?;
-        Ok(Stream { to: BufWriter::new(file), temporary, path: path.to_path_buf() })
+        let names = replaced(path).map(|target| (unfinished(&target), target));
+        let opened = match &names {
+            Some((temporary, _)) => File::create(temporary),
+            None => File::options().write(true).open(path),
+        };
+        let file = opened.map_err(|e| unwritable(path, &e))?;
+        Ok(Stream { to: BufWriter::new(file), names, path: path.to_path_buf() })
     }
 
     /// Writes on.
@@ -52,7 +65,8 @@ impl Stream {
     /// # Errors
     /// The operating system refuses.
     pub fn finish(mut self) -> Result<(), Diagnostic> {
-        let written = self.to.flush().and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        let rename = |(from, to): &(PathBuf, PathBuf)| std::fs::rename(from, to);
+        let written = self.to.flush().and_then(|()| self.names.as_ref().map_or(Ok(()), rename));
         written.map_err(|e| unwritable(&self.path, &e))
     }
 }
@@ -60,7 +74,9 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         // After `finish` it is not there any more.
-        let _ = std::fs::remove_file(&self.temporary);
+        if let Some((temporary, _)) = &self.names {
+            let _ = std::fs::remove_file(temporary);
+        }
     }
 }
 
@@ -241,6 +257,33 @@ mod tests {
             assert!(refused.code == "output-changed" && refused.to_string().contains(file), "{refused}");
             std::fs::write(out.join(file), was).unwrap();
         }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_pipes_and_devices_stay_what_they_are() {
+        let dir = scratch("links");
+        let (link, behind) = (dir.join("link"), dir.join("behind"));
+        std::fs::write(&behind, "old").unwrap();
+        std::os::unix::fs::symlink(&behind, &link).unwrap();
+        file(&link, b"new").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&behind).unwrap(), b"new");
+        let pipe = dir.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        file(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        // A link to a device is no file either; what the device refuses is an error.
+        let full = dir.join("full");
+        std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+        assert_eq!(file(&full, b"lost").err().unwrap().code, "file-unwritable");
+        let left: BTreeSet<String> = names(&dir).into_iter().collect();
+        assert_eq!(left, ["behind", "full", "link", "pipe"].map(String::from).into());
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -64,6 +64,12 @@ impl Workload {
                 .because(format!("models of at most {MOST_POSITIONS} positions are supported"))
                 .help("ask for fewer"));
         }
+        if self.prefill == Some(0) && self.decode == Some(0) {
+            return Err(Diagnostic::new("workload-empty", "nothing is to be read or written")
+                .at_item("--prefill, --decode")
+                .because("a run of no tokens has no cycles")
+                .help("ask for a token or more"));
+        }
         if self.batch == 1 {
             return Ok(());
         }

@@ -51,7 +51,10 @@ pub fn run(args: &Args) -> Outcome {
 fn shown(value: Option<&Value>) -> String {
     match value {
         None => "-".into(),
-        Some(Value::Number(n)) if n.is_f64() => format!("{:.6}", n.as_f64().unwrap_or_default()),
+        Some(Value::Number(n)) if n.is_f64() => match n.as_f64().unwrap_or_default() {
+            x if x != 0.0 && x.abs() < 1e-3 => format!("{x:.5e}"),
+            x => format!("{x:.6}"),
+        },
         Some(Value::String(s)) => s.chars().take(16).collect(),
         Some(other) => other.to_string(),
     }

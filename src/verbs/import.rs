@@ -2,6 +2,7 @@
 
 use crate::cli::{Outcome, Report};
 use crate::{model, output};
+use ir::diag::Diagnostic;
 use ir::graph::Graph;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,15 +26,19 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
-    let bindings = args.bind.iter().cloned().collect();
+    let bindings = model::bindings(&args.bind)?;
     let graph = model::load(&args.model, &bindings)?;
     let mut json = facts(&graph);
     let Some(path) = &args.output else {
-        return Ok(Report::new(ir::text::print_without_weights(&graph) + &omitted(&graph), json));
+        return Ok(Report::new(
+            ir::text::print_without_weights(&graph) + &omitted(&graph, &args.model)?,
+            json,
+        ));
     };
     output::file(path, ir::text::print(&graph).as_bytes())?;
     json["output"] = path.to_string_lossy().into();
-    let text = format!("{}: {} operators\n{}", path.display(), graph.node_count(), omitted(&graph));
+    let text =
+        format!("{}: {} operators\n{}", path.display(), graph.node_count(), omitted(&graph, &args.model)?);
     Ok(Report::new(text, json))
 }
 
@@ -43,13 +48,17 @@ fn absent(graph: &Graph) -> usize {
 }
 
 /// What is said of a model without weights; a comment of the text form.
-fn omitted(graph: &Graph) -> String {
-    match absent(graph) {
-        0 => String::new(),
-        n => format!(
-            "// {n} constants have no elements: the model came without these weights, and runs on shapes only.\n"
-        ),
+fn omitted(graph: &Graph, model: &str) -> Result<String, Diagnostic> {
+    let n = absent(graph);
+    if n == 0 {
+        return Ok(String::new());
     }
+    let missing = model::missing_files(model)?;
+    let files =
+        if missing.is_empty() { String::new() } else { format!(" ({} is not there)", missing.join(", ")) };
+    Ok(format!(
+        "// {n} constants have no elements: the model came without these weights{files}, and runs on shapes only.\n"
+    ))
 }
 
 fn facts(graph: &Graph) -> Value {

@@ -3,6 +3,7 @@
 use crate::accuracy::{Accuracy, shipped};
 use crate::cli::{Outcome, Report};
 use crate::compiler::{Product, Request, produce};
+use crate::model;
 use crate::output::Folder;
 use crate::progress::Progress;
 use crate::report::Summary;
@@ -75,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
         programs: programs.iter().map(|n| size(n.name, &n.compiled.program)).collect(),
         phases: vec![("prefill", talk.prefill), ("decode", talk.decode)],
         speaks: answer.is_some(),
-        notes: notes(args, &product, &prompt),
+        notes: notes(args, &product, &prompt)?,
     };
     let mut json = summary.json();
     json["prompt"] = answer.as_ref().map(|_| prompt.text()).into();
@@ -98,11 +99,15 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 /// What makes this run differ from a conversation.
-fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
+fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>, Diagnostic> {
+    let machine = &product.machine.machine;
     let mut notes = product.quantised.notes();
     if let Some(name) = image::absent(&product.quantised) {
+        let missing = model::missing_files(&args.request.model)?;
+        let files =
+            if missing.is_empty() { String::new() } else { format!("; {} is not there", missing.join(", ")) };
         notes.push(format!(
-            "the file omits weights (`{name}`): all times are exact, nothing is computed, and tokens are zeros"
+            "the file omits weights (`{name}`{files}): all times are exact, nothing is computed, and tokens are zeros"
         ));
     }
     let (context, read) = (args.request.workload.context, prompt.tokens.len());
@@ -116,11 +121,17 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Vec<String> {
     } else if read > 0 && read < prompt.of_text {
         notes.push(format!("the prompt's {} tokens are cut to {read}", prompt.of_text));
     }
-    let random = matches!(product.machine.machine.memory.model, MemoryModel::Random { .. });
+    if read > 1 && product.target.chunk == 1 && machine.matrix.tokens > 1 {
+        notes.push(format!(
+            "the prompt is read token by token: no step of {} tokens fits the buffers or the context of this machine",
+            machine.matrix.outputs
+        ));
+    }
+    let random = matches!(machine.memory.model, MemoryModel::Random { .. });
     if args.request.seed.is_some() && !random {
         notes.push("the seed changes nothing: this machine's memory draws no times".into());
     }
-    notes
+    Ok(notes)
 }
 
 fn size(name: &str, program: &isa::Program) -> (String, u64, u64) {

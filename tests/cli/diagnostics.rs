@@ -7,6 +7,16 @@ fn told(s: &Scratch, commands: &[&[&str]]) -> String {
     commands.iter().map(|args| format!("$ tilewright {}\n{}\n", args.join(" "), s.bad(args))).collect()
 }
 
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|&i| bytes[i..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|i| bytes[i..i + to.len()].copy_from_slice(to));
+    bytes
+}
+
 fn program(s: &Scratch) -> Vec<u8> {
     s.write("a.asm", ".machine 0x12345678\nload space=w blocks=1\nhalt\n");
     s.good(&["asm", "a.asm", "-o", "a.bin"]);
@@ -90,6 +100,16 @@ fn broken_models() {
     s.write("empty.onnx", "");
     s.write("shapes.onnx", include_bytes!("../corpus/trained_llama/prefill.onnx"));
     s.write("broken.tw", "graph \"g\" {\n  input %0 \"x\": f32[2\n}\n");
+    let outside = include_bytes!("../corpus/trained_llama/prefill.onnx").to_vec();
+    let (from, to) = (b"weights.bin", b"../eights.b");
+    let outside: Vec<u8> = replaced(&outside, from, to);
+    s.write("outside.onnx", outside);
+    let config = include_str!("../corpus/trained_llama/config.json");
+    s.write("config.json", config);
+    let window = config.replacen('{', "{\"sliding_window\": 64,", 1).replace("\"llama\"", "\"mistral\"");
+    std::fs::create_dir(s.0.join("window")).unwrap();
+    s.write("window/config.json", window);
+    s.write("window/model.safetensors", include_bytes!("../corpus/trained_llama/model.safetensors"));
     insta::assert_snapshot!(told(
         &s,
         &[
@@ -99,6 +119,11 @@ fn broken_models() {
             &["import", "broken.tw"],
             &["import", "missing.onnx"],
             &["run", "shapes.onnx", "--accuracy"],
+            &["import", "outside.onnx"],
+            &["import", "config.json", "--bind", "token=3"],
+            &["import", "window/config.json", "--bind", "tokens=65"],
+            &["run", "window/config.json", "--context", "60", "--decode", "8"],
+            &["eval", "window/config.json", "--scheme", "w4a8"],
         ]
     ));
 }
@@ -138,6 +163,9 @@ fn broken_requests() {
             &["run", "--decode", "4000"],
             &["run", "--prefill", "4000000000"],
             &["run", "--batch", "4"],
+            &["run", "--prefill", "0", "--decode", "0"],
+            &["run", "--bind", "tokens=3"],
+            &["import", "trained-llama", "--bind", "a=1", "--bind", "a=2"],
             &["run", "--out", "thesis"],
             &["rtl", "--machine", "tiny", "--out", "thesis"],
             &["sim", "thesis"],

@@ -1,6 +1,7 @@
 //! Each verb where all is well.
 
 use crate::Scratch;
+use serde_json::{Value, json};
 
 const PROGRAM: &str =
     ".machine tiny\n.base 0x1000\nset rd=r1 imm=64\nload space=w raddr=r1 blocks=4 post 0\nhalt\n";
@@ -338,6 +339,55 @@ fn the_table_of_accuracies_is_fresh() {
 }
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data");
+
+/// A decoder that no scheme is defined for is measured as floats: the trained LLaMA, said to have biases, all zero.
+#[test]
+fn other_decoders_are_evaluated_as_floats() {
+    let s = Scratch::new("floats");
+    let corpus = format!("{}/tests/corpus/trained_llama", env!("CARGO_MANIFEST_DIR"));
+    let config = std::fs::read_to_string(format!("{corpus}/config.json")).unwrap();
+    let weights = std::fs::read(format!("{corpus}/model.safetensors")).unwrap();
+    let qwen = config
+        .replace("\"llama\"", "\"qwen2\"")
+        .replace("\"attention_bias\": false", "\"attention_bias\": true");
+    for (folder, config) in [("llama", &config), ("qwen", &qwen)] {
+        std::fs::create_dir(s.0.join(folder)).unwrap();
+        s.write(&format!("{folder}/config.json"), config);
+        s.write(&format!("{folder}/model.safetensors"), &weights);
+    }
+    std::fs::write(s.0.join("qwen/biases.safetensors"), biases(&config)).unwrap();
+    let llama = s.json(&["eval", "llama/config.json", "--scheme", "w8a8"]);
+    let qwen = s.json(&["eval", "qwen/config.json"]);
+    assert_eq!(qwen["results"].as_array().unwrap().len(), 1);
+    assert_eq!(qwen["results"][0]["perplexity"], llama["results"][0]["perplexity"]);
+    assert!(s.bad(&["eval", "qwen/config.json", "--scheme", "w8a8"]).starts_with("error[eval-scheme]"));
+}
+
+/// Zeros for the biases of q, k and v of each layer, as a file of tensors.
+fn biases(config: &str) -> Vec<u8> {
+    let config: Value = serde_json::from_str(config).unwrap();
+    let size = |name: &str| config[name].as_u64().unwrap() as usize;
+    let dim = size("hidden_size") / size("num_attention_heads");
+    let widths = [
+        ("q", size("hidden_size")),
+        ("k", dim * size("num_key_value_heads")),
+        ("v", dim * size("num_key_value_heads")),
+    ];
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for layer in 0..size("num_hidden_layers") {
+        for (part, width) in widths {
+            let name = format!("model.layers.{layer}.self_attn.{part}_proj.bias");
+            header.insert(
+                name,
+                json!({ "dtype": "F32", "shape": [width], "data_offsets": [end, end + 4 * width] }),
+            );
+            end += 4 * width;
+        }
+    }
+    let header = Value::Object(header).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; end]].concat()
+}
 
 /// Fixed scales come from other texts than those of the evaluation, and from nothing else.
 #[test]

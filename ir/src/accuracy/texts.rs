@@ -28,6 +28,11 @@ impl Question {
                 .because(e.to_string())
                 .help("write [[\"prompt\", \"answer\"], ...]")
         })?;
+        if let Some(n) = pairs.iter().position(|(_, answer)| answer.is_empty()) {
+            return Err(Diagnostic::new("accuracy-questions", "a question has no answer")
+                .because(format!("the answer of pair {n} is empty, and would always be right"))
+                .help("write [[\"prompt\", \"answer\"], ...]"));
+        }
         Ok(pairs.into_iter().map(|(prompt, answer)| Question { prompt, answer }).collect())
     }
 }

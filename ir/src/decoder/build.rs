@@ -15,11 +15,7 @@ impl Decoder {
     /// give `hidden`, f32 `[tokens, hidden]`, instead of tokens and logits.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.check()?;
-        if tokens == 0 {
-            return Err(Diagnostic::new("decoder-tokens", "a graph of zero tokens was asked for")
-                .because("a decoder reads at least one token")
-                .help("ask for one or more"));
-        }
+        self.config.check_reach(tokens, past)?;
         let mut rebuild =
             Rebuild { b: Builder::new(self.name.clone()), config: &self.config, past, x: ValueId(0) };
         let (name, ty) = match self.ends {

@@ -37,11 +37,36 @@ pub struct Config {
     pub theta: f64,
     /// Added to the mean square in the norms.
     pub eps: f64,
-    /// Most positions the model was made for, if the model file says so. An ONNX graph does not.
+    /// Most positions the model was made for, if the model file says so, at most its window of attention. An ONNX graph does not.
     pub max_positions: Option<usize>,
 }
 
 impl Config {
+    /// Refuses no tokens, and more of them than the model was made for.
+    ///
+    /// # Errors
+    /// The numbers, and the most that there may be.
+    pub fn check_reach(&self, tokens: usize, past: usize) -> Result<(), Diagnostic> {
+        let asked = || {
+            Diagnostic::new(
+                "decoder-tokens",
+                format!("{tokens} tokens behind {past} cached ones were asked for"),
+            )
+        };
+        if tokens == 0 {
+            return Err(asked().because("a decoder reads at least one token").help("ask for one or more"));
+        }
+        match self.max_positions.filter(|&most| tokens.saturating_add(past) > most) {
+            None => Ok(()),
+            Some(most) => Err(asked()
+                .because(format!(
+                    "the model was made for {most} positions, or a token sees no more than {most}: behind them this decoder would \
+                     compute something else"
+                ))
+                .help("ask for fewer tokens, or shorter texts")),
+        }
+    }
+
     /// Elements of q, and of the input of the output projection: all heads.
     pub fn q_width(&self) -> usize {
         self.heads * self.head_dim

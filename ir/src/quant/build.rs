@@ -19,11 +19,7 @@ impl QuantDecoder {
     /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]` (without ends `hidden`), then per layer the same,
     /// `present.` and with the new rows behind.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
-        if tokens == 0 {
-            return Err(Diagnostic::new("decoder-tokens", "a graph of zero tokens was asked for")
-                .because("a decoder reads at least one token")
-                .help("ask for one or more"));
-        }
+        self.config.check_reach(tokens, past)?;
         let mut build = Build::new(self, past)?;
         build.x = match &self.ends {
             Some(_) => build.b.input("tokens", Type::of(DType::I64, [tokens])),

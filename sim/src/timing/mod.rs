@@ -71,8 +71,8 @@ pub fn simulate_into(
     Ok(Simulation::new(program, machine, args, Fault::None, sink).finish()?.0)
 }
 
-/// The end of a run on a machine that cannot be built: every instruction of `unit`, the matrix or the vector unit, takes one
-/// cycle. What a run gains by it is the most that any improvement of the unit could give.
+/// The end of a run on a machine that cannot be built: every instruction of `unit`, which is not the store unit, takes one
+/// cycle, a load's memory is not asked. What a run gains by it is the most that any improvement of the unit could give.
 ///
 /// # Errors
 /// As [`simulate`].
@@ -247,6 +247,7 @@ impl<'a, S: Sink> Simulation<'a, S> {
                 0 => return empty(self),
                 occupancy => self.fixed(unit, start, occupancy, self.rules.vector_latency),
             },
+            Body::Load(i) if i.blocks > 0 && self.rules.at_once[LOAD] => self.fixed(unit, start, 1, 0),
             Body::Load(i) if i.blocks > 0 => self.load.start(i.addr, i.blocks, start, &self.rules),
             Body::StoreBlocks(i) if i.blocks > 0 => {
                 self.store.blocks(i, start);

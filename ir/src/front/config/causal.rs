@@ -17,8 +17,6 @@ pub(super) struct Causal {
     /// Whether logits come from the embedding.
     tied: bool,
     kind: Kind,
-    /// Tokens that a token sees, if they are limited.
-    window: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -73,14 +71,14 @@ impl Causal {
             intermediate: fields.size("intermediate_size", None)?,
             theta,
             eps: fields.number("rms_norm_eps", 1e-6)?,
-            max_positions: Some(fields.size("max_position_embeddings", Some(2048))?),
+            // Within its window a token sees all before it, as without one; further texts are refused.
+            max_positions: Some(fields.size("max_position_embeddings", Some(2048))?.min(window)),
         };
         Ok(Causal {
             config,
             layers: fields.layers()?,
             tied: fields.flag("tie_word_embeddings", false)?,
             kind: Kind::Rotary { biases, head_norms: kind == "qwen3" },
-            window: (window != usize::MAX).then_some(window),
         })
     }
 
@@ -117,7 +115,7 @@ impl Causal {
             max_positions: Some(fields.size("max_position_embeddings", Some(2048))?),
         };
         let tied = fields.flag("tie_word_embeddings", true)?;
-        Ok(Causal { config, layers: fields.layers()?, tied, kind: Kind::Opt, window: None })
+        Ok(Causal { config, layers: fields.layers()?, tied, kind: Kind::Opt })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -127,19 +125,6 @@ impl Causal {
     /// Whether a [`Decoder`] says it all.
     pub(super) fn is_plain(&self) -> bool {
         self.kind == Kind::Rotary { biases: false, head_norms: false }
-    }
-
-    /// Refuses more tokens than the model sees.
-    fn check(&self, tokens: usize, past: usize) -> Result<(), Diagnostic> {
-        let most = [self.config.max_positions, self.window].into_iter().flatten().min();
-        match most.filter(|&most| tokens.saturating_add(past) > most) {
-            None => Ok(()),
-            Some(most) => {
-                Err(Diagnostic::new("config-tokens", format!("{tokens} tokens behind {past} were asked for"))
-                    .because(format!("each token of the model sees {most} at most"))
-                    .help("ask for fewer tokens"))
-            }
-        }
     }
 
     pub(super) fn decoder(&self, mut net: Net<'_>) -> Result<Decoder, Diagnostic> {
@@ -174,7 +159,7 @@ impl Causal {
     }
 
     pub(super) fn graph(&self, mut net: Net<'_>, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
-        self.check(tokens, past)?;
+        self.config.check_reach(tokens, past)?;
         let c = &self.config;
         let opt = self.kind == Kind::Opt;
         let root = if opt { "model.decoder" } else { "model" };

@@ -12,6 +12,15 @@ const MAX_LAYERS: usize = 1 << 12;
 /// An object of a configuration.
 pub(super) struct Fields<'j>(&'j serde_json::Map<String, Value>);
 
+/// A value as a message shows it.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        None => text,
+        Some((end, _)) => format!("{}...", &text[..end]),
+    }
+}
+
 impl<'j> Fields<'j> {
     pub(super) fn new(value: &'j Value) -> Result<Self, Diagnostic> {
         value.as_object().map(Fields).ok_or_else(|| {
@@ -40,7 +49,10 @@ impl<'j> Fields<'j> {
 
     pub(super) fn text(&self, name: &str) -> Result<&'j str, Diagnostic> {
         let text = self.get(name).and_then(Value::as_str);
-        text.ok_or_else(|| self.wrong(name, "it is missing, or no text"))
+        text.ok_or_else(|| match self.get(name) {
+            None => self.wrong(name, "it is missing"),
+            Some(found) => self.wrong(name, format!("it is {}, not a text", shortened(found))),
+        })
     }
 
     /// A text that must be one of those that are built, if it is there.
@@ -59,8 +71,12 @@ impl<'j> Fields<'j> {
             (value, _) => {
                 let size = value.and_then(Value::as_u64).filter(|n| (1..=MAX_SIZE).contains(n));
                 let size = size.and_then(|n| usize::try_from(n).ok());
-                size.ok_or_else(|| {
-                    self.wrong(name, format!("it is missing, or no number from 1 to {MAX_SIZE}"))
+                size.ok_or_else(|| match value {
+                    None => self.wrong(name, "it is missing"),
+                    Some(found) => self.wrong(
+                        name,
+                        format!("it is {}, not a whole number from 1 to {MAX_SIZE}", shortened(found)),
+                    ),
                 })
             }
         }
@@ -80,7 +96,7 @@ impl<'j> Fields<'j> {
             None => Ok(default),
             Some(value) => {
                 let number = value.as_f64().filter(|x| x.is_finite());
-                number.ok_or_else(|| self.wrong(name, "it is no number"))
+                number.ok_or_else(|| self.wrong(name, format!("it is {}, not a number", shortened(value))))
             }
         }
     }

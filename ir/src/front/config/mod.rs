@@ -26,6 +26,7 @@ use super::safetensors::Tensors;
 use crate::decoder::{Config, Decoder};
 use crate::diag::Diagnostic;
 use crate::graph::Graph;
+use crate::session::Predictor;
 use fields::Fields;
 
 /// A configuration.
@@ -40,6 +41,23 @@ pub struct Network {
 enum Family {
     Causal(causal::Causal),
     Bert(bert::Bert),
+}
+
+/// A decoder of any type, with its weights, to be evaluated as floats.
+#[derive(Debug, Clone, Copy)]
+pub struct Language<'a> {
+    network: &'a Network,
+    tensors: &'a Tensors,
+    vocab: usize,
+}
+
+impl Predictor for Language<'_> {
+    fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
+        self.network.graph(self.tensors, tokens, past)
+    }
+    fn vocab(&self) -> usize {
+        self.vocab
+    }
 }
 
 /// Reads a configuration.
@@ -82,6 +100,16 @@ impl Network {
         }
     }
 
+    /// Whether a [`Decoder`] says it all.
+    pub fn is_plain(&self) -> bool {
+        matches!(&self.family, Family::Causal(causal) if causal.is_plain())
+    }
+
+    /// The name of the type of model.
+    pub fn kind(&self) -> &str {
+        &self.name
+    }
+
     /// The decoder, if the model is one of the LLaMA family without biases.
     pub fn decoder(&self, tensors: &Tensors) -> Result<Decoder, Diagnostic> {
         match &self.family {
@@ -91,7 +119,20 @@ impl Network {
                 format!("models of type `{}` are not compiled", self.name),
             )
             .because("they have biases, norms or positions that a LLaMA does not have")
-            .help("import and evaluate the model, or compile one of type llama or mistral")),
+            .help("take one of type llama or mistral; `import` builds the graph of this one, `eval` without `--scheme` measures a decoder as floats")),
+        }
+    }
+
+    /// What predicts the next token, as floats: a decoder of any type.
+    ///
+    /// # Errors
+    /// An encoder predicts none.
+    pub fn language<'a>(&'a self, tensors: &'a Tensors) -> Result<Language<'a>, Diagnostic> {
+        match &self.family {
+            Family::Causal(causal) => Ok(Language { network: self, tensors, vocab: causal.config().vocab }),
+            Family::Bert(_) => Err(Diagnostic::new("config-encoder", "an encoder predicts no next token")
+                .because("its tokens see those behind them, too")
+                .help("give a decoder")),
         }
     }
 

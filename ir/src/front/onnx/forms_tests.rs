@@ -53,6 +53,41 @@ fn run(model: &ModelProto) -> Vec<f32> {
     evaluate(&graph, &[x]).unwrap()[0].floats().to_vec()
 }
 
+/// Wide unsigned constants, in bytes and in fields: as shapes of a reshape to and fro.
+#[test]
+fn constants_of_wide_unsigned_types_are_read() {
+    let raw = |data_type, bytes: Vec<u8>| TensorProto {
+        dims: vec![2],
+        data_type,
+        raw_data: bytes.into(),
+        name: "s".into(),
+        ..Default::default()
+    };
+    let four = [4u32, 2].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let eight = |x: u64| [x, 2].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let fields = |data_type| TensorProto { uint64_data: vec![4, 2], ..raw(data_type, Vec::new()) };
+    let reshaped = |shape: TensorProto| {
+        let nodes = vec![node("Reshape", &["x", "s"], "z"), node("Reshape", &["z", "back"], "y")];
+        model(17, nodes, vec![shape, longs("back", &[2], &[2, 4])])
+    };
+    for shape in [raw(12, four), raw(13, eight(4)), fields(12), fields(13)] {
+        assert_eq!(run(&reshaped(shape)), X);
+    }
+    assert!(refusal(&reshaped(raw(13, eight(u64::MAX)))).contains("below 2^63"));
+}
+
+/// A number for a dimension that there is not is no slip to be passed over.
+#[test]
+fn bindings_name_dimensions_of_the_model() {
+    let relu = model(17, vec![node("Relu", &["x"], "y")], vec![]).encode_to_vec();
+    let bound = |name: &str| {
+        let bindings = [(name.to_string(), 2)].into();
+        import(&relu, &Options { bindings, ..Options::default() })
+    };
+    assert!(bound("n").is_ok());
+    insta::assert_snapshot!(bound("m").unwrap_err());
+}
+
 fn refusal(model: &ModelProto) -> String {
     import(&model.encode_to_vec(), &Options::default()).unwrap_err().to_string()
 }

@@ -12,7 +12,8 @@ use crate::graph::{Builder, Graph, Origin, ValueId, verify};
 use crate::op::Op;
 use crate::pass::fold::Folder;
 use crate::types::{Dim, Shape, Type};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 /// The state of an import.
 pub(super) struct Import<'m> {
@@ -24,7 +25,22 @@ pub(super) struct Import<'m> {
     extents: HashMap<ValueId, Vec<Extent>>,
     folder: Folder,
     options: &'m Options,
+    /// Names of dimensions so far.
+    dimensions: RefCell<BTreeSet<String>>,
 }
+
+/// A number was given for a dimension that the model does not have.
+pub fn unknown_binding<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let known: Vec<&str> = known.take(SHOWN).collect();
+    let there = if known.is_empty() { "none".into() } else { known.join(", ") };
+    Diagnostic::new("bind-unknown", format!("the model has no dimension `{name}`"))
+        .because(format!("its named dimensions: {there}"))
+        .help("bind one of these, or leave `--bind` out")
+        .at_item("--bind")
+}
+
+/// Names that a message shows.
+const SHOWN: usize = 8;
 
 /// Reads a graph whose operators are all known.
 pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Diagnostic> {
@@ -33,7 +49,8 @@ pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Dia
     let sparse = graph.sparse_initializer.iter().filter_map(named).collect();
     let builder = Builder::new(graph.name.as_str());
     let (values, extents, folder) = (HashMap::new(), HashMap::new(), Folder::default());
-    let mut import = Import { builder, values, initializers, sparse, extents, folder, options };
+    let dimensions = RefCell::default();
+    let mut import = Import { builder, values, initializers, sparse, extents, folder, options, dimensions };
     for input in &graph.input {
         import.input(input)?;
     }
@@ -50,6 +67,7 @@ pub(super) fn import(graph: &GraphProto, options: &Options) -> Result<Graph, Dia
         }
         import.builder.output(output.name.as_str(), value);
     }
+    import.check_bindings()?;
     import.builder.finish()
 }
 
@@ -92,8 +110,18 @@ impl<'m> Import<'m> {
         let letter = |c: char| if c.is_ascii_alphanumeric() || "_.".contains(c) { c } else { '_' };
         let word: String = name.chars().map(letter).collect();
         let word = if word.starts_with(|c: char| c.is_ascii_digit()) { format!("_{word}") } else { word };
+        self.dimensions.borrow_mut().extend([name.to_string(), word.clone()]);
         let bound = self.options.bindings.get(name).or_else(|| self.options.bindings.get(&word));
         bound.map_or_else(|| Dim::Symbol(word.into()), |&n| Dim::Static(n))
+    }
+
+    /// Refuses a number for a dimension that there is not.
+    fn check_bindings(&self) -> Result<(), Diagnostic> {
+        let known = self.dimensions.borrow();
+        match self.options.bindings.keys().find(|name| !known.contains(*name)) {
+            None => Ok(()),
+            Some(name) => Err(unknown_binding(name, known.iter().map(String::as_str))),
+        }
     }
 
     fn node(&mut self, node: &'m NodeProto) -> Result<(), Diagnostic> {

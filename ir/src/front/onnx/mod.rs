@@ -76,6 +76,8 @@ pub fn import_shared(bytes: Bytes, options: &Options) -> Result<Graph, Diagnosti
     import::import(graph, options)
 }
 
+pub use import::unknown_binding;
+
 /// Names of the operators that can be read, in order.
 pub fn operators() -> impl Iterator<Item = &'static str> {
     convert::NAMES.iter().copied()

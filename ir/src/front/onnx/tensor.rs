@@ -17,6 +17,8 @@ use prost::Message;
 
 /// `TensorProto.DataType.DOUBLE`.
 pub(super) const DOUBLE: i32 = 11;
+const UINT32: i32 = 12;
+const UINT64: i32 = 13;
 const EXTERNAL: i32 = 1;
 
 /// Names of `TensorProto.DataType` by number.
@@ -108,7 +110,10 @@ fn tensor_type(proto: &TensorProto) -> Result<Type, Diagnostic> {
     };
     let dim = |&d: &i64| u64::try_from(d).map(Dim::Static).map_err(|_| negative(d));
     let shape = Shape(proto.dims.iter().map(dim).collect::<Result<_, _>>()?);
-    let ty = Type::new(dtype(proto.data_type)?, shape);
+    // Constants of wide unsigned types are as good signed, unless they are too large, which is checked.
+    let element =
+        if [UINT32, UINT64].contains(&proto.data_type) { DType::I64 } else { dtype(proto.data_type)? };
+    let ty = Type::new(element, shape);
     verify::check_size(&ty)?;
     Ok(ty)
 }
@@ -123,6 +128,9 @@ fn fields(proto: &TensorProto, dtype: DType) -> Data {
         DType::F32 => Data::Float(proto.float_data.clone()),
         DType::F16 => Data::Float(ints.iter().map(|&x| pack::from_f16(x as u16)).collect()),
         DType::Bf16 => Data::Float(ints.iter().map(|&x| pack::from_bf16(x as u16)).collect()),
+        DType::I64 if [UINT32, UINT64].contains(&proto.data_type) => {
+            Data::Long(proto.uint64_data.iter().map_while(|&x| i64::try_from(x).ok()).collect())
+        }
         DType::I64 => Data::Long(proto.int64_data.clone()),
         DType::Bool => Data::Bool(ints.iter().map(|&x| x != 0).collect()),
         DType::I4 | DType::U4 | DType::I2 | DType::U2 => {
@@ -139,15 +147,19 @@ fn fields(proto: &TensorProto, dtype: DType) -> Data {
 }
 
 fn packed(proto: &TensorProto, ty: Type, bytes: Bytes) -> Result<Constant, Diagnostic> {
-    if proto.data_type != DOUBLE {
-        return Constant::new(ty, bytes).map_err(|d| d.at_item(&*proto.name));
-    }
-    let words = bytes.chunks_exact(8).filter_map(|c| c.try_into().ok());
-    let floats: Vec<f32> = words.map(|c| f64::from_le_bytes(c) as f32).collect();
-    let tensor = ty.shape.fixed().and_then(|shape| Tensor::f32(shape, floats));
+    let eights = || bytes.chunks_exact(8).filter_map(|c| <[u8; 8]>::try_from(c).ok());
+    let fours = || bytes.chunks_exact(4).filter_map(|c| <[u8; 4]>::try_from(c).ok());
+    let data = match proto.data_type {
+        DOUBLE => Data::Float(eights().map(|c| f64::from_le_bytes(c) as f32).collect()),
+        UINT32 => Data::Long(fours().map(|c| u32::from_le_bytes(c).into()).collect()),
+        // One that is too large ends the data early.
+        UINT64 => Data::Long(eights().map_while(|c| i64::try_from(u64::from_le_bytes(c)).ok()).collect()),
+        _ => return Constant::new(ty, bytes).map_err(|d| d.at_item(&*proto.name)),
+    };
+    let tensor = ty.shape.fixed().and_then(|shape| Tensor::new(ty.dtype, shape, data));
     tensor
         .map(|t| t.to_constant())
-        .ok_or_else(|| damaged(proto, "its bytes do not have the length of its shape"))
+        .ok_or_else(|| damaged(proto, "its bytes do not hold the elements of its shape, each below 2^63"))
 }
 
 fn external(proto: &TensorProto, ty: Type, options: &Options) -> Result<Constant, Diagnostic> {
