@@ -52,6 +52,7 @@ impl Target {
     pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
         model.check()?;
         support::modes(model, machine)?;
+        support::functions(machine)?;
         accumulators(model, machine)?;
         let n = machine.matrix.outputs;
         let most = options.context.unwrap_or(model.max_positions);

@@ -1,7 +1,7 @@
 //! What machines can do of a scheme. Everything else is refused by name; the integer evaluator runs it all.
 
 use crate::model::{Linear, Model, Widths};
-use hw::{Machine, Mode};
+use hw::{Function, Machine, Mode};
 use ir::diag::Diagnostic;
 use ir::op::{Code, GroupLinear};
 use ir::quant::scheme::{ScaleSource, Sparsity, WeightScheme};
@@ -89,6 +89,31 @@ pub fn modes(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
         .help("choose a scheme that fits them, or add the mode to the machine file"))
 }
 
+/// Functions of the vector engine that every decoder needs, and what for.
+const FUNCTIONS: [(Function, &str); 5] = [
+    (Function::Copy, "embeddings and codes"),
+    (Function::RmsNorm, "norms"),
+    (Function::Rope, "rotary embeddings"),
+    (Function::Softmax, "attention"),
+    (Function::Silu, "the activation of the feed-forward part"),
+];
+
+/// Refuses a machine that lacks a vector function which decoders need.
+///
+/// # Errors
+/// Names the function, what needs it, and the functions that are there.
+pub fn functions(machine: &Machine) -> Result<(), Diagnostic> {
+    let there = &machine.vector.functions;
+    let Some((missing, what)) = FUNCTIONS.iter().find(|(f, _)| !there.contains(f)) else { return Ok(()) };
+    let names: Vec<&str> = there.iter().map(|f| f.name()).collect();
+    let why = format!("its vector engine has the functions {}", names.join(", "));
+    let title = format!("this machine has no function {} for {what}", missing.name());
+    Err(Diagnostic::new("function-missing", title)
+        .at_item("vector.functions")
+        .because(why)
+        .help("add the function to the machine file"))
+}
+
 /// Bits of an accumulator that holds every sum of a linear layer.
 pub fn accumulator_bits(model: &Model, linear: Linear) -> u32 {
     let (levels, dtype) = match model.widths.weights {
@@ -162,4 +187,19 @@ fn refused(at: &str, what: &str, why: &str) -> Diagnostic {
         .help(
             "use `--scheme w2a8kv4`, `w4a8`, `w4a4` or `w8a8`; `tilewright eval` measures how well a model does under any scheme",
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_function_is_refused_by_its_name() {
+        let mut machine = hw::presets::load("tiny").unwrap();
+        functions(&machine).unwrap();
+        machine.vector.functions.retain(|f| *f != Function::Softmax);
+        let refused = functions(&machine).unwrap_err();
+        assert_eq!(refused.code, "function-missing");
+        assert!(refused.render().contains("no function softmax for attention"), "{}", refused.render());
+    }
 }

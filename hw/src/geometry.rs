@@ -1,5 +1,6 @@
 //! Row widths and capacities, derived from a [`Machine`] by the rules of docs/machine.md section 1.
 
+use crate::function::Functions;
 use crate::machine::{BLOCK_BYTES, Machine};
 use crate::mode::{Mode, Modes};
 
@@ -24,6 +25,8 @@ pub struct Geometry {
     pub beat: u32,
     /// Operand modes.
     pub modes: Modes,
+    /// Functions of the vector engine.
+    pub functions: Functions,
     /// Bytes of a row of group scales.
     pub g_row: u32,
     /// Bytes of a row of channel scales.
@@ -68,6 +71,7 @@ impl Geometry {
             lp,
             beat,
             modes: Modes::of(&m.modes),
+            functions: Functions::of(&machine.vector.functions),
             g_row,
             c_row,
             a_row,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`machine`] | what is there: the machine file, its limits and its hash |
 //! | [`dram`] | how banked DRAM is built, timed and driven |
+//! | [`function`] | what the vector engine computes |
 //! | [`mode`] | how weights and cached codes lie in rows of the weight buffer |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
@@ -13,6 +14,7 @@
 #![warn(missing_docs)]
 
 pub mod dram;
+pub mod function;
 pub mod geometry;
 pub mod machine;
 pub mod mode;
@@ -20,6 +22,7 @@ pub mod presets;
 pub mod technology;
 pub mod timing;
 
+pub use function::Function;
 pub use geometry::Geometry;
 pub use machine::{Machine, MachineError};
 pub use mode::Mode;

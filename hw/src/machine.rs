@@ -4,10 +4,11 @@
 //! * every size is at least 1 and small enough that all addresses fit their instruction fields;
 //! * `outputs` is a multiple of `lanes`; if it is larger, `lanes` is even; `drain_lanes` divides `lanes`;
 //! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
-//! * the operand modes are in order and at least one;
+//! * the operand modes are in order and at least one; the vector functions are in order and begin with `copy`;
 //! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
 
 use crate::dram::Dram;
+use crate::function::Function;
 use crate::mode::Mode;
 use crate::technology::Technology;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct Machine {
     pub store: Store,
     /// Matrix engine.
     pub matrix: Matrix,
+    /// Vector engine.
+    pub vector: Vector,
     /// On-chip memories.
     pub buffers: Buffers,
 }
@@ -174,6 +177,14 @@ impl Multipliers {
     }
 }
 
+/// Vector engine: as many lanes as the matrix engine has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// Functions, in the order of [`Function::ALL`].
+    pub functions: Vec<Function>,
+}
+
 /// On-chip memories.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -247,8 +258,19 @@ impl Machine {
     /// model, which lie outside the chip. The text is part of the contract: it changes when the machine changes, and only then.
     pub fn canonical(&self) -> String {
         // Without `..`: a new key must be put here or named as one that the chip does not depend on.
-        let Machine { name: _, technology: _, clock_hz, memory, sequencer, load, store, matrix, buffers } =
-            self;
+        let Machine {
+            name: _,
+            technology: _,
+            clock_hz,
+            memory,
+            sequencer,
+            load,
+            store,
+            matrix,
+            vector,
+            buffers,
+        } = self;
+        let Vector { functions } = vector;
         let Memory { beat_bytes, size_bytes, model: _ } = memory;
         let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
@@ -293,7 +315,9 @@ impl Machine {
         let memory = format!("memory.beat_bytes={beat_bytes}\nmemory.size_bytes={size_bytes}\n");
         let names: Vec<&str> = modes.iter().map(|m| m.name()).collect();
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
-        [format!("clock_hz={clock_hz}\n"), memory].into_iter().chain(lines).chain([modes]).collect()
+        let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
+        let functions = format!("vector.functions={names:?}\n");
+        [format!("clock_hz={clock_hz}\n"), memory].into_iter().chain(lines).chain([modes, functions]).collect()
     }
 
     /// Checks the invariants of this module's head.
@@ -361,6 +385,13 @@ impl Machine {
             !m.modes.is_empty() && m.modes.is_sorted_by(|a, b| a < b),
             "modes are missing, or twice there, or out of order",
             &format!("list some of {:?} in this order", Mode::NAMES),
+        )?;
+        let functions = &self.vector.functions;
+        rule(
+            "vector.functions",
+            functions.first() == Some(&Function::Copy) && functions.is_sorted_by(|a, b| a < b),
+            "functions are twice there or out of order, or copy, which every program needs, is missing",
+            &format!("list `copy` and some more of {:?} in this order", Function::NAMES),
         )?;
         rule(
             "matrix.multipliers",

@@ -2,7 +2,8 @@
 //!
 //! Registers must be resolved (see [`crate::walk`]). Ranges are whole rows where a unit uses part of a row's padding.
 
-use crate::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, fun, out, space, vec_parts};
+use crate::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, out, space, vec_parts};
+use hw::function::Operand;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
 
@@ -240,11 +241,11 @@ fn vector(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     let a_row = if i.a_half == 0 { g.v_row } else { g.v_row / 2 };
     set.push(per_token(i.a, a_row, all, (tokens, i.a_stride), (false, Role::A)));
     let b = |row, rows| per_token(i.b, row, rows, (tokens, i.b_stride), (false, Role::B));
-    match i.fun {
-        fun::COPY => {}
-        fun::RMS_NORM => set.push(b(g.v_row / 2, rows)),
-        fun::ROPE => set.push(b(g.v_row, rows / 2)),
-        _ => set.push(b(g.v_row, rows)),
+    match i.operand() {
+        Operand::None => {}
+        Operand::Words => set.push(b(g.v_row, rows)),
+        Operand::Halves => set.push(b(g.v_row / 2, rows)),
+        Operand::HalfRows => set.push(b(g.v_row, rows / 2)),
     }
     set.push(per_token(i.d, g.v_row, all, (tokens, i.d_stride), (true, Role::D)));
     if i.out != out::NONE {

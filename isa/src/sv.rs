@@ -142,7 +142,7 @@ pub fn package() -> String {
     for (doc, prefix, width, names) in [
         ("Destination of a load.", "space", 2, SPACES),
         ("Operand mode of a gemm.", "mode", 3, MODES),
-        ("Function of a vec.", "fun", 4, FUNS),
+        ("Function of a vec.", "fun", 5, FUNS),
         ("Output of a vec beside its int32 result.", "out", 3, OUTS),
     ] {
         let codes: Vec<(&str, u32)> = names.iter().copied().zip(0..).collect();

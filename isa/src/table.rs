@@ -15,10 +15,12 @@
 //! | 24:9 | `wait` mask of semaphores |
 //! | 40:25 | `post` mask of semaphores |
 
+use hw::function::Operand;
+
 /// First bit of the fields of every instruction.
 pub const BODY_LSB: u32 = 41;
 /// Version of this table; in program.bin and in the hardware's version register.
-pub const ISA_VERSION: u32 = 2;
+pub const ISA_VERSION: u32 = 3;
 
 /// A unit with a queue of its own, or the sequencer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,8 +121,8 @@ pub const fn vec_parts(addr: u32) -> (u32, u32) {
 pub const SPACES: &[&str] = &["w", "g", "c", "v"];
 /// Operand modes of a gemm: [`hw::Mode`] by number.
 pub const MODES: &[&str] = hw::Mode::NAMES;
-/// Vector functions, in the order of the `fun` field.
-pub const FUNS: &[&str] = &["copy", "rms_norm", "rope", "softmax", "silu_mul"];
+/// Vector functions: [`hw::Function`] by number.
+pub const FUNS: &[&str] = hw::Function::NAMES;
 /// Outputs of a vector instruction beside its int32 result.
 pub const OUTS: &[&str] = &["none", "q8", "q4", "q8k", "q4k", "q8v", "q4v"];
 
@@ -134,19 +136,6 @@ pub mod space {
     pub const C: u32 = 2;
     /// A vector bank.
     pub const V: u32 = 3;
-}
-/// Values of the `fun` field.
-pub mod fun {
-    /// Shift and copy.
-    pub const COPY: u32 = 0;
-    /// Root-mean-square norm.
-    pub const RMS_NORM: u32 = 1;
-    /// Rotary embedding.
-    pub const ROPE: u32 = 2;
-    /// Softmax with the scales of V.
-    pub const SOFTMAX: u32 = 3;
-    /// SiLU of a times b.
-    pub const SILU_MUL: u32 = 4;
 }
 /// Values of the `out` field.
 pub mod out {
@@ -374,7 +363,9 @@ instructions! {
     /// A vector function over rows of the vector banks, with an optional quantised output.
     Vector "vec" Vector 0 {
         /// function
-        fun: 4 fun,
+        fun: 5 fun,
+        /// the result is multiplied by operand b
+        gated: 1 flag,
         /// output beside the int32 result
         out: 3 out,
         /// tokens
@@ -411,7 +402,7 @@ instructions! {
         o_step: 10 num,
         /// q8, q4: place of the first token in its activation rows
         o_token: 5 num,
-        /// shift of the function
+        /// copy, add, mul, rms_norm: shift of the result
         shift: 8 int,
         /// keys and values: rows from the codes to the scale words; rms_norm: epsilon
         imm: 32 num,
@@ -475,6 +466,23 @@ impl Body {
     /// The unit that runs it.
     pub fn unit(&self) -> Unit {
         self.spec().unit
+    }
+}
+
+impl Vector {
+    /// What it computes; `None` for a number that no function has.
+    pub fn function(&self) -> Option<hw::Function> {
+        hw::Function::of(self.fun)
+    }
+
+    /// What it reads as operand b.
+    pub fn operand(&self) -> Operand {
+        self.function().map_or(Operand::None, |f| f.operand(self.gated != 0))
+    }
+
+    /// Passes over each vector, with that of a quantised output.
+    pub fn passes(&self) -> u64 {
+        self.function().map_or(1, hw::Function::passes) + u64::from(self.out != out::NONE)
     }
 }
 

@@ -4,9 +4,10 @@
 //! model while it is driven. Prices are elsewhere ([`hw::technology`]).
 
 use crate::memory::Counts;
+use hw::function::Operand;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
-use isa::table::{Body, Gemm, Vector, fun, out, space};
+use isa::table::{Body, Gemm, Vector, out, space};
 use std::ops::AddAssign;
 
 /// Bytes of an instruction word, of a token scale.
@@ -155,18 +156,15 @@ fn vector(i: &Vector, g: &Geometry, events: &mut Events) {
     let vectors = u64::from(i.tokens) * u64::from(i.subs);
     let rows = vectors * u64::from(i.rows);
     let (row, half) = (u64::from(g.v_row), u64::from(g.v_row / 2));
-    let passes = match i.fun {
-        fun::SOFTMAX => 2,
-        fun::RMS_NORM => 3,
-        _ => 1,
-    };
     let quantised = u64::from(i.out != out::NONE);
-    events.lane_operations = rows * (passes + quantised) * u64::from(g.l);
+    let passes = i.passes() - quantised;
+    events.lane_operations = rows * i.passes() * u64::from(g.l);
     let a = if i.a_half != 0 { half } else { row };
-    let b = match i.fun {
-        fun::COPY => 0,
-        fun::RMS_NORM => half,
-        _ => row,
+    let b = match i.operand() {
+        Operand::None => 0,
+        Operand::Halves => half,
+        // Each row of a rotary embedding's b is read twice.
+        Operand::Words | Operand::HalfRows => row,
     };
     events.read(Memory::Vector, rows * (passes * a + b + quantised * row));
     events.write(Memory::Vector, rows * 4 * u64::from(g.l));

@@ -163,6 +163,29 @@ const FAULTS: &[Fault] = &[
         "(BREG == 2 && !@) ? b_2",
         "",
     ),
+    fault("tanh is a sigmoid", "tw_vfun.sv", "is_tanh    = point_i;", "is_tanh    = point_i && !@;", ""),
+    fault(
+        "both halves of a gate are the upper one",
+        "tw_vfun.sv",
+        "assign gate    = neg_4 ?",
+        "assign gate    = (neg_4 && !@) ?",
+        "",
+    ),
+    fault(
+        "what is not gated is multiplied all the same",
+        "tw_vlane.sv",
+        "(is_point && !gated_i)",
+        "(is_point && !gated_i && !@)",
+        "",
+    ),
+    fault("relu6 does not end at six", "tw_vlane.sv", "a_2 > Six)", "a_2 > Six && !@)", ""),
+    fault(
+        "a sum is a difference",
+        "tw_vlane.sv",
+        "if (is_add) f_d = 64'(first_12) + second_12;",
+        "if (is_add) f_d = @ ? 64'(first_12) - second_12 : 64'(first_12) + second_12;",
+        "",
+    ),
     // told by the harness
     fault(
         "nothing is ever dispatched",

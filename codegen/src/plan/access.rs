@@ -1,9 +1,10 @@
 //! What an instruction touches, from its fields alone (docs/machine.md section 2).
 
 use super::{Access, Memory};
+use hw::function::Operand;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
-use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, fun, out, space, vec_parts};
+use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, out, space, vec_parts};
 
 /// The accesses of an instruction on chip. `extra` is the most that a register adds to the size field which takes one
 /// (blocks, output tiles, groups or rows).
@@ -91,11 +92,11 @@ impl List<'_> {
             0 => self.rows(b.a, b.tokens, b.a_stride, whole, false),
             _ => self.half_rows(b.a, b.tokens, b.a_stride, whole),
         }
-        match b.fun {
-            fun::RMS_NORM => self.half_rows(b.b, b.tokens, b.b_stride, rows),
-            fun::ROPE => self.rows(b.b, b.tokens, b.b_stride, rows / 2, false),
-            fun::SOFTMAX | fun::SILU_MUL => self.rows(b.b, b.tokens, b.b_stride, rows, false),
-            _ => {}
+        match b.operand() {
+            Operand::None => {}
+            Operand::Words => self.rows(b.b, b.tokens, b.b_stride, rows, false),
+            Operand::Halves => self.half_rows(b.b, b.tokens, b.b_stride, rows),
+            Operand::HalfRows => self.rows(b.b, b.tokens, b.b_stride, rows / 2, false),
         }
         self.rows(b.d, b.tokens, b.d_stride, whole, true);
         match (b.out, out::staged(b.out)) {

@@ -10,9 +10,10 @@ use super::linear::activation_codes;
 use super::map::part;
 use super::{Produces, Reg, Value};
 use crate::nodes::Operator;
+use hw::Function;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
-use isa::table::{Gemm, Load, Vector, fun, space, vec_parts};
+use isa::table::{Gemm, Load, Vector, space, vec_parts};
 
 const CACHED_VALUES: Task = Task("cached values", &[Operator::CacheV]);
 
@@ -50,7 +51,7 @@ impl Builder<'_> {
             let tokens = self.in_row(group);
             let first = group * self.g.t;
             let rope = Vector {
-                fun: fun::ROPE,
+                fun: Function::Rope as u32,
                 out: activation_codes(self.model.widths.attention),
                 tokens,
                 subs: heads,
@@ -199,7 +200,7 @@ impl Builder<'_> {
         let most = self.map.context.div_ceil(self.g.l);
         let rows = self.new_positions(item.group).div_ceil(self.g.l);
         let softmax = Vector {
-            fun: fun::SOFTMAX,
+            fun: Function::Softmax as u32,
             out: activation_codes(self.model.widths.attention),
             tokens: self.in_row(item.group),
             subs: 1,

@@ -11,10 +11,10 @@ use super::{Access, Carry, Memory, Options, Plan, Produces, Reg, Step, Value};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Machine};
+use hw::{Function, Geometry, Machine};
 use ir::diag::Diagnostic;
 use isa::program::Origin;
-use isa::table::{Body, Load, Unit, Vector, fun, space, vec_parts};
+use isa::table::{Body, Load, Unit, Vector, space, vec_parts};
 
 /// Most tokens of a program: one vector instruction takes that many.
 pub const MOST_TOKENS: u32 = 63;
@@ -138,7 +138,7 @@ impl<'a> Builder<'a> {
         let width = map.widths.hidden;
         let (bank, row) = vec_parts(buf.embedding);
         let copy = Vector {
-            fun: fun::COPY,
+            fun: Function::Copy as u32,
             tokens: self.tokens,
             subs: 1,
             rows: width.stride,
@@ -306,7 +306,7 @@ impl<'a> Builder<'a> {
         let width = self.map.widths.hidden;
         let (bank, row) = vec_parts(gain);
         let norm = Vector {
-            fun: fun::RMS_NORM,
+            fun: Function::RmsNorm as u32,
             out: self.input_codes(),
             rows: width.stride,
             a: self.buf.x,

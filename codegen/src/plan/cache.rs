@@ -5,8 +5,9 @@ use super::build::{Builder, Task};
 use super::map::part;
 use super::{Reg, Value};
 use crate::nodes::Operator;
+use hw::Function;
 use hw::machine::BLOCK_BYTES;
-use isa::table::{StoreSegments, Vector, fun, out, vec_parts};
+use isa::table::{StoreSegments, Vector, out, vec_parts};
 
 /// One nest of a regular move: how many, and bytes between them at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Builder<'_> {
     pub fn rope_keys(&mut self) {
         let (w, mode) = (self.map.widths, self.model.widths.keys());
         let rope = Vector {
-            fun: fun::ROPE,
+            fun: Function::Rope as u32,
             out: if mode.bits() == 8 { out::Q8K } else { out::Q4K },
             rows: w.head.rows,
             rlen: Reg::Position as u32,
@@ -54,7 +55,7 @@ impl Builder<'_> {
     pub fn pack_values(&mut self) {
         let (head, mode) = (self.map.widths.head, self.model.widths.values());
         let out = if mode.bits() == 8 { out::Q8V } else { out::Q4V };
-        let copy = Vector { fun: fun::COPY, out, rows: head.rows, a: self.buf.v, ..Default::default() };
+        let copy = Vector { fun: Function::Copy as u32, out, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
         self.stage(Task("pack v", &[Operator::CacheV]), copy, stage, Value::PackedV);
         let unit = (head.stride * self.g.l / self.g.n, self.g.segment(mode), self.g.w_row(mode));

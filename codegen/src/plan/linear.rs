@@ -8,8 +8,9 @@ use super::map::Chunk;
 use super::{Produces, Reg, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
+use hw::Function;
 use hw::machine::BLOCK_BYTES;
-use isa::table::{Gemm, Load, StoreBlocks, Vector, fun, out, space, vec_parts};
+use isa::table::{Gemm, Load, StoreBlocks, Vector, out, space, vec_parts};
 
 impl Builder<'_> {
     /// Tokens of permuted group `u`.
@@ -123,7 +124,7 @@ impl Builder<'_> {
     /// The same for one permuted group, one vector of each token; b moves with a.
     fn one_group(&mut self, task: Task, template: Vector, stride: u32, u: u32, value: Value) {
         let tokens = self.in_group(u);
-        let paired = template.fun == fun::SILU_MUL;
+        let paired = template.gated != 0;
         let body = Vector {
             tokens,
             subs: 1,
@@ -149,7 +150,7 @@ impl Builder<'_> {
     /// The attention output to codes.
     pub fn quantise_attention(&mut self) {
         let copy = Vector {
-            fun: fun::COPY,
+            fun: Function::Copy as u32,
             out: self.input_codes(),
             rows: self.map.widths.q.rows,
             a: self.buf.attention,
@@ -166,7 +167,8 @@ impl Builder<'_> {
     pub fn activation(&mut self) {
         let stride = self.map.widths.intermediate.stride;
         let silu = Vector {
-            fun: fun::SILU_MUL,
+            fun: Function::Silu as u32,
+            gated: 1,
             out: self.input_codes(),
             rows: stride,
             a: self.buf.gate,

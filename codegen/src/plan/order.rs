@@ -10,7 +10,7 @@ use super::{Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
 use hw::timing::{GemmShape, VECTOR_LATENCY, VectorShape, gemm_occupancy, matrix_latency, vector_occupancy};
 use hw::{Geometry, Machine};
-use isa::table::{Body, fun, out};
+use isa::table::Body;
 
 /// Cycles of memory latency that the estimate assumes; only the order follows from it.
 const MEMORY_LATENCY: u64 = 40;
@@ -127,14 +127,8 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
             (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }
         Body::Vector(b) => {
-            let passes = match b.fun {
-                fun::SOFTMAX => 2,
-                fun::RMS_NORM => 3,
-                _ => 1,
-            };
-            let passes = passes + u64::from(b.out != out::NONE);
             let vectors = u64::from(b.tokens) * u64::from(b.subs);
-            (vector_occupancy(VectorShape { vectors, passes, rows: b.rows.into() }), VECTOR_LATENCY)
+            (vector_occupancy(VectorShape { vectors, passes: b.passes(), rows: b.rows.into() }), VECTOR_LATENCY)
         }
         _ => (1, 0),
     }

@@ -68,6 +68,7 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("LP", g.lp),
         ("ACC_BITS", m.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
+        ("FUNCTIONS", g.functions.bits()),
         ("PAIRED", (m.matrix.multipliers == Multipliers::Dsp48e2).into()),
     ])
 }

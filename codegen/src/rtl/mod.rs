@@ -90,6 +90,9 @@ const PARTS: &[(&str, Source)] = &[
     // vector engine
     ("tw_rom_sin", Source::Rendered(|_| rom::View::sin().render())),
     ("tw_rom_sigmoid", Source::Rendered(|_| rom::View::sigmoid().render())),
+    ("tw_rom_phi", Source::Rendered(|_| rom::View::phi().render())),
+    ("tw_rom_phi_tanh", Source::Rendered(|_| rom::View::phi_tanh().render())),
+    ("tw_rom_hard_sigmoid", Source::Rendered(|_| rom::View::hard_sigmoid().render())),
     ("tw_rom_exp2", Source::Rendered(|_| rom::View::exp2().render())),
     ("tw_rom_recip", Source::Rendered(|_| rom::View::recip().render())),
     ("tw_rom_rsqrt", Source::Rendered(|_| rom::View::rsqrt().render())),

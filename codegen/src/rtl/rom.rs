@@ -43,6 +43,19 @@ impl View {
     pub(super) fn sigmoid() -> View {
         View::new("tw_rom_sigmoid", "2^16 / (1 + exp(-i / 16))", segments(&tables::SIGMOID))
     }
+
+    pub(super) fn phi() -> View {
+        View::new("tw_rom_phi", "2^16 * (1 + erf(i / 32 / sqrt(2))) / 2", segments(&tables::PHI))
+    }
+
+    pub(super) fn phi_tanh() -> View {
+        let what = "2^16 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2, x = i / 32";
+        View::new("tw_rom_phi_tanh", what, segments(&tables::PHI_TANH))
+    }
+
+    pub(super) fn hard_sigmoid() -> View {
+        View::new("tw_rom_hard_sigmoid", "2^16 * min(1 / 2 + i / 96, 1)", segments(&tables::HARD_SIGMOID))
+    }
 }
 
 fn segments(points: &[u32]) -> impl Iterator<Item = [u32; 2]> {
@@ -69,6 +82,9 @@ mod tests {
             &tables::EXP2,
             &tables::SIN,
             &tables::SIGMOID,
+            &tables::PHI,
+            &tables::PHI_TANH,
+            &tables::HARD_SIGMOID,
         ] {
             for [point, next] in segments(points) {
                 assert!(point < 1 << 17 && next.abs_diff(point) < 1 << 11);
@@ -78,7 +94,9 @@ mod tests {
 
     #[test]
     fn every_rom_has_its_segments() {
-        for view in [View::recip(), View::rsqrt(), View::exp2(), View::sin(), View::sigmoid()] {
+        let per_vector = [View::recip(), View::rsqrt()];
+        let gates = [View::sigmoid(), View::phi(), View::phi_tanh(), View::hard_sigmoid()];
+        for view in per_vector.into_iter().chain([View::exp2(), View::sin()]).chain(gates) {
             assert_eq!(view.entries.len(), 256, "{}", view.name);
             assert!(view.entries[255].starts_with("default: "), "{}", view.name);
         }

@@ -123,7 +123,8 @@ module tw_datapath #(
     .N(tw_config_pkg::N),
     .L(tw_config_pkg::L),
     .NP(NP),
-    .LP(LP)
+    .LP(LP),
+    .FUNCTIONS(tw_config_pkg::FUNCTIONS)
   ) u_vector (
     .clk_i,
     .rst_ni,
@@ -131,6 +132,7 @@ module tw_datapath #(
     .free_o(vector_free_o),
     .done_o(vector_done_o),
     .fun_i(vector_instr_i[tw_pkg::VEC_FUN_LSB+:tw_pkg::VEC_FUN_W]),
+    .gated_i(vector_instr_i[tw_pkg::VEC_GATED_LSB+:tw_pkg::VEC_GATED_W]),
     .out_i(vector_instr_i[tw_pkg::VEC_OUT_LSB+:tw_pkg::VEC_OUT_W]),
     .tokens_i(vector_instr_i[tw_pkg::VEC_TOKENS_LSB+:tw_pkg::VEC_TOKENS_W]),
     .subs_i(vector_instr_i[tw_pkg::VEC_SUBS_LSB+:tw_pkg::VEC_SUBS_W]),

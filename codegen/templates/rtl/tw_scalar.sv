@@ -10,7 +10,9 @@
 // Each is a pulse in the cycle in which the reduction stands; pulses that use norm16 are at least
 // six cycles apart. Then: pre_o 5 cycles later at the latest, factor_o 8, scale_o 11. Each holds
 // until the next pulse of its kind.
-module tw_scalar (
+module tw_scalar #(
+  parameter logic RSQRT = 1'b1  // take_square_i is used
+) (
   input  logic               clk_i,
   input  logic               rst_ni,
   input  logic               take_top_i,
@@ -100,11 +102,17 @@ module tw_scalar (
     .base_o (recip_base),
     .rise_o (recip_rise)
   );
-  tw_rom_rsqrt u_rsqrt (
-    .index_i({exponent_3[0], mant_3[14:8]}),
-    .base_o (rsqrt_base),
-    .rise_o (rsqrt_rise)
-  );
+
+  if (RSQRT) begin : gen_rsqrt
+    tw_rom_rsqrt u_rsqrt (
+      .index_i({exponent_3[0], mant_3[14:8]}),
+      .base_o (rsqrt_base),
+      .rise_o (rsqrt_rise)
+    );
+  end else begin : gen_no_rsqrt
+    assign {rsqrt_base, rsqrt_rise} = '0;
+  end
+
   tw_interp u_interp (
     .clk_i  (clk_i),
     .base_i (base_q),

@@ -3,9 +3,9 @@
 // Each vector (token, sub) goes through passes over its rows, one row a cycle; after the last row
 // of a pass its pipeline empties, and with it the reductions and scalar functions that the next
 // pass needs. A pass is over when its last row leaves stage 24.
-//   copy      COPY                     silu_mul  SILU               each then QUANT if there is a
+//   copy      COPY                     add       ADD                each then QUANT if there is a
 //   rms_norm  ABS, SQUARE, NORM        softmax   TOP, WEIGH         quantised output
-//   rope      ROPE
+//   rope      ROPE                     others    POINT
 // QUANT reads the int32 result back. ROPE reads rows in pairs: j and rows/2 + j.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
@@ -21,7 +21,8 @@ module tw_vector #(
   parameter int N  = 8,
   parameter int L  = 8,
   parameter int NP = 8,  // N and L rounded up to powers of two
-  parameter int LP = 8
+  parameter int LP = 8,
+  parameter int FUNCTIONS = -1  // bit f: function f is there
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -29,7 +30,8 @@ module tw_vector #(
   input  logic             start_i,
   output logic             free_o,
   output logic             done_o,
-  input  logic [3:0]       fun_i,
+  input  logic [4:0]       fun_i,
+  input  logic             gated_i,
   input  logic [2:0]       out_i,
   input  logic [5:0]       tokens_i,
   input  logic [5:0]       subs_i,
@@ -67,11 +69,6 @@ module tw_vector #(
   output logic [7:0]       s_slot_o,
   output logic [23:0]      s_data_o
 );
-  localparam logic [3:0] FunRmsNorm = 4'd1;
-  localparam logic [3:0] FunRope    = 4'd2;
-  localparam logic [3:0] FunSoftmax = 4'd3;
-  localparam logic [3:0] FunSiluMul = 4'd4;
-
   // Outputs by number: 8 bits are odd, 4 bits even; keys and values go to staging rows.
   localparam logic [2:0] OutQ4  = 3'd2;
   localparam logic [2:0] OutQ4k = 3'd4;
@@ -82,10 +79,11 @@ module tw_vector #(
   localparam logic [3:0] PassSquare = 4'd2;
   localparam logic [3:0] PassNorm   = 4'd3;
   localparam logic [3:0] PassRope   = 4'd4;
-  localparam logic [3:0] PassSilu   = 4'd5;
+  localparam logic [3:0] PassPoint  = 4'd5;
   localparam logic [3:0] PassTop    = 4'd6;
   localparam logic [3:0] PassWeigh  = 4'd7;
   localparam logic [3:0] PassQuant  = 4'd8;
+  localparam logic [3:0] PassAdd    = 4'd9;
 
   localparam int LaneBits = $clog2(LP);
   localparam int ByteBits = 2 + LaneBits;  // of a byte in a V row
@@ -100,7 +98,8 @@ module tw_vector #(
 
   // ------------------------------------------------------------------ instruction
 
-  logic [3:0]  fun_q;
+  logic [4:0]  fun_q;
+  logic        gated_q;
   logic [2:0]  out_q;
   logic [5:0]  token_last_q, sub_last_q;
   logic [15:0] rows_q, row_last_q;
@@ -113,6 +112,7 @@ module tw_vector #(
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       fun_q        <= fun_i;
+      gated_q      <= gated_i || fun_i == tw_pkg::FUN_MUL;
       out_q        <= out_i;
       token_last_q <= tokens_i - 6'd1;
       sub_last_q   <= subs_i - 6'd1;
@@ -146,13 +146,14 @@ module tw_vector #(
   logic [24:1] valid_q, last_q;
   logic [18:1] first_q;
 
-  function automatic logic [3:0] first_pass(input logic [3:0] fun);
+  function automatic logic [3:0] first_pass(input logic [4:0] fun);
     case (fun)
-      FunRmsNorm: first_pass = PassAbs;
-      FunRope:    first_pass = PassRope;
-      FunSoftmax: first_pass = PassTop;
-      FunSiluMul: first_pass = PassSilu;
-      default:    first_pass = PassCopy;
+      tw_pkg::FUN_COPY:     first_pass = PassCopy;
+      tw_pkg::FUN_RMS_NORM: first_pass = PassAbs;
+      tw_pkg::FUN_ROPE:     first_pass = PassRope;
+      tw_pkg::FUN_SOFTMAX:  first_pass = PassTop;
+      tw_pkg::FUN_ADD:      first_pass = PassAdd;
+      default:              first_pass = PassPoint;
     endcase
   endfunction
 
@@ -166,7 +167,7 @@ module tw_vector #(
   end
 
   assign is_quant   = pass_q == PassQuant;
-  assign is_rope    = pass_q == PassRope;
+  assign is_rope    = FUNCTIONS[tw_pkg::FUN_ROPE] && (pass_q == PassRope);
   assign is_result  = !is_quant && (pass_next == PassQuant);
   assign row_last   = row_q == row_last_q;
   assign pass_end   = valid_q[24] && last_q[24];
@@ -263,15 +264,15 @@ module tw_vector #(
     else if (issue_q) offset_q <= offset_q + 15'd1;
   end
 
-  assign b_half   = fun_q == FunRmsNorm;
+  assign b_half   = fun_q == tw_pkg::FUN_RMS_NORM;
   assign a_row    = (is_quant ? 15'(d_vector_q) : a_vector_q) + offset_q;
   assign b_row    = b_token_q + (is_rope ? row_q[15:1] : row_q[14:0]);
   assign a_half_1 = a_half_q && !is_quant;
 
   assign a_en_o   = issue_q;
   assign a_addr_o = {is_quant ? d_bank_q : a_bank_q, a_half_1 ? a_row[14:1] : a_row[13:0]};
-  assign b_en_o   = issue_q && (pass_q == PassNorm || pass_q == PassRope || pass_q == PassSilu ||
-                                pass_q == PassWeigh);
+  assign b_en_o   = issue_q && (pass_q == PassNorm || pass_q == PassRope || pass_q == PassWeigh ||
+                                pass_q == PassAdd || (pass_q == PassPoint && gated_q));
   assign b_addr_o = {b_bank_q, b_half ? b_row[14:1] : b_row[13:0]};
 
   always_ff @(posedge clk_i) begin
@@ -301,6 +302,7 @@ module tw_vector #(
   logic [16:0]       factor;
   logic [23:0]       scale;
   logic signed [9:0] shift_d, lane_shift_q;
+  logic              is_mul;
 
   tw_delay #(
     .WIDTH(1),
@@ -327,16 +329,17 @@ module tw_vector #(
     .q_o  (odd_13)
   );
 
+  assign is_mul = fun_q == tw_pkg::FUN_MUL;
   assign q4     = !out_q[0];
   assign staged = out_q > OutQ4;
   assign values = out_q > OutQ4k;
 
   always_comb begin
     case (pass_q)
-      PassCopy:            shift_d = 10'($signed(shift_q));
+      PassCopy, PassAdd:   shift_d = 10'($signed(shift_q));
       PassNorm:            shift_d = 10'($signed(shift_q)) + 10'(half);
       PassRope, PassWeigh: shift_d = 10'sd15;
-      PassSilu:            shift_d = 10'sd16;
+      PassPoint:           shift_d = is_mul ? 10'($signed(shift_q)) : 10'sd16;
       PassQuant:           shift_d = 10'sd31;
       default:             shift_d = '0;
     endcase
@@ -358,9 +361,13 @@ module tw_vector #(
     assign b_part  = b_upper_1 ? b_data_i[16*(LP+l) +: 16] : b_data_i[16*l +: 16];
     assign valid_2 = left_q > 32'(l);
 
-    tw_vlane u_lane (
+    tw_vlane #(
+      .FUNCTIONS(FUNCTIONS)
+    ) u_lane (
       .clk_i     (clk_i),
       .pass_i    (pass_q),
+      .fun_i     (fun_q),
+      .gated_i   (gated_q),
       .a_i       (a_2),
       .b_i       (b_2),
       .valid_i   (valid_2),
@@ -399,7 +406,9 @@ module tw_vector #(
   assign max_stands = valid_q[21] && last_q[21];
   assign sum_stands = valid_q[14] && last_q[14];
 
-  tw_scalar u_scalar (
+  tw_scalar #(
+    .RSQRT(FUNCTIONS[tw_pkg::FUN_RMS_NORM])
+  ) u_scalar (
     .clk_i        (clk_i),
     .rst_ni       (rst_ni),
     .take_top_i   (max_stands && pass_q == PassTop),
@@ -407,7 +416,7 @@ module tw_vector #(
     .take_square_i(sum_stands && pass_q == PassSquare),
     .take_sum_i   (sum_stands && pass_q == PassWeigh),
     .take_scale_i (max_stands && is_result),
-    .ratio_i      (fun_q == FunSoftmax && !staged),
+    .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && !staged),
     .max_i        (max),
     .sum_i        (sum),
     .eps_i        (imm_q),

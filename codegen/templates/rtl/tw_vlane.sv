@@ -1,20 +1,26 @@
 // One lane of the vector engine: what each pass does to an element. A new element every cycle;
 // pass_i, shift_i and the scalars are constant while the elements of a pass are in the pipeline.
 //
-//   COPY, ABS, TOP  y = a                      SILU   y = round(a * sigmoid(a)) * b
+//   COPY, ABS, TOP  y = a                      ADD    y = a + b
 //   SQUARE          square = x^2               WEIGH  weight = 2^-(top - a), y = weight * scale b
 //   NORM            y = x * b * factor         QUANT  code = clamp(x * factor * qmax)
 //   ROPE            y = x1 * cos - x2 * sin, then x2 * cos + x1 * sin
+//   POINT           y = round(u * gate(a)) * v, u = a or a constant, v = b, a or 1
 // with x = a / 2^pre (floor) and every y rounded by 2^shift to int32. Elements of ROPE alternate
 // between the halves of the vector: an element at odd_*_i is an x2, its x1 came in the cycle
-// before.
+// before. What POINT is follows from fun_i; gated_i: v is b. Passes of functions that FUNCTIONS
+// lacks are not there.
 //
 // Stage k holds what entered k - 1 cycles ago: a_i, b_i, valid_i at stage 1; summand_o at 10, y_o
 // at 17, code_o at 18. An element that is not valid does not count in TOP and weighs nothing in
 // WEIGH.
-module tw_vlane (
+module tw_vlane #(
+  parameter int FUNCTIONS = -1
+) (
   input  logic               clk_i,
   input  logic [3:0]         pass_i,
+  input  logic [4:0]         fun_i,
+  input  logic               gated_i,
   input  logic signed [31:0] a_i,
   input  logic signed [31:0] b_i,
   input  logic               valid_i,
@@ -31,16 +37,33 @@ module tw_vlane (
   output logic signed [31:0] y_o,
   output logic [7:0]         code_o
 );
-  logic is_square, is_norm, is_rope, is_silu, is_top, is_weigh, is_quant, is_scaled;
+  // Functions of POINT that have no factor a: their gate is the result.
+  localparam logic HasPlain = FUNCTIONS[tw_pkg::FUN_SIGMOID] ||
+                              FUNCTIONS[tw_pkg::FUN_HARD_SIGMOID] || FUNCTIONS[tw_pkg::FUN_TANH];
+  localparam logic HasRms = FUNCTIONS[tw_pkg::FUN_RMS_NORM];
+  localparam logic HasPoint =
+      (FUNCTIONS & ~(32'd1 << tw_pkg::FUN_COPY | 32'd1 << tw_pkg::FUN_RMS_NORM |
+                     32'd1 << tw_pkg::FUN_ROPE | 32'd1 << tw_pkg::FUN_SOFTMAX |
+                     32'd1 << tw_pkg::FUN_ADD)) != '0;
 
-  assign is_square = pass_i == 4'd2;
-  assign is_norm   = pass_i == 4'd3;
-  assign is_rope   = pass_i == 4'd4;
-  assign is_silu   = pass_i == 4'd5;
-  assign is_top    = pass_i == 4'd6;
-  assign is_weigh  = pass_i == 4'd7;
+  logic is_square, is_norm, is_rope, is_point, is_top, is_weigh, is_quant, is_add, is_scaled;
+  logic is_plain, is_relu6, is_squared;
+
+  assign is_square = HasRms && (pass_i == 4'd2);
+  assign is_norm   = HasRms && (pass_i == 4'd3);
+  assign is_rope   = FUNCTIONS[tw_pkg::FUN_ROPE] && (pass_i == 4'd4);
+  assign is_point  = HasPoint && (pass_i == 4'd5);
+  assign is_top    = FUNCTIONS[tw_pkg::FUN_SOFTMAX] && (pass_i == 4'd6);
+  assign is_weigh  = FUNCTIONS[tw_pkg::FUN_SOFTMAX] && (pass_i == 4'd7);
   assign is_quant  = pass_i == 4'd8;
+  assign is_add    = FUNCTIONS[tw_pkg::FUN_ADD] && (pass_i == 4'd9);
   assign is_scaled = is_square || is_norm || is_quant;
+
+  assign is_plain   = HasPlain && (fun_i == tw_pkg::FUN_SIGMOID ||
+                                   fun_i == tw_pkg::FUN_HARD_SIGMOID || fun_i == tw_pkg::FUN_TANH);
+  assign is_relu6   = FUNCTIONS[tw_pkg::FUN_RELU6] && (fun_i == tw_pkg::FUN_RELU6);
+  assign is_squared = FUNCTIONS[tw_pkg::FUN_SQUARED_RELU] &&
+                      (fun_i == tw_pkg::FUN_SQUARED_RELU);
 
   // ------------------------------------------------------------------ stages 1 to 3: operands
   // a itself, x = a shifted to 16 bits and sign, or the scale word b as an integer of 31 bits.
@@ -83,27 +106,37 @@ module tw_vlane (
   always_ff @(posedge clk_i) begin
     a_2     <= (is_top && !valid_i) ? 32'h8000_0000 : a_i;
     b_2     <= b_i;
+    if (is_point && is_squared) b_2 <= a_i;
+    else if (is_point && !gated_i) b_2 <= 32'sd65536;
     x_2     <= pre_value[16:0];
     scale_2 <= scale_value[62:16];
     neg_2   <= a_i[31];
     zero_2  <= !valid_i;
     if (is_rope) arg_2 <= phase[31:0];
-    else if (is_silu) arg_2 <= a_i[31] ? -a_i : a_i;
+    else if (is_point) arg_2 <= a_i[31] ? -a_i : a_i;
     else arg_2 <= top_i - a_i;
   end
+
+  localparam logic signed [31:0] Six = 32'sd6 <<< 16;
 
   logic signed [31:0] u_3, u_7, u_8, u_9, b_8, b_10;
   logic signed [17:0] k_7, k_8, k_9;
 
   always_ff @(posedge clk_i) begin
+    u_3 <= a_2;
     if (is_weigh) u_3 <= {1'b0, scale_sat};
-    else u_3 <= is_scaled ? 32'($signed(x_2)) : a_2;
+    if (is_scaled) u_3 <= 32'($signed(x_2));
+    if (is_point && is_plain) u_3 <= 32'sd65536;
+    if (is_point && is_relu6 && a_2 > Six) u_3 <= Six;
   end
 
-  tw_vfun u_fun (
+  tw_vfun #(
+    .FUNCTIONS(FUNCTIONS)
+  ) u_fun (
     .clk_i    (clk_i),
     .rope_i   (is_rope),
-    .silu_i   (is_silu),
+    .point_i  (is_point),
+    .fun_i    (fun_i),
     .arg_i    (arg_2),
     .quarter_i(odd_2_i),
     .neg_i    (neg_2),
@@ -149,11 +182,11 @@ module tw_vlane (
   logic signed [17:0] first_b_d, first_b_9, first_b_10, second_b_9, second_b_10;
   logic signed [49:0] first_d, first_10, first_11, first_12;
   logic signed [63:0] second_d, second_12, f_d, f_13;
-  logic signed [31:0] silu_10;
+  logic signed [31:0] point_10;
 
   always_comb begin
     first_b_d = 18'sd1;
-    if (is_weigh || is_silu) first_b_d = k_8;
+    if (is_weigh || is_point) first_b_d = k_8;
     if (is_rope) first_b_d = odd_8_i ? k_8 : k_7;
     if (is_quant) first_b_d = {1'b0, factor_i};
     if (is_norm) first_b_d = 18'($signed(b_8[15:0]));
@@ -177,7 +210,7 @@ module tw_vlane (
     .p_o(second_d)
   );
 
-  assign silu_10 = first_10[47:16] + 32'(first_10[15]);
+  assign point_10 = first_10[47:16] + 32'(first_10[15]);
 
   always_ff @(posedge clk_i) begin
     first_a_9   <= u_8;
@@ -194,8 +227,8 @@ module tw_vlane (
     if (is_rope) begin
       second_a_11 <= second_a_10;
       second_b_11 <= 32'(second_b_10);
-    end else if (is_silu) begin
-      second_a_11 <= silu_10;
+    end else if (is_point || is_add) begin
+      second_a_11 <= is_add ? 32'sd1 : point_10;
       second_b_11 <= b_10;
     end else begin
       second_a_11 <= first_10[31:0];
@@ -206,7 +239,8 @@ module tw_vlane (
   // Times qmax = 127 or 7 is a shift and a difference.
   always_comb begin
     f_d = 64'(first_12);
-    if (is_silu || is_norm) f_d = second_12;
+    if (is_point || is_norm) f_d = second_12;
+    if (is_add) f_d = 64'(first_12) + second_12;
     if (is_rope) f_d = odd_12_i ? 64'(first_12) + second_12 : 64'(first_12) - second_12;
     if (is_quant) f_d = (64'(first_12) <<< (q4_i ? 3 : 7)) - 64'(first_12);
   end

@@ -9,6 +9,7 @@ module tb_vector #(
   parameter int NP     = 8,
   parameter int LP     = 8,
   parameter int TP     = 2,
+  parameter int FUNCTIONS = -1,
   parameter int V_ROWS = 1024  // rows of each of four banks
 );
   logic [31:0]  v_mem [4*V_ROWS*LP];
@@ -32,14 +33,14 @@ module tb_vector #(
   );
 
   tw_vector #(
-    .T(T), .N(N), .L(L), .NP(NP), .LP(LP)
+    .T(T), .N(N), .L(L), .NP(NP), .LP(LP), .FUNCTIONS(FUNCTIONS)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
-    .fun_i(word[3:0]), .out_i(word[6:4]), .tokens_i(word[12:7]), .subs_i(word[18:13]), .rows_i(word[34:19]),
-    .len_i(word[66:35]), .inc_i(word[67]), .a_i(word[85:68]), .a_stride_i(word[95:86]), .a_half_i(word[96]),
-    .b_i(word[114:97]), .b_stride_i(word[124:115]), .d_i(word[142:125]), .d_stride_i(word[152:143]),
-    .o_i(word[170:153]), .o_step_i(word[180:171]), .o_token_i(word[185:181]), .shift_i(word[193:186]),
-    .imm_i(word[225:194]),
+    .fun_i(word[4:0]), .gated_i(word[5]), .out_i(word[8:6]), .tokens_i(word[14:9]), .subs_i(word[20:15]),
+    .rows_i(word[36:21]), .len_i(word[68:37]), .inc_i(word[69]), .a_i(word[87:70]), .a_stride_i(word[97:88]),
+    .a_half_i(word[98]), .b_i(word[116:99]), .b_stride_i(word[126:117]), .d_i(word[144:127]),
+    .d_stride_i(word[154:145]), .o_i(word[172:155]), .o_step_i(word[182:173]), .o_token_i(word[187:183]),
+    .shift_i(word[195:188]), .imm_i(word[227:196]),
     .a_en_o(a_en), .a_addr_o(a_addr), .a_data_i(a_data), .b_en_o(b_en), .b_addr_o(b_addr), .b_data_i(b_data),
     .d_en_o(d_en), .d_addr_o(d_addr), .d_strb_o(d_strb), .d_data_o(d_data),
     .act_en_o(act_en), .act_row_o(act_row), .act_token_o(act_token), .act_data_o(act_data),

@@ -3,9 +3,9 @@
 use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
 use hw::timing::{VECTOR_LATENCY, VectorShape, vector_occupancy};
-use hw::{Geometry, Machine};
-use ir::num::{Scale, copy_vector, quantise_vector, rms_norm, rope, silu_mul_vector, softmax, softmax_slot};
-use isa::table::{Vector, fun, out, vec_addr, vec_parts};
+use hw::{Function, Geometry, Machine};
+use ir::num::{Scale, add, copy_vector, mul, quantise_vector, rms_norm, rope, softmax, softmax_slot};
+use isa::table::{OUTS, Vector, out, vec_addr, vec_parts};
 
 const A_ROWS: u32 = 512;
 const SLOTS: u32 = 256;
@@ -125,20 +125,29 @@ impl State {
                 let b = i.b + t * i.b_stride;
                 let mut y = vec![0; a.len()];
                 let mut sum = 0;
-                match i.fun {
-                    fun::COPY => copy_vector(&a, i.shift, &mut y),
-                    fun::RMS_NORM => rms_norm(&a, &self.halves(b, i.rows), i.imm, i.shift, &mut y),
-                    fun::ROPE => {
+                let function = i.function().unwrap();
+                match function {
+                    Function::Copy => copy_vector(&a, i.shift, &mut y),
+                    Function::RmsNorm => rms_norm(&a, &self.halves(b, i.rows), i.imm, i.shift, &mut y),
+                    Function::Rope => {
                         let steps: Vec<u32> =
                             self.words(b, i.rows / 2).into_iter().map(|s| s as u32).collect();
                         rope(&a, &steps, len as u16, &mut y);
                     }
-                    fun::SOFTMAX => {
+                    Function::Softmax => {
                         let scales: Vec<Scale> =
                             self.words(b, i.rows).into_iter().map(|w| Scale::from_word(w as u32)).collect();
                         sum = softmax(&a, &scales, len as usize, &mut y);
                     }
-                    _ => silu_mul_vector(&a, &self.words(b, i.rows), &mut y),
+                    Function::Add | Function::Mul => {
+                        let of = if function == Function::Add { add } else { mul };
+                        let b = self.words(b, i.rows);
+                        y.iter_mut().zip(a.iter().zip(&b)).for_each(|(y, (&a, &b))| *y = of(a, b, i.shift));
+                    }
+                    _ => {
+                        let b = (i.gated != 0).then(|| self.words(b, i.rows));
+                        function.point().unwrap().vector(&a, b.as_deref(), &mut y);
+                    }
                 }
                 for (j, row) in y.chunks_exact(g.l as usize).enumerate() {
                     let at = self.at(i.d + t * i.d_stride + u * i.rows + j as u32);
@@ -186,7 +195,7 @@ impl State {
         }
         if !staged {
             let slot = (i.o_step + u * g.t + i.o_token + t) as usize;
-            self.slots[slot] = if i.fun == fun::SOFTMAX { softmax_slot(scale, sum) } else { scale };
+            self.slots[slot] = if i.function() == Some(Function::Softmax) { softmax_slot(scale, sum) } else { scale };
         } else {
             let at = self.at(i.o + t * i.o_step + i.imm) + 4 * u as usize;
             self.write(at, &scale.word().to_le_bytes(), writer);
@@ -196,12 +205,13 @@ impl State {
 
 /// Every function with every output in turn; the rest is drawn.
 fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
+    let functions: Vec<Function> = g.functions.iter().collect();
     let mut instrs: Vec<(Vector, u8)> = Vec::new();
     while instrs.len() < count {
-        let which = instrs.len() as u32 % 35;
-        let (fun, out) = (which % 5, which / 5);
+        let which = instrs.len() % (functions.len() * OUTS.len());
+        let (function, out) = (functions[which % functions.len()], (which / functions.len()) as u32);
         let mut rows = if rng.one_in(8) { 1 + rng.up_to(40) } else { 1 + rng.up_to(5) };
-        if fun == fun::ROPE {
+        if function == Function::Rope {
             rows = rows.next_multiple_of(2);
         }
         let subs = if rng.one_in(4) { 1 + rng.up_to(11) } else { 1 + rng.up_to(2) };
@@ -211,7 +221,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         } else {
             (0, 1 + rng.up_to(2))
         };
-        let a_half = u32::from(fun == fun::COPY && rng.one_in(2));
+        let a_half = u32::from(function == Function::Copy && rng.one_in(2));
         let own = subs * rows;
         let (a_stride, b_stride, d_stride) = (own + rng.up_to(3), rng.up_to(7), own + rng.up_to(3));
         let a_span = (tokens - 1) * a_stride + own;
@@ -225,7 +235,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         let shift = rng.up_to(3);
         let bank = |n: u32| (n + shift) % 4;
         let a = vec_addr(bank(0), rng.up_to(RESULTS - a_span));
-        let b_row = if fun == fun::SOFTMAX && !rng.one_in(4) {
+        let b_row = if function == Function::Softmax && !rng.one_in(4) {
             RESULTS / 4 + rng.up_to(RESULTS / 4 - b_span)
         } else {
             rng.up_to(RESULTS - b_span)
@@ -249,9 +259,9 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             out::Q8 | out::Q4 => (rng.up_to(A_ROWS - own), rng.up_to(SLOTS - (subs + 1) * g.t)),
             _ => (vec_addr(bank(2), rng.up_to(V_ROWS - q4_step * tokens)), q4_step),
         };
-        let imm = match (out, fun) {
+        let imm = match (out, function) {
             (out::Q8K.., _) => staging,
-            (_, fun::RMS_NORM) => {
+            (_, Function::RmsNorm) => {
                 let eps = rng.next() as u32;
                 rng.pick(&[0, 1, 167_772, u32::MAX, eps, eps >> 16])
             }
@@ -260,15 +270,17 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         let shift = match rng.up_to(7) {
             0 => rng.range(-128, 127),
             1 | 2 => rng.range(-12, 40),
-            _ if fun == fun::RMS_NORM => rng.range(14, 30),
+            _ if function == Function::RmsNorm => rng.range(14, 30),
+            _ if function == Function::Mul => rng.range(8, 24),
             _ => rng.range(-4, 8),
         };
-        let len = match fun {
-            fun::SOFTMAX => rng.up_to(rows * g.l + 3),
+        let len = match function {
+            Function::Softmax => rng.up_to(rows * g.l + 3),
             _ => rng.next() as u32 & 0x7fff_ffff,
         };
         let instr = Vector {
-            fun,
+            fun: function as u32,
+            gated: u32::from(function.takes_gate() && rng.one_in(2)),
             out,
             tokens,
             subs,
@@ -299,7 +311,8 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
 
 fn fields(i: &Vector) -> Vec<(u64, u32)> {
     [
-        (i.fun, 4),
+        (i.fun, 5),
+        (i.gated, 1),
         (i.out, 3),
         (i.tokens, 6),
         (i.subs, 6),
@@ -324,9 +337,9 @@ fn fields(i: &Vector) -> Vec<(u64, u32)> {
 }
 
 fn passes(i: &Vector) -> u64 {
-    let function = match i.fun {
-        fun::RMS_NORM => 3,
-        fun::SOFTMAX => 2,
+    let function = match i.function() {
+        Some(Function::RmsNorm) => 3,
+        Some(Function::Softmax) => 2,
         _ => 1,
     };
     function + u64::from(i.out != out::NONE)
@@ -335,8 +348,16 @@ fn passes(i: &Vector) -> u64 {
 fn check(name: &str, seed: u64, count: usize) {
     let machine = hw::presets::load(name).unwrap();
     let g = Geometry::of(&machine);
-    let parameters =
-        [("T", g.t), ("N", g.n), ("L", g.l), ("NP", g.np), ("LP", g.lp), ("TP", g.tp), ("V_ROWS", V_ROWS)];
+    let parameters = [
+        ("T", g.t),
+        ("N", g.n),
+        ("L", g.l),
+        ("NP", g.np),
+        ("LP", g.lp),
+        ("TP", g.tp),
+        ("FUNCTIONS", g.functions.bits()),
+        ("V_ROWS", V_ROWS),
+    ];
     let bench = Bench::build("vector", &machine, &parameters);
     let mut rng = Rng::new(seed);
     let mut state = State::random(&machine, &mut rng);
@@ -389,7 +410,7 @@ fn check(name: &str, seed: u64, count: usize) {
 
 fn sweep(name: &str) {
     for seed in 0..8 {
-        check(name, seed, 100);
+        check(name, seed, 240);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Worst error of each table function against the exact one, in units of its result, over every input.
 //!
-//! `tools/tables --check` measures the same against MPFR. A result unit is 2^-15 of full scale for all but the sigmoid
-//! (2^-16).
+//! `tools/tables --check` measures the table functions against MPFR, too. A result unit is 2^-15 of full scale for those of
+//! one number per vector and for sine and exponential, 2^-16 for gates and functions of one element.
+
+use super::Point;
 
 /// [`super::recip`] against `2^31 / mant`, every mantissa.
 pub const RECIP: f64 = 1.1;
@@ -14,6 +16,28 @@ pub const EXP2N: f64 = 0.99;
 pub const SIN: f64 = 1.01;
 /// [`super::sigmoid`] against `2^16 * sigmoid`, every input below 16; above it the error is below 0.01.
 pub const SIGMOID: f64 = 3.8;
+/// [`super::phi`] against `2^16 * Phi`, every input below 8; above it the error is below 0.01.
+pub const PHI: f64 = 2.69;
+/// [`super::phi_tanh`] against `2^16` times what the hyperbolic tangent makes of Phi, the same.
+pub const PHI_TANH: f64 = 2.86;
+/// [`super::hard_sigmoid`] against `2^16 * (a / 6 + 1 / 2)`, clamped, every input below 4; above it there is no error.
+pub const HARD_SIGMOID: f64 = 0.67;
+
+/// Of each [`Point`] on every input below 16 in magnitude, further out below 0.2; the two that square or only compare are
+/// exact but for the rounding of the square.
+pub const fn of_point(point: Point) -> f64 {
+    match point {
+        Point::Silu => 7.68,
+        Point::Gelu => 3.89,
+        Point::GeluTanh => 4.04,
+        Point::Relu | Point::Relu6 => 0.0,
+        Point::HardSwish => 2.47,
+        Point::SquaredRelu => 0.5,
+        Point::Sigmoid => SIGMOID,
+        Point::HardSigmoid => HARD_SIGMOID,
+        Point::Tanh => 7.58,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -54,11 +78,71 @@ mod tests {
         check("sin", SIN, (0..1 << 18).map(|p| error(p).abs()));
     }
 
+    /// The error of a gate, every input within reach of its table, and beyond.
+    fn check_gate(name: &str, bound: f64, gate: fn(i32) -> u32, exact: fn(f64) -> f64) {
+        let error = |a: i32| (f64::from(gate(a)) - 65536.0 * exact(f64::from(a) / 65536.0)).abs();
+        check(name, bound, (-(1 << 20) + 1..1 << 20).map(error));
+        assert!([i32::MIN, -(1 << 20), 1 << 20, i32::MAX].map(error).iter().all(|&e| e < 0.01), "{name}");
+    }
+
+    fn logistic(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    /// Normal distribution function by its series (Marsaglia 2004), whose terms are all of one sign.
+    fn phi(x: f64) -> f64 {
+        if x.abs() > 8.0 {
+            return f64::from(u8::from(x > 0.0));
+        }
+        let (mut term, mut sum, mut odd) = (x, x, 1.0);
+        while sum + term != sum {
+            odd += 2.0;
+            term *= x * x / odd;
+            sum += term;
+        }
+        0.5 + sum * (-x * x / 2.0).exp() / TAU.sqrt()
+    }
+
+    fn phi_tanh(x: f64) -> f64 {
+        (1.0 + ((4.0 / TAU).sqrt() * (x + 0.044715 * x.powi(3))).tanh()) / 2.0
+    }
+
+    fn hard(x: f64) -> f64 {
+        (x / 6.0 + 0.5).clamp(0.0, 1.0)
+    }
+
     #[test]
-    fn sigmoid() {
-        let exact = |a: i32| 65536.0 / (1.0 + (-f64::from(a) / 65536.0).exp());
-        let error = |a: i32| (f64::from(num::sigmoid(a)) - exact(a)).abs();
-        check("sigmoid", SIGMOID, (-(1 << 20) + 1..1 << 20).map(error));
-        assert!([i32::MIN, -(1 << 20), 1 << 20, i32::MAX].map(error).iter().all(|&e| e < 0.01));
+    fn gates() {
+        check_gate("sigmoid", SIGMOID, num::sigmoid, logistic);
+        check_gate("phi", PHI, num::phi, phi);
+        check_gate("phi_tanh", PHI_TANH, num::phi_tanh, phi_tanh);
+        check_gate("hard_sigmoid", HARD_SIGMOID, num::hard_sigmoid, hard);
+    }
+
+    fn exact(point: Point, x: f64) -> f64 {
+        match point {
+            Point::Silu => x * logistic(x),
+            Point::Gelu => x * phi(x),
+            Point::GeluTanh => x * phi_tanh(x),
+            Point::Relu => x.max(0.0),
+            Point::Relu6 => x.clamp(0.0, 6.0),
+            Point::HardSwish => x * hard(x),
+            Point::SquaredRelu => x.max(0.0) * x,
+            Point::Sigmoid => logistic(x),
+            Point::HardSigmoid => hard(x),
+            Point::Tanh => x.tanh(),
+        }
+    }
+
+    #[test]
+    fn functions_of_one_element() {
+        for point in Point::ALL {
+            let error = |a: i32| {
+                (f64::from(point.of(a)) - 65536.0 * exact(point, f64::from(a) / 65536.0)).abs()
+            };
+            check(&format!("{point:?}"), of_point(point), (-(1 << 20) + 1..1 << 20).map(error));
+            let far = (20..23).flat_map(|bits| [1 << bits, -(1 << bits)]).map(error).fold(0.0, f64::max);
+            assert!(far <= 0.2, "{point:?}: {far}");
+        }
     }
 }

@@ -54,12 +54,34 @@ pub fn cos(phase: u32) -> i32 {
     sin(phase.wrapping_add(1 << 30))
 }
 
+/// A gate: about `2^16 * g(a)` with `g(-a) = 1 - g(a)`, from the points of its upper half; 0 and 2^16 beyond them. Segments
+/// on `|a| >> bits`.
+fn gate(points: &[u32; 257], bits: u32, a: i32) -> u32 {
+    let m = a.unsigned_abs();
+    let frac = m & ((1 << bits) - 1);
+    let upper = if m >> bits >= 256 { 65536 } else { linear(points, (m >> bits) as usize, frac, bits as i32) };
+    if a < 0 { 65536 - upper } else { upper }
+}
+
 /// About `2^16 / (1 + exp(-a))`, a with 16 fractional bits; 0 and 2^16 beyond 16. Segments on `|a| >> 12`.
 pub fn sigmoid(a: i32) -> u32 {
-    let m = a.unsigned_abs();
-    let upper =
-        if m >= 1 << 20 { 65536 } else { linear(&tables::SIGMOID, (m >> 12) as usize, m & 0xfff, 12) };
-    if a < 0 { 65536 - upper } else { upper }
+    gate(&tables::SIGMOID, 12, a)
+}
+
+/// About `2^16 * (1 + erf(a / sqrt(2))) / 2`, a with 16 fractional bits; 0 and 2^16 beyond 8. Segments on `|a| >> 11`.
+pub fn phi(a: i32) -> u32 {
+    gate(&tables::PHI, 11, a)
+}
+
+/// About `2^16 * (1 + tanh(sqrt(2 / pi) * (a + 0.044715 a^3))) / 2`, a with 16 fractional bits; 0 and 2^16 beyond 8. Segments on
+/// `|a| >> 11`.
+pub fn phi_tanh(a: i32) -> u32 {
+    gate(&tables::PHI_TANH, 11, a)
+}
+
+/// About `2^16 * (a / 6 + 1 / 2)`, a with 16 fractional bits; 0 and 2^16 beyond 3. Segments on `|a| >> 12`.
+pub fn hard_sigmoid(a: i32) -> u32 {
+    gate(&tables::HARD_SIGMOID, 12, a)
 }
 
 #[cfg(test)]
@@ -83,7 +105,9 @@ mod tests {
     #[test]
     fn symmetries() {
         for a in (0..1 << 20).step_by(37) {
-            assert_eq!(sigmoid(-a), 65536 - sigmoid(a));
+            for gate in [sigmoid, phi, phi_tanh, hard_sigmoid] {
+                assert_eq!(gate(-a), 65536 - gate(a));
+            }
         }
         for p in (0..u32::MAX - 99_991).step_by(99_991) {
             let grid = p & !0x3fff;

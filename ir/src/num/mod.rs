@@ -8,8 +8,8 @@
 //! | [`rshr`], [`sat32`] | `tw_round` | round half up, saturate |
 //! | [`norm16`] | `tw_norm16` | largest magnitude or sum to mantissa and exponent |
 //! | [`recip`], [`rsqrt`], [`softmax_slot`] | `tw_scalar` | once per vector |
-//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`] | `tw_vfun` | once per element |
-//! | [`quantise`], [`copy`], [`silu_mul`], [`softmax_value`] | `tw_vlane` | once per element |
+//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`], [`phi`], [`phi_tanh`], [`hard_sigmoid`] | `tw_vfun` | once per element |
+//! | [`quantise`], [`copy`], [`Point`], [`add`], [`mul`], [`softmax_value`] | `tw_vlane` | once per element |
 //! | [`rms_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
 //! | [`weight_level`], [`signed_code`] | `tw_weight_decode` | operand decoding |
 //! | [`dot`] | `tw_dot` | exact group sum |
@@ -25,6 +25,7 @@ mod basic;
 pub mod error;
 mod function;
 mod gemm;
+mod point;
 mod scale;
 #[rustfmt::skip]
 pub mod tables;
@@ -32,10 +33,10 @@ mod vector;
 
 pub use affine::{affine_code, affine_vector, saturating_code};
 pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
-pub use function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
+pub use function::{cos, exp2n, hard_sigmoid, phi, phi_tanh, recip, rsqrt, sigmoid, sin};
 pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, wrap};
+pub use point::{Point, add, mul};
 pub use scale::{Scale, norm16};
 pub use vector::{
-    copy, copy_vector, quantise, quantise_vector, rms_norm, rope, silu_mul, silu_mul_vector, softmax,
-    softmax_slot, softmax_value,
+    copy, copy_vector, quantise, quantise_vector, rms_norm, rope, softmax, softmax_slot, softmax_value,
 };

@@ -3,7 +3,7 @@
 //! Slices of unequal length are read as far as the shortest goes.
 
 use super::basic::{bit_length, max_abs, rshr, sat32};
-use super::function::{cos, exp2n, recip, rsqrt, sigmoid, sin};
+use super::function::{cos, exp2n, recip, rsqrt, sin};
 use super::scale::{Scale, norm16};
 
 /// Code of `x` in [-qmax, qmax] where `scale` = [`norm16`] of the vector's largest magnitude stands for qmax.
@@ -39,17 +39,6 @@ pub fn copy(a: i32, shift: i32) -> i32 {
 /// [`copy`] of a vector.
 pub fn copy_vector(a: &[i32], shift: i32, y: &mut [i32]) {
     y.iter_mut().zip(a).for_each(|(y, &a)| *y = copy(a, shift));
-}
-
-/// `a * sigmoid(a) * b`, rounded after each product.
-pub fn silu_mul(a: i32, b: i32) -> i32 {
-    let t = rshr(i64::from(a) * i64::from(sigmoid(a)), 16);
-    sat32(rshr(t * i64::from(b), 16))
-}
-
-/// [`silu_mul`] of two vectors.
-pub fn silu_mul_vector(a: &[i32], b: &[i32], y: &mut [i32]) {
-    y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = silu_mul(a, b));
 }
 
 /// `x * gain / sqrt(sum x^2 + eps)`, scaled by `2^(23 - shift)`.

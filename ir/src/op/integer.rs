@@ -120,7 +120,7 @@ impl Operator for AddSaturate {
 }
 
 operator! {
-    /// `int-silu-mul(gate i32, up i32)`: gate * sigmoid(gate) * up ([`num::silu_mul`]).
+    /// `int-silu-mul(gate i32, up i32)`: gate * sigmoid(gate) * up ([`num::Point::Silu`]).
     IntSiluMul "int-silu-mul" {}
 }
 
@@ -133,7 +133,7 @@ impl Operator for IntSiluMul {
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
         let mut data = vec![0; operands[0].ints().len()];
-        num::silu_mul_vector(operands[0].ints(), operands[1].ints(), &mut data);
+        num::Point::Silu.vector(operands[0].ints(), Some(operands[1].ints()), &mut data);
         fixed_point(operands[0].shape(), data)
     }
 }

@@ -3,8 +3,9 @@
 use super::Broken;
 use crate::Program;
 use crate::access::{Access, Role, Space, accesses};
-use crate::table::{Body, Gemm, StoreSegments, Vector, fun, out, vec_parts};
-use hw::{Geometry, Machine, Mode};
+use crate::table::{Body, Gemm, StoreSegments, Vector, out, vec_parts};
+use hw::function::Operand;
+use hw::{Function, Geometry, Machine, Mode};
 
 /// Sizes of the spaces, and what of DRAM the program may touch.
 #[derive(Debug)]
@@ -148,22 +149,29 @@ fn tokens(tokens: u32, g: &Geometry) -> Result<(), Broken> {
 
 fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     at_least_one(&[("tokens", i.tokens), ("subs", i.subs), ("rows", i.rows)])?;
-    let (even, valid) = (i.fun != fun::ROPE || i.rows % 2 == 0, i.fun != fun::SOFTMAX || i.len > 0);
+    let Some(function) = i.function() else { return Ok(()) };
+    let what = format!("function {}, which this machine lacks", function.name());
+    let why = "vector.functions of the machine file lists what it has";
+    rule(g.functions.has(function), &what, why, "compile for this machine")?;
+    let what = format!("`gated` is set, and {} has no factor b", function.name());
+    let why = "only functions of one element are multiplied by b";
+    rule(i.gated == 0 || function.takes_gate(), &what, why, "multiply by an instruction of its own")?;
     rule(
-        even,
+        function != Function::Rope || i.rows % 2 == 0,
         "`rows` is odd",
         "rope turns the first half of the rows against the second",
         "pad to an even number",
     )?;
+    let valid = function != Function::Softmax || i.len > 0;
     rule(valid, "`len` is 0", "a softmax has at least one valid score", "leave the instruction out")?;
-    let half = i.a_half == 0 || i.fun == fun::COPY;
+    let half = i.a_half == 0 || function == Function::Copy;
     rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
     mode(out::staged(i.out), "codes for ", g)?;
     if i.out == out::Q8 || i.out == out::Q4 {
         tokens(i.o_token + i.tokens, g)?;
     }
     let bank = |field| vec_parts(field).0;
-    let two = i.fun == fun::COPY || bank(i.a) != bank(i.b);
+    let two = i.operand() == Operand::None || bank(i.a) != bank(i.b);
     let help = "place one of them in another bank";
     rule(two, "operands a and b lie in the same bank", "both are read in the same cycle", help)?;
     let two = out::staged(i.out).is_none() || bank(i.o) != bank(i.d);

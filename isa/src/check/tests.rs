@@ -1,5 +1,6 @@
 use super::*;
 use crate::table::*;
+use hw::Function;
 use crate::{Body, Head, Instr};
 
 fn machine() -> Machine {
@@ -188,14 +189,16 @@ fn fields_are_checked() {
     let same = vec_addr(0, 1);
     let bad: Vec<(Body, &str)> = vec![
         (Vector { rows: 0, ..v }.into(), "`rows` is 0"),
-        (Vector { fun: fun::ROPE, rows: 3, b: vec_addr(2, 0), ..v }.into(), "odd"),
-        (Vector { fun: fun::SILU_MUL, ..v }.into(), "same bank"),
+        (Vector { fun: Function::Rope as u32, rows: 3, b: vec_addr(2, 0), ..v }.into(), "odd"),
+        (Vector { fun: Function::Silu as u32, gated: 1, ..v }.into(), "same bank"),
+        (Vector { fun: Function::Add as u32, ..v }.into(), "same bank"),
+        (Vector { gated: 1, ..v }.into(), "no factor"),
         (Vector { d: same, ..v }.into(), "overlaps the result"),
         (Vector { tokens: 2, a_stride: 9, ..v }.into(), "twice"),
         (Vector { out: out::Q4K, o: vec_addr(1, 9), ..v }.into(), "same bank"),
         (Vector { out: out::Q4K, o: vec_addr(2, 9), ..v }.into(), "twice"),
         (Vector { out: out::Q8, o_token: 2, ..v }.into(), "3 tokens"),
-        (Vector { fun: fun::SOFTMAX, b: vec_addr(2, 0), ..v }.into(), "`len` is 0"),
+        (Vector { fun: Function::Softmax as u32, b: vec_addr(2, 0), ..v }.into(), "`len` is 0"),
         (Gemm { tokens: 3, ntiles: 1, groups: 1, steps: 1, ..Default::default() }.into(), "3 tokens"),
         (Load { blocks: 1, dst: 512, ..Default::default() }.into(), "32832"),
         (Load { blocks: 1, addr: u32::MAX, ..Default::default() }.into(), "DRAM"),

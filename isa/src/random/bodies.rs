@@ -6,7 +6,7 @@ use super::span::{Bucket, span};
 use crate::access::accesses;
 use crate::check::fields::{self, Limits};
 use crate::table::*;
-use hw::{Geometry, Machine, Mode};
+use hw::{Function, Geometry, Machine, Mode};
 
 /// Rows near the start of each space are used again and again, so that instructions depend on each other.
 pub(super) const HOT: u32 = 40;
@@ -176,33 +176,38 @@ impl<'a> Bodies<'a> {
     }
 
     fn vector(&self, extreme: bool, rng: &mut Rng) -> Vector {
-        let fun = rng.within(0, FUNS.len() as u32 - 1);
+        let functions: Vec<Function> = self.g.functions.iter().collect();
+        let function = functions[rng.within(0, functions.len() as u32 - 1) as usize];
+        let fun = function as u32;
         let out = rng.within(0, OUTS.len() as u32 - 1);
-        let rows = if fun == fun::ROPE { 2 * rng.within(1, 3) } else { rng.within(1, 6) };
+        let rows = if function == Function::Rope { 2 * rng.within(1, 3) } else { rng.within(1, 6) };
         let (tokens, subs) = (rng.within(1, 3), rng.within(1, 3));
-        let (rows, tokens, subs) = if extreme { (1 + fun % 2, 1, 1) } else { (rows, tokens, subs) };
+        let least = 1 + u32::from(function == Function::Rope);
+        let (rows, tokens, subs) = if extreme { (least, 1, 1) } else { (rows, tokens, subs) };
         let (a, b) = self.two_banks(rng);
         let (d, o) = self.two_banks(rng);
         let hot = if extreme { 0 } else { HOT };
         let mut at = |bank| vec_addr(bank, rng.within(0, hot));
         let (a, b, d, staging) = (at(a), at(b), at(d), at(o));
         let all = subs * rows;
-        let shift = match fun {
-            fun::COPY => rng.within(0, 8) as i32 - 4,
-            fun::RMS_NORM => rng.within(18, 34) as i32,
+        let shift = match function {
+            Function::Copy | Function::Add => rng.within(0, 8) as i32 - 4,
+            Function::Mul => rng.within(8, 24) as i32,
+            Function::RmsNorm => rng.within(18, 34) as i32,
             _ => 0,
         };
-        let mut i = Vector { fun, out, tokens, subs, rows, a, b, d, shift, ..Default::default() };
+        let gated = u32::from(function.takes_gate() && rng.chance(50));
+        let mut i = Vector { gated, fun, out, tokens, subs, rows, a, b, d, shift, ..Default::default() };
         i.len = rng.within(1, all * self.g.l + 2);
         i.inc = u32::from(rng.chance(40));
-        i.a_half = u32::from(fun == fun::COPY && rng.chance(30));
+        i.a_half = u32::from(function == Function::Copy && rng.chance(30));
         i.a_stride = all + rng.within(0, 2);
         i.d_stride = all + rng.within(0, 2);
         i.b_stride = if rng.chance(50) { 0 } else { rows };
         if rng.chance(25) && i.a_half == 0 {
             (i.d, i.d_stride) = (a, i.a_stride);
         }
-        i.imm = if fun == fun::RMS_NORM { rng.bits() as u32 >> rng.within(0, 31) } else { 0 };
+        i.imm = if function == Function::RmsNorm { rng.bits() as u32 >> rng.within(0, 31) } else { 0 };
         self.output(&mut i, staging, rng);
         i
     }

@@ -5,7 +5,7 @@ use super::memory::{self, Map};
 use super::{Bodies, Case, Limits, Rng, program};
 use crate::table::*;
 use crate::{Body, Head, Instr};
-use hw::{Geometry, Machine};
+use hw::{Function, Geometry, Machine};
 
 /// A program's name, and what writes it.
 type Directed = (&'static str, fn(&mut Sheet));
@@ -288,13 +288,14 @@ fn gemm_tails(s: &mut Sheet) {
 
 fn vec_tails(s: &mut Sheet) {
     s.operands();
-    for fun in 0..FUNS.len() as u32 {
+    for &function in Function::ALL {
         for out in 0..OUTS.len() as u32 {
             for (tokens, subs, rows) in [(1, 1, 2), (2, 1, 4), (1, 3, 2), (s.g.t, 2, 2), (1, 1, 5)] {
                 let all = subs * rows;
                 let q8 = out == out::Q8;
                 s.put(Vector {
-                    fun,
+                    fun: function as u32,
+                    gated: u32::from(function.takes_gate() && rows > 2),
                     out,
                     tokens,
                     subs,
@@ -306,7 +307,7 @@ fn vec_tails(s: &mut Sheet) {
                     o: if q8 { 0 } else { vec_addr(2, 0) },
                     o_step: if q8 { 0 } else { all + 8 },
                     imm: all + 1,
-                    shift: if fun == fun::RMS_NORM { 24 } else { 0 },
+                    shift: if function == Function::RmsNorm { 24 } else { 0 },
                     ..s.copy(rows)
                 });
             }

@@ -4,7 +4,7 @@
 use super::bodies::HOT;
 use super::builder::{Builder, Wish};
 use crate::Body;
-use crate::table::{Load, Vector, fun, out, space, vec_addr};
+use crate::table::{Load, Vector, out, space, vec_addr};
 
 /// Activation rows and slots that a gemm reads: its first ones, and as many as its steps and tokens span.
 const A_ROWS: u32 = 24;
@@ -32,7 +32,6 @@ pub(super) fn load(b: &mut Builder) {
     let rows = A_ROWS.div_ceil(subs);
     let bank = b.rng.within(0, 1);
     let quantise = Vector {
-        fun: fun::COPY,
         out: if b.rng.chance(80) { out::Q8 } else { out::Q4 },
         tokens,
         subs,

@@ -121,8 +121,9 @@ impl Coverage {
                 }
             }
         }
-        FUNS.iter()
-            .for_each(|fun| OUTS.iter().for_each(|out| self.add(&format!("vec {fun}"), out, model, 0)));
+        for fun in hw::Geometry::of(machine).functions.iter().map(hw::Function::name) {
+            OUTS.iter().for_each(|out| self.add(&format!("vec {fun}"), out, model, 0));
+        }
         MODES.iter().for_each(|mode| {
             ["plain", "residual"].iter().for_each(|r| self.add(&format!("gemm {mode}"), r, model, 0))
         });

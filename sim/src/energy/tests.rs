@@ -73,11 +73,11 @@ fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
 
 /// Passes: which of a, b, d each of them reads.
 fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
-    let mut passes = match i.fun {
-        fun::COPY => vec!["a"],
-        fun::ROPE | fun::SILU_MUL => vec!["a b"],
-        fun::SOFTMAX => vec!["a", "a b"],
-        _ => vec!["a", "a", "a half-b"],
+    let mut passes = match (isa::table::FUNS[i.fun as usize], i.gated) {
+        ("rope" | "add" | "mul", _) | (_, 1) => vec!["a b"],
+        ("softmax", _) => vec!["a", "a b"],
+        ("rms_norm", _) => vec!["a", "a", "a half-b"],
+        _ => vec!["a"],
     };
     if i.out != out::NONE {
         passes.push("d");

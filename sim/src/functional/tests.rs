@@ -166,7 +166,7 @@ fn whatever_leaves_a_memory_is_named() {
         Gemm { tokens: 63, ntiles: 1, groups: 1, steps: 1, ..Default::default() }.into(),
         Vector { tokens: 1, subs: 1, rows: 1, out: out::Q8, o: 1 << 17, ..Default::default() }.into(),
         Vector { tokens: 1, subs: 1, rows: 1, out: out::Q4K, imm: u32::MAX, ..Default::default() }.into(),
-        Vector { tokens: 1, subs: 1, rows: 3, fun: fun::ROPE, ..Default::default() }.into(),
+        Vector { tokens: 1, subs: 1, rows: 3, fun: hw::Function::Rope as u32, ..Default::default() }.into(),
     ];
     for body in bad {
         let error = run(&program(vec![body]), &machine("tiny"), &[], &[], &mut ()).unwrap_err();

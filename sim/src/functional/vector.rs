@@ -3,9 +3,10 @@
 use super::Refused;
 use super::rows::Place;
 use super::state::{Outside, State, part_mut};
-use hw::Mode;
+use hw::function::Operand;
+use hw::{Function, Mode};
 use ir::num::{self, Scale};
-use isa::table::{Vector, fun, out};
+use isa::table::{Vector, out};
 
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -20,7 +21,10 @@ pub(super) struct Scratch {
 }
 
 pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(), Refused> {
-    if i.fun == fun::ROPE && i.rows % 2 != 0 {
+    let Some(function) = i.function() else {
+        return Err(Refused::Field("names no function"));
+    };
+    if function == Function::Rope && i.rows % 2 != 0 {
         return Err(Refused::Field("turns halves of a vector with an odd number of rows"));
     }
     if (i.out == out::Q8 || i.out == out::Q4) && i.o_token + i.tokens > state.geometry.t {
@@ -30,7 +34,7 @@ pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(
         read_b(state, i, t, s)?;
         for u in 0..i.subs {
             read_a(state, i, t, u, s)?;
-            let sum = apply(i, t, s);
+            let sum = apply(i, function, t, s);
             let row = u64::from(t) * u64::from(i.d_stride) + u64::from(u) * u64::from(i.rows);
             state.write_rows(Place::of(i.d).plus(row), &s.y)?;
             quantise(state, i, t, u, sum, s)?;
@@ -54,36 +58,44 @@ fn read_a(state: &State, i: &Vector, t: u32, u: u32, s: &mut Scratch) -> Result<
 /// Operand b, which all vectors of a token share.
 fn read_b(state: &State, i: &Vector, t: u32, s: &mut Scratch) -> Result<(), Outside> {
     let at = Place::of(i.b).plus(u64::from(t) * u64::from(i.b_stride));
-    match i.fun {
-        fun::COPY => {}
-        fun::RMS_NORM => state.read_half_rows(at, i.rows, &mut s.gains)?,
-        fun::SILU_MUL => state.read_rows(at, i.rows, &mut s.b)?,
-        fun::ROPE => {
-            state.read_rows(at, i.rows / 2, &mut s.b)?;
-            s.steps.clear();
-            s.steps.extend(s.b.iter().map(|&step| step as u32));
-        }
-        _ => {
-            state.read_rows(at, i.rows, &mut s.b)?;
-            s.scales.clear();
-            s.scales.extend(s.b.iter().map(|&word| Scale::from_word(word as u32)));
-        }
+    match i.operand() {
+        Operand::None => Ok(()),
+        Operand::Words => state.read_rows(at, i.rows, &mut s.b),
+        Operand::Halves => state.read_half_rows(at, i.rows, &mut s.gains),
+        Operand::HalfRows => state.read_rows(at, i.rows / 2, &mut s.b),
     }
-    Ok(())
 }
 
 /// The function, from `a` and b to `y`; gives the sum of a softmax.
-fn apply(i: &Vector, t: u32, s: &mut Scratch) -> u32 {
+fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
     let length = i.len + t * i.inc;
     s.y.resize(s.a.len(), 0);
-    match i.fun {
-        fun::COPY => num::copy_vector(&s.a, i.shift, &mut s.y),
-        fun::RMS_NORM => num::rms_norm(&s.a, &s.gains, i.imm, i.shift, &mut s.y),
-        fun::ROPE => num::rope(&s.a, &s.steps, length as u16, &mut s.y),
-        fun::SILU_MUL => num::silu_mul_vector(&s.a, &s.b, &mut s.y),
-        _ => return num::softmax(&s.a, &s.scales, length as usize, &mut s.y),
+    match function {
+        Function::Copy => num::copy_vector(&s.a, i.shift, &mut s.y),
+        Function::RmsNorm => num::rms_norm(&s.a, &s.gains, i.imm, i.shift, &mut s.y),
+        Function::Rope => {
+            s.steps.clear();
+            s.steps.extend(s.b.iter().map(|&step| step as u32));
+            num::rope(&s.a, &s.steps, length as u16, &mut s.y);
+        }
+        Function::Softmax => {
+            s.scales.clear();
+            s.scales.extend(s.b.iter().map(|&word| Scale::from_word(word as u32)));
+            return num::softmax(&s.a, &s.scales, length as usize, &mut s.y);
+        }
+        Function::Add => each(s, |a, b| num::add(a, b, i.shift)),
+        Function::Mul => each(s, |a, b| num::mul(a, b, i.shift)),
+        _ => {
+            let b = (i.gated != 0).then_some(&s.b[..]);
+            function.point().iter().for_each(|point| point.vector(&s.a, b, &mut s.y));
+        }
     }
     0
+}
+
+/// A function of two elements, element by element.
+fn each(s: &mut Scratch, of: impl Fn(i32, i32) -> i32) {
+    s.y.iter_mut().zip(s.a.iter().zip(&s.b)).for_each(|(y, (&a, &b))| *y = of(a, b));
 }
 
 /// Codes and scale of the result, as `out` says.
@@ -109,7 +121,7 @@ fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scr
 }
 
 fn softmax_scale(i: &Vector, scale: Scale, sum: u32) -> Scale {
-    if i.fun == fun::SOFTMAX { num::softmax_slot(scale, sum) } else { scale }
+    if i.function() == Some(Function::Softmax) { num::softmax_slot(scale, sum) } else { scale }
 }
 
 /// A token of activation rows, padding included, and its slot.

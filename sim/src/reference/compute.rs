@@ -2,10 +2,10 @@
 //! start.
 
 use super::delay::Delay;
-use hw::Machine;
+use hw::{Function, Machine};
 use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
 use isa::Instr;
-use isa::table::{Body, Gemm, Vector as Fields, fun, out};
+use isa::table::{Body, Gemm, Vector as Fields, out};
 
 /// Products of a tile fill one set of accumulators while the results of the tile before leave the other.
 #[derive(Debug)]
@@ -97,12 +97,15 @@ enum Pass {
 
 impl Pass {
     fn first(i: &Fields) -> Pass {
-        if i.fun == fun::SOFTMAX || i.fun == fun::RMS_NORM { Pass::Maximum } else { Pass::Result }
+        match i.function() {
+            Some(Function::Softmax | Function::RmsNorm) => Pass::Maximum,
+            _ => Pass::Result,
+        }
     }
 
     fn next(self, i: &Fields) -> Option<Pass> {
         match self {
-            Pass::Maximum if i.fun == fun::RMS_NORM => Some(Pass::Squares),
+            Pass::Maximum if i.function() == Some(Function::RmsNorm) => Some(Pass::Squares),
             Pass::Maximum | Pass::Squares => Some(Pass::Result),
             Pass::Result => (i.out != out::NONE).then_some(Pass::Codes),
             Pass::Codes => None,

@@ -21,7 +21,7 @@ use crate::sink::{End, Event, Sink};
 use crate::trace::{Counters, Recorder, Trace};
 use hw::timing::{self, GemmShape, VectorShape};
 use hw::{Geometry, Machine};
-use isa::table::{Body, Gemm, Unit as UnitName, Vector, fun, out};
+use isa::table::{Body, Gemm, Unit as UnitName, Vector};
 use isa::walk::Step;
 use isa::{Illegal, Program, Walk, regs};
 use rules::Rules;
@@ -299,11 +299,7 @@ impl<'a, S: Sink> Simulation<'a, S> {
     }
 
     fn vector(&self, i: &Vector) -> u64 {
-        let passes = match i.fun {
-            fun::SOFTMAX => 2,
-            fun::RMS_NORM => 3,
-            _ => 1,
-        } + u64::from(i.out != out::NONE);
+        let passes = i.passes();
         let vectors = u64::from(i.tokens) * u64::from(i.subs);
         let shape = VectorShape { vectors, passes, rows: i.rows.into() };
         match i.rows {

@@ -40,6 +40,25 @@ pub fn sigmoid(a: u32) -> Float {
     float(65536) / (power + 1u32)
 }
 
+/// 2^16 * (1 + erf(a / 2^16 / sqrt(2))) / 2
+pub fn phi(a: u32) -> Float {
+    let x = float(a) / 65536u32 / float(2).sqrt();
+    (x.erf() + 1u32) * 32768u32
+}
+
+/// 2^16 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 at x = a / 2^16
+pub fn phi_tanh(a: u32) -> Float {
+    let x = float(a) / 65536u32;
+    let cube = Float::with_val(PRECISION, x.clone().pow(3u32)) * 44715u32 / 1_000_000u32;
+    let slope = (float(2) / Float::with_val(PRECISION, Constant::Pi)).sqrt();
+    (((x + cube) * slope).tanh() + 1u32) * 32768u32
+}
+
+/// 2^16 * min(1 / 2 + a / 2^16 / 6, 1)
+pub fn hard_sigmoid(a: u32) -> Float {
+    (float(a) / 6u32 + 32768u32).min(&float(65536))
+}
+
 /// The nearest integer, refused when the value lies so close to a half integer that the precision could not decide.
 pub fn rounded(value: &Float) -> Result<u32, String> {
     let doubled = Float::with_val(PRECISION, value * 2u32);

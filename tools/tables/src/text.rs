@@ -20,6 +20,11 @@ pub fn tables() -> Result<String, String> {
     text += &table("EXP2", "2^15 * 2^(-i / 256)", &points(257, |i| exact::exp2(i << 8))?);
     text += &table("SIN", "2^15 * sin(pi / 2 * i / 256)", &points(257, |i| exact::sin(i << 8))?);
     text += &table("SIGMOID", "2^16 / (1 + exp(-i / 16))", &points(257, |i| exact::sigmoid(i << 12))?);
+    text += &table("PHI", "2^16 * (1 + erf(i / 32 / sqrt(2))) / 2", &points(257, |i| exact::phi(i << 11))?);
+    let formula = "2^16 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2, x = i / 32";
+    text += &table("PHI_TANH", formula, &points(257, |i| exact::phi_tanh(i << 11))?);
+    let formula = "2^16 * min(1 / 2 + i / 96, 1)";
+    text += &table("HARD_SIGMOID", formula, &points(257, |i| exact::hard_sigmoid(i << 12))?);
     Ok(text)
 }
 
