@@ -55,7 +55,8 @@ impl Builder<'_> {
     pub fn pack_values(&mut self) {
         let (head, mode) = (self.map.widths.head, self.model.widths.values());
         let out = if mode.bits() == 8 { out::Q8V } else { out::Q4V };
-        let copy = Vector { fun: Function::Copy as u32, out, rows: head.rows, a: self.buf.v, ..Default::default() };
+        let copy =
+            Vector { fun: Function::Copy as u32, out, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
         self.stage(Task("pack v", &[Operator::CacheV]), copy, stage, Value::PackedV);
         let unit = (head.stride * self.g.l / self.g.n, self.g.segment(mode), self.g.w_row(mode));

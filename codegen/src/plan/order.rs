@@ -128,7 +128,10 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
         }
         Body::Vector(b) => {
             let vectors = u64::from(b.tokens) * u64::from(b.subs);
-            (vector_occupancy(VectorShape { vectors, passes: b.passes(), rows: b.rows.into() }), VECTOR_LATENCY)
+            (
+                vector_occupancy(VectorShape { vectors, passes: b.passes(), rows: b.rows.into() }),
+                VECTOR_LATENCY,
+            )
         }
         _ => (1, 0),
     }

@@ -195,7 +195,8 @@ impl State {
         }
         if !staged {
             let slot = (i.o_step + u * g.t + i.o_token + t) as usize;
-            self.slots[slot] = if i.function() == Some(Function::Softmax) { softmax_slot(scale, sum) } else { scale };
+            self.slots[slot] =
+                if i.function() == Some(Function::Softmax) { softmax_slot(scale, sum) } else { scale };
         } else {
             let at = self.at(i.o + t * i.o_step + i.imm) + 4 * u as usize;
             self.write(at, &scale.word().to_le_bytes(), writer);

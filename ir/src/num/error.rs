@@ -137,9 +137,8 @@ mod tests {
     #[test]
     fn functions_of_one_element() {
         for point in Point::ALL {
-            let error = |a: i32| {
-                (f64::from(point.of(a)) - 65536.0 * exact(point, f64::from(a) / 65536.0)).abs()
-            };
+            let error =
+                |a: i32| (f64::from(point.of(a)) - 65536.0 * exact(point, f64::from(a) / 65536.0)).abs();
             check(&format!("{point:?}"), of_point(point), (-(1 << 20) + 1..1 << 20).map(error));
             let far = (20..23).flat_map(|bits| [1 << bits, -(1 << bits)]).map(error).fold(0.0, f64::max);
             assert!(far <= 0.2, "{point:?}: {far}");

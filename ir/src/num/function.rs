@@ -59,7 +59,8 @@ pub fn cos(phase: u32) -> i32 {
 fn gate(points: &[u32; 257], bits: u32, a: i32) -> u32 {
     let m = a.unsigned_abs();
     let frac = m & ((1 << bits) - 1);
-    let upper = if m >> bits >= 256 { 65536 } else { linear(points, (m >> bits) as usize, frac, bits as i32) };
+    let upper =
+        if m >> bits >= 256 { 65536 } else { linear(points, (m >> bits) as usize, frac, bits as i32) };
     if a < 0 { 65536 - upper } else { upper }
 }
 

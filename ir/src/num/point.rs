@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn sums_and_products_round_and_saturate() {
         assert_eq!([add(3, 4, 1), add(-3, -4, 1), add(1, 2, -3)], [4, -3, 24]);
-        assert_eq!([add(i32::MAX, 1, 0), add(i32::MIN, -1, 0), add(i32::MAX, 1, 1)], [i32::MAX, i32::MIN, 1 << 30]);
+        assert_eq!(
+            [add(i32::MAX, 1, 0), add(i32::MIN, -1, 0), add(i32::MAX, 1, 1)],
+            [i32::MAX, i32::MIN, 1 << 30]
+        );
         assert_eq!([mul(3, 5, 1), mul(-3, 5, 1), mul(ONE, -ONE, 16)], [8, -7, -ONE]);
         assert_eq!([mul(i32::MIN, i32::MIN, 31), mul(i32::MIN, i32::MIN, 62)], [i32::MAX, 1]);
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::table::*;
-use hw::Function;
 use crate::{Body, Head, Instr};
+use hw::Function;
 
 fn machine() -> Machine {
     hw::presets::load("tiny").unwrap()
@@ -218,6 +218,27 @@ fn fields_are_checked() {
     for (body, expected) in bad {
         let got = what(vec![body.into()]);
         assert!(got.contains(expected), "{expected} / {got}");
+    }
+}
+
+#[test]
+fn what_a_machine_lacks_is_refused_by_name() {
+    let mut machine = machine();
+    machine.vector.functions = vec![Function::Copy, Function::Tanh];
+    machine.matrix.modes = vec![hw::Mode::W2];
+    let tanh = Vector { fun: Function::Tanh as u32, ..copy(0, 0) };
+    let gemm = Gemm { tokens: 1, ntiles: 1, groups: 1, steps: 1, ..Default::default() };
+    let cases: [(Body, &str); 4] = [
+        (tanh.into(), "legal"),
+        (Vector { fun: Function::Gelu as u32, ..tanh }.into(), "function gelu, which this machine lacks"),
+        (gemm.into(), "legal"),
+        (Gemm { mode: hw::Mode::W8 as u32, ..gemm }.into(), "mode w8, which this machine lacks"),
+    ];
+    for (body, expected) in cases {
+        let mut program = program(vec![Instr::from(body)]);
+        program.machine_hash = machine.hash();
+        let said = check(&program, &machine, &[]).map_or_else(|e| e.what, |()| "legal".into());
+        assert_eq!(said, expected);
     }
 }
 

@@ -2,8 +2,8 @@
 //! start.
 
 use super::delay::Delay;
-use hw::{Function, Machine};
 use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
+use hw::{Function, Machine};
 use isa::Instr;
 use isa::table::{Body, Gemm, Vector as Fields, out};
 
