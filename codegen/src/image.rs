@@ -8,6 +8,7 @@ use crate::model::{Linear, Model, Numbers, Widths};
 use crate::nodes::Nodes;
 use crate::plan::Map;
 use crate::plan::map::Chunk;
+use crate::plan::width::Width;
 use crate::support;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
@@ -143,7 +144,7 @@ impl Image<'_> {
     }
 
     /// int16 rows from a block on.
-    fn halves(&mut self, block: u32, width: &crate::plan::width::Width, values: &[i32]) {
+    fn halves(&mut self, block: u32, width: &Width, values: &[i32]) {
         for (i, &value) in values.iter().enumerate() {
             let place = width.place(i as u32);
             let (row, lane) = (place / self.g.l, place % self.g.l);
@@ -179,7 +180,9 @@ impl Image<'_> {
         let part = |c: &Constant| present(c, &weights.name);
         let tensors = [part(&weights.codes)?, part(&weights.groups)?, part(&weights.channels)?];
         let parts = [&tensors[0], &tensors[1], &tensors[2]].map(Tensor::ints);
-        let bits = Bits { mode: widths.weights, levels: &weights.levels };
+        let positions = weights.positions.as_ref().map(part).transpose()?;
+        let positions = positions.as_ref().map_or(&[][..], Tensor::ints);
+        let bits = Bits { mode: widths.weights, levels: &weights.levels, positions };
         let map = self.map;
         for chunk in map.of(linear) {
             self.chunk(record, chunk, parts, &bits, widths.group);
@@ -199,6 +202,8 @@ impl Image<'_> {
         let (inputs, outputs) = (*self.map.inputs(chunk.linear), *self.map.outputs(chunk.linear));
         let k = inputs.elements as usize;
         let per_output = group.map_or(0, |group| k / group as usize);
+        let kept = k / bits.mode.a_rows() as usize;
+        let steps = inputs.rows / bits.mode.a_rows();
         let base = |at: u32| (record + at) * BLOCK_BYTES;
         let width = g.w_row(bits.mode);
         let mut row = vec![0u8; width as usize];
@@ -216,15 +221,15 @@ impl Image<'_> {
                     self.put(base(chunk.groups.at) + at, &[scale as u8]);
                 }
             }
-            for step in 0..inputs.rows {
+            for step in 0..steps {
                 row.fill(0);
                 for lane in 0..l {
-                    let Some(input) = inputs.element(step * l + lane) else { continue };
+                    let Some(weight) = bits.weight(&inputs, step, lane) else { continue };
                     for &(o, e) in &real {
-                        bits.put(&mut row, &g, (o, lane), codes[e * k + input as usize]);
+                        bits.put(&mut row, &g, (o, lane), codes, e * kept + weight as usize);
                     }
                 }
-                self.put(base(chunk.weights.at) + (tile * inputs.rows + step) * width, &row);
+                self.put(base(chunk.weights.at) + (tile * steps + step) * width, &row);
             }
         }
     }
@@ -237,18 +242,33 @@ const PADDED: Scale = Scale { mantissa: 0, exponent: i8::MIN };
 struct Bits<'a> {
     mode: Mode,
     levels: &'a [i32],
+    /// Of the kept weights, if the mode is pruned.
+    positions: &'a [i32],
 }
 
 impl Bits<'_> {
-    /// Puts the code of an output and a lane into a row of zeros.
-    fn put(&self, row: &mut [u8], g: &Geometry, (output, lane): (u32, u32), code: i32) {
-        let bits = self.mode.bits();
+    /// Which of an output's stored weights a lane of a step multiplies; none meets padding.
+    fn weight(&self, inputs: &Width, step: u32, lane: u32) -> Option<u32> {
+        if !self.mode.pruned() {
+            return inputs.element(step * inputs.lanes + lane);
+        }
+        let four = inputs.element(2 * step * inputs.lanes + lane / 2 * 4)?;
+        Some(four / 2 + lane % 2)
+    }
+
+    /// Puts weight `i` of `codes` into a row of zeros, for an output and a lane.
+    fn put(&self, row: &mut [u8], g: &Geometry, (output, lane): (u32, u32), codes: &[i32], i: usize) {
+        let (bits, code) = (self.mode.bits(), codes[i]);
         let level = self.levels.get(code as usize).copied().unwrap_or(code);
-        let stored = if self.mode == Mode::W2 { (level + 3) / 2 } else { level };
+        let stored = if matches!(self.mode, Mode::W2 | Mode::W2P) { (level + 3) / 2 } else { level };
         // Two-bit rows have no gap between outputs, others start each at a byte.
         let output_bits = if bits == 2 { 2 * g.lp } else { 8 * g.segment(self.mode) };
         let bit = output * output_bits + lane * bits;
         row[(bit / 8) as usize] |= (stored as u8 & u8::MAX >> (8 - bits)) << (bit % 8);
+        if let Some(&position) = self.positions.get(i) {
+            let bit = 2 * g.np * g.lp + bit;
+            row[(bit / 8) as usize] |= (position as u8 & 3) << (bit % 8);
+        }
     }
 }
 

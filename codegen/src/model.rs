@@ -133,6 +133,11 @@ impl Model {
         }
     }
 
+    /// Weight rows of an output tile: steps that multiply so many rows of activations.
+    pub fn steps(&self, rows: u32) -> u32 {
+        rows / self.widths.weights.a_rows()
+    }
+
     /// Group scales of an output of a linear layer.
     pub fn groups(&self, linear: Linear) -> u32 {
         self.widths.group.map_or(0, |group| self.inputs(linear) / group)
@@ -174,6 +179,10 @@ impl Model {
         }
         if self.head_dim % 2 != 0 {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
+        }
+        if self.widths.weights.pruned() && self.head_dim % 8 != 0 {
+            let why = "four columns of 2:4 pruned weights stay together, and the halves of a head are no whole fours";
+            return Err(refuse("head_dim", why.into()));
         }
         for (linear, group) in Linear::ALL.into_iter().filter_map(|l| Some((l, self.widths.group?))) {
             if self.inputs(linear) % group != 0 {

@@ -83,10 +83,15 @@ pub fn modes(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
         return Ok(());
     };
     let there: Vec<&str> = machine.matrix.modes.iter().map(|m| m.name()).collect();
+    let help = if mode.pruned() && machine.matrix.lanes % 2 != 0 {
+        "choose a scheme without 2:4 pruning, or a machine with the mode, whose matrix.lanes are even"
+    } else {
+        "choose a scheme that fits them, or add the mode to the machine file"
+    };
     Err(Diagnostic::new("mode-missing", format!("this machine has no mode {} for {what}", mode.name()))
         .at_item("matrix.modes")
         .because(format!("its matrix engine has the modes {}", there.join(", ")))
-        .help("choose a scheme that fits them, or add the mode to the machine file"))
+        .help(help))
 }
 
 /// Functions of the vector engine that every decoder needs, and what for.
@@ -117,18 +122,18 @@ pub fn functions(machine: &Machine) -> Result<(), Diagnostic> {
 /// Bits of an accumulator that holds every sum of a linear layer.
 pub fn accumulator_bits(model: &Model, linear: Linear) -> u32 {
     let (levels, dtype) = match model.widths.weights {
-        Mode::W2 => (ODD.to_vec(), DType::U2),
-        Mode::S2 => (vec![], DType::I2),
+        Mode::W2 | Mode::W2P => (ODD.to_vec(), DType::U2),
+        Mode::S2 | Mode::S2P => (vec![], DType::I2),
         Mode::W4 | Mode::V4 => (vec![], DType::I4),
         Mode::W8 | Mode::V8 => (vec![], DType::I8),
     };
-    let op = GroupLinear { group: 1, shift: 0, levels, sparse: false };
+    let op = GroupLinear { group: 1, shift: 0, levels, sparse: model.widths.weights.pruned() };
     let code = Code { bits: model.widths.activations, symmetric: true };
     op.accumulator_bits(model.inputs(linear) as usize, code, dtype, DType::U8)
 }
 
-const MODES: &str = "the matrix engine multiplies dense weights: 2-bit ones of the levels -3, -1, 1, 3 or -2 to 1, signed \
-                     4-bit and 8-bit ones; all layers alike";
+const MODES: &str = "the matrix engine multiplies 2-bit weights of the levels -3, -1, 1, 3 or -2 to 1, all of them or 2:4 pruned, \
+                     and signed 4-bit and 8-bit ones, all of them; all layers alike";
 
 /// How weights are stored.
 struct Form<'a> {
@@ -162,8 +167,17 @@ impl Form<'_> {
 
     /// The operand mode of such weights.
     fn mode(&self, at: &str) -> Result<Mode, Diagnostic> {
+        let dense = self.dense(at)?;
+        match dense.kept() {
+            _ if !self.sparse => Ok(dense),
+            Some(mode) => Ok(mode),
+            None => Err(refused(at, &format!("2:4 pruned weights of {} bits", dense.bits()), MODES)),
+        }
+    }
+
+    /// The same, whether or not they are pruned.
+    fn dense(&self, at: &str) -> Result<Mode, Diagnostic> {
         let what = match self {
-            Form { sparse: true, .. } => "2:4 pruned weights".to_string(),
             Form { zeros: true, .. } => "zero points of weights".to_string(),
             Form { scales, .. } if *scales != DType::U8 => format!("group scales of {} bits", scales.bits()),
             Form { dtype, levels: [], .. } if dtype.bits() == 2 => return Ok(Mode::S2),
@@ -185,7 +199,7 @@ fn refused(at: &str, what: &str, why: &str) -> Diagnostic {
         .at_item(at)
         .because(why)
         .help(
-            "use `--scheme w2a8kv4`, `w4a8`, `w4a4` or `w8a8`; `tilewright eval` measures how well a model does under any scheme",
+            "use `--scheme w2a8kv4`, `w2s24a8kv4`, `w4a8`, `w4a4` or `w8a8`; `tilewright eval` measures how well a model does under any scheme",
         )
 }
 

@@ -79,7 +79,7 @@ impl Geometry {
             w_width: 0,
             g_width: beat.max(g_row),
             c_width: beat.max(c_row),
-            a_width: a_row,
+            a_width: 0,
             v_width: beat.max(v_row),
             weight_bytes: b.weight_bytes,
             group_scale_bytes: b.group_scale_bytes,
@@ -87,6 +87,7 @@ impl Geometry {
             activation_bytes: b.activation_bytes,
             vector_bank_bytes: b.vector_bank_bytes,
         };
+        geometry.a_width = geometry.modes.a_rows() * a_row;
         geometry.w_width = beat.max(geometry.widest_row());
         geometry
     }
@@ -95,6 +96,7 @@ impl Geometry {
     pub fn w_row(&self, mode: Mode) -> u32 {
         match mode {
             Mode::W2 | Mode::S2 => (self.np * self.lp / 4).max(1),
+            Mode::W2P | Mode::S2P => (self.np * self.lp / 2).max(1),
             _ if mode.by_lane() => self.lp * self.segment(mode),
             _ => self.np * self.segment(mode),
         }
@@ -143,9 +145,10 @@ mod tests {
     #[test]
     fn tiny_rows_are_as_the_contract_says() {
         let g = super::Geometry::of(&crate::presets::load("tiny").unwrap());
-        assert_eq!(crate::Mode::ALL.map(|mode| g.w_row(mode)), [16, 16, 32, 64, 32, 64]);
-        assert_eq!((g.g_row, g.c_row, g.a_row, g.v_row), (8, 32, 16, 32));
+        assert_eq!(crate::Mode::ALL.map(|mode| g.w_row(mode)), [16, 16, 32, 64, 32, 64, 32, 32]);
+        assert_eq!((g.g_row, g.c_row, g.a_row, g.a_width, g.v_row), (8, 32, 16, 32, 32));
         let unit = super::Geometry::of(&crate::presets::load("unit").unwrap());
-        assert_eq!(crate::Mode::ALL.map(|mode| unit.w_row(mode)), [1, 1, 1, 1, 1, 1]);
+        assert_eq!(crate::Mode::ALL.map(|mode| unit.w_row(mode)), [1; 8]);
+        assert_eq!((unit.a_row, unit.a_width), (1, 1));
     }
 }

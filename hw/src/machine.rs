@@ -2,7 +2,7 @@
 //!
 //! A parsed [`Machine`] has passed [`Machine::verify`], so the rooms above may rely on:
 //! * every size is at least 1 and small enough that all addresses fit their instruction fields;
-//! * `outputs` is a multiple of `lanes`; if it is larger, `lanes` is even; `drain_lanes` divides `lanes`;
+//! * `outputs` is a multiple of `lanes`; if it is larger, or if a mode is pruned, `lanes` is even; `drain_lanes` divides `lanes`;
 //! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
 //! * the operand modes are in order and at least one; the vector functions are in order and begin with `copy`;
 //! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
@@ -163,7 +163,7 @@ pub struct Matrix {
 pub enum Multipliers {
     /// A multiplier of 8 x 8 bits for each product; synthesis chooses what it becomes.
     Plain,
-    /// Explicit DSP48E2 slices, each with the products of two outputs and one activation.
+    /// Explicit DSP48E2 slices with two products each, which share a weight or an activation.
     Dsp48e2,
 }
 
@@ -411,6 +411,19 @@ impl Machine {
             "with v8, codes of a row of lanes would straddle two rows of a vector bank",
             "make matrix.lanes a power of two, lower matrix.outputs, or leave v8 out",
         )?;
+        let pruned = m.modes.iter().any(|mode| mode.pruned());
+        rule(
+            "matrix.modes",
+            !pruned || m.lanes % 2 == 0,
+            "with w2p and s2p two lanes share four columns, and matrix.lanes is odd",
+            "make matrix.lanes even, or leave w2p and s2p out",
+        )?;
+        rule(
+            "matrix.multipliers",
+            !pruned || m.multipliers == Multipliers::Plain || m.tokens % 2 == 0,
+            "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
+            "make matrix.tokens even, choose plain multipliers, or leave w2p and s2p out",
+        )?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;
         for (at, bytes) in [
@@ -432,6 +445,12 @@ impl Machine {
             b.weight_bytes >= widest,
             &format!("{} bytes, and the widest row of its modes has {widest}", b.weight_bytes),
             &format!("choose at least {widest}"),
+        )?;
+        rule(
+            "buffers.activation_bytes",
+            b.activation_bytes >= g.a_width,
+            &format!("{} bytes, and a step of its modes reads {}", b.activation_bytes, g.a_width),
+            &format!("choose at least {}", g.a_width),
         )?;
         Ok(())
     }
@@ -552,7 +571,7 @@ mod tests {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
             ["tiny", "unit", "three", "odd", "paired"].map(hash),
-            ["4cd8cae8", "130f3b02", "ab133c16", "d8be298f", "b9688e85"]
+            ["49698109", "130f3b02", "ab133c16", "7c2da237", "2f95bddb"]
         );
     }
 }

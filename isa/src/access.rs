@@ -207,7 +207,8 @@ fn gemm(i: &Gemm, g: &Geometry, set: &mut Vec<Access>) {
     let operand = tokens * u64::from(g.lp);
     let activations = u64::from(i.a_row) * u64::from(g.a_row);
     let activations = Access::new(Space::Activation, false, Role::Whole, activations, operand);
-    set.push(activations.times(ksteps, g.a_row.into()));
+    let a_rows = Mode::of(i.mode).map_or(1, |mode| u64::from(mode.a_rows()));
+    set.push(activations.times(ksteps * a_rows, g.a_row.into()));
     let row = Mode::of(i.mode).map_or(1, |mode| u64::from(g.w_row(mode)));
     let weights = Access::new(Space::Weight, false, Role::Whole, u64::from(i.w_row) * row, row);
     let weights = weights.times(ksteps, u64::from(i.wk_stride) * row);

@@ -335,7 +335,7 @@ instructions! {
         steps: 8 num,
         /// groups have scales
         scaled: 1 flag,
-        /// first activation row
+        /// first activation row, even if the mode is pruned
         a_row: 13 num,
         /// first weight row, in rows of the mode
         w_row: 16 num,

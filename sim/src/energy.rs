@@ -144,7 +144,8 @@ fn gemm(i: &Gemm, g: &Geometry, events: &mut Events) {
     events.group_sums = tiles * groups * outputs;
     events.results = tiles * outputs;
     events.read(Memory::Weight, steps * u64::from(row));
-    events.read(Memory::Activation, steps * u64::from(g.a_row));
+    let a_rows = Mode::of(i.mode).map_or(1, Mode::a_rows);
+    events.read(Memory::Activation, steps * u64::from(a_rows * g.a_row));
     events.read(Memory::GroupScale, if i.scaled != 0 { tiles * groups * u64::from(g.g_row) } else { 0 });
     events.read(Memory::Channel, tiles * u64::from(g.c_row));
     events.read(Memory::TokenScale, tiles * tokens * SLOT);

@@ -196,13 +196,15 @@ fn refused_schemes() {
     change("cache-zeros.toml", "bits = 4", "bits = 4\nsymmetric = false");
     change("table.toml", "bits = 16", "bits = 8");
     change("mine.toml", "name = \"w2a8kv4\"", "name = \"mine\"");
-    let names = ["broken", "levels", "zeros", "head", "group", "fixed", "cache-zeros", "table"];
+    change("pruned.toml", "bits = 2\nlevels = [-3, -1, 1, 3]", "bits = 4\nsparsity = \"2:4\"");
+    let names = ["broken", "levels", "zeros", "head", "group", "fixed", "cache-zeros", "table", "pruned"];
     let files = names.map(|name| format!("{name}.toml"));
-    let schemes = files.iter().map(String::as_str).chain(["w2s24a8kv4"]);
     let commands: Vec<[&str; 5]> =
-        schemes.map(|scheme| ["compile", "--scheme", scheme, "--out", "out"]).collect();
-    let missing: &[&str] = &["compile", "--scheme", "w8a8", "--machine", "three", "--out", "out"];
-    let commands: Vec<&[&str]> = commands.iter().map(|c| &c[..]).chain([missing]).collect();
+        files.iter().map(|scheme| ["compile", "--scheme", scheme, "--out", "out"]).collect();
+    let missing = ["w8a8", "w2s24a8kv4"]
+        .map(|scheme| ["compile", "--scheme", scheme, "--machine", "three", "--out", "out"]);
+    let commands: Vec<&[&str]> =
+        commands.iter().map(|c| &c[..]).chain(missing.iter().map(|c| &c[..])).collect();
     insta::assert_snapshot!(told(&s, &commands));
     assert_eq!(s.json(&["compile", "--scheme", "mine.toml", "--out", "out"])["scheme"], "mine");
 }

@@ -36,7 +36,16 @@ pub fn machine(name: &str) -> Machine {
     if name == "pair" {
         let unit = hw::presets::load("unit").unwrap();
         let multipliers = hw::machine::Multipliers::Dsp48e2;
-        let matrix = hw::machine::Matrix { outputs: 2, lanes: 2, drain_lanes: 1, multipliers, ..unit.matrix };
+        let modes = hw::Mode::ALL.to_vec();
+        let matrix = hw::machine::Matrix {
+            tokens: 2,
+            outputs: 2,
+            lanes: 2,
+            drain_lanes: 1,
+            modes,
+            multipliers,
+            ..unit.matrix
+        };
         let pair = Machine { name: "pair".into(), matrix, ..unit };
         pair.verify().unwrap();
         return pair;

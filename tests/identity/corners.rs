@@ -17,7 +17,7 @@ fn matrix(tokens: u32, outputs: u32, lanes: u32, drain_lanes: u32, accumulator_b
         lanes,
         drain_lanes,
         accumulator_bits,
-        modes: hw::Mode::ALL.to_vec(),
+        modes: hw::Mode::ALL.into_iter().filter(|m| !m.pruned() || lanes % 2 == 0).collect(),
         multipliers: hw::machine::Multipliers::Plain,
     }
 }
@@ -97,6 +97,11 @@ fn a_buffer_of_a_single_word_is_clean() {
     half.matrix.modes = vec![hw::Mode::W2, hw::Mode::W4, hw::Mode::V4];
     half.buffers.weight_bytes = 1024;
     clean("two-rows-of-weights", &half);
+    // The two activation rows of a step are all that there are; no mode multiplies one.
+    let mut pruned = Machine { matrix: matrix(17, 10, 10, 10, 40), ..tiny() };
+    pruned.matrix.modes = vec![hw::Mode::W2P];
+    pruned.buffers.activation_bytes = 1024;
+    clean("one-step-of-activations", &pruned);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use codegen::generate::{arg_max, logits, turns};
 use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
 use ir::quant::QuantDecoder;
+use ir::quant::scheme::Sparsity;
 use isa::random::Case;
 use sim::functional;
 use sim::pages::Pages;
@@ -87,17 +88,38 @@ fn every_scheme_on_machines_with_all_modes() {
     }
 }
 
-/// Sixteen tokens of prompt and three more steps.
+/// 2:4 pruned weights where two rows of lanes are no whole fours, and where two tokens share a multiplier.
+#[test]
+fn pruned_weights_on_odd_and_paired() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for scheme in models::schemes().iter().filter(|s| s.weights.sparsity == Sparsity::TwoOfFour) {
+        let decoder = models::random_with(1, &models::SMALL, scheme);
+        for name in ["odd", "paired"] {
+            let expected = evaluated(&decoder, &prompt, 1);
+            assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
+        }
+    }
+}
+
 #[test]
 fn the_trained_network_on_tiny() {
-    let decoder = models::trained();
+    trained_on_tiny(&models::trained());
+}
+
+#[test]
+fn the_trained_pruned_network_on_tiny() {
+    trained_on_tiny(&models::trained_pruned());
+}
+
+/// Sixteen tokens of prompt and three more steps.
+fn trained_on_tiny(decoder: &QuantDecoder) {
     let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
     assert_eq!(prompt.len(), 16);
     let random =
         MemoryModel::Random { seed: 5, min_latency: 6, max_latency: 70, ready_percent: 70, beat_percent: 80 };
-    let expected = evaluated(&decoder, &prompt, 3);
-    assert_eq!(answer(&decoder, "tiny", None, &prompt, 3), expected);
-    assert_eq!(answer(&decoder, "tiny", Some(random), &prompt, 3), expected);
+    let expected = evaluated(decoder, &prompt, 3);
+    assert_eq!(answer(decoder, "tiny", None, &prompt, 3), expected);
+    assert_eq!(answer(decoder, "tiny", Some(random), &prompt, 3), expected);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::{machine, models, target};
 use codegen::generate::{Turn, arg_max, logits, turns};
 use codegen::{Compiled, Target, image, plan};
 use ir::accuracy::Question;
+use ir::quant::QuantDecoder;
 use ir::session;
 use sim::functional::{State, run_on};
 use std::collections::HashMap;
@@ -64,9 +65,17 @@ fn questions() -> Vec<Question> {
 
 #[test]
 fn the_machine_answers_what_the_evaluator_answers() {
-    let decoder = models::trained();
-    let target = target(&decoder, &machine("tiny"), &plan::Options::default());
-    let image = image::image(&target, &decoder).unwrap();
+    compare(&models::trained());
+}
+
+#[test]
+fn with_pruned_weights_it_answers_the_same() {
+    compare(&models::trained_pruned());
+}
+
+fn compare(decoder: &QuantDecoder) {
+    let target = target(decoder, &machine("tiny"), &plan::Options::default());
+    let image = image::image(&target, decoder).unwrap();
     let mut machine = Machine { target, image, programs: HashMap::new() };
     let questions = questions();
     assert_eq!(questions.len(), 6);
@@ -74,7 +83,7 @@ fn the_machine_answers_what_the_evaluator_answers() {
     for question in &questions {
         let prompt = question.prompt_tokens();
         let open = |written: &[u32]| written.last() != Some(&END);
-        let wanted = session::generate(&decoder, &prompt, MOST, open).unwrap();
+        let wanted = session::generate(decoder, &prompt, MOST, open).unwrap();
         let found = machine.generate(&prompt);
         let text: String = found.iter().filter_map(|&t| char::from_u32(t)).collect();
         println!("{}{text:?}", question.prompt);

@@ -160,6 +160,46 @@ fn the_trained_network_on_tiny() {
 }
 
 #[test]
+fn the_trained_pruned_network_on_every_machine_with_its_mode() {
+    let decoder = models::trained_pruned();
+    let tokens: Vec<u32> = b"\nAda has 12 coins and ".iter().map(|&b| b.into()).collect();
+    for name in ["tiny", "odd", "paired"] {
+        check(&decoder, &target(&decoder, &machine(name), &plan::Options::default()), &tokens);
+    }
+}
+
+/// Halves of a head that are narrower than a step; and rows of lanes that no fours fill.
+#[test]
+fn fours_stay_whole_on_machines_of_all_widths() {
+    let scheme = models::schemes().into_iter().find(|s| s.name == "w2s24a8kv4").unwrap();
+    let mut last = Vec::new();
+    for (outputs, lanes) in [(2, 2), (12, 4), (6, 6), (10, 10), (16, 16), (32, 32)] {
+        let mut other = machine("tiny");
+        let m = &mut other.matrix;
+        (m.tokens, m.outputs, m.lanes, m.drain_lanes) = (3, outputs, lanes, 2);
+        (other.memory.size_bytes, other.buffers.activation_bytes) = (1 << 24, 1 << 16);
+        (other.buffers.weight_bytes, other.buffers.vector_bank_bytes) = (1 << 16, 1 << 16);
+        other.verify().unwrap();
+        for config in [&models::SMALL, &models::SHARED, &models::NARROW] {
+            let decoder = models::random_with(5, config, &scheme);
+            let tokens: Vec<u32> = (0..19).map(|i| (i * 7 + 2) % 30).collect();
+            let target = target(&decoder, &other, &plan::Options::default());
+            last.push(check(&decoder, &target, &tokens).pop().unwrap());
+        }
+    }
+    assert!(last.windows(4).all(|of| of[0] == of[3]), "machines differ");
+}
+
+#[test]
+fn fours_that_no_half_of_a_head_holds_are_refused() {
+    let scheme = models::schemes().into_iter().find(|s| s.name == "w2s24a8kv4").unwrap();
+    let config = ir::decoder::Config { heads: 2, kv_heads: 2, head_dim: 12, hidden: 32, ..models::SMALL };
+    let config = ir::decoder::Config { heads: 8, kv_heads: 8, ..config };
+    let error = Model::of(&models::random_with(1, &config, &scheme)).unwrap_err();
+    assert_eq!((error.code, error.render().contains("no whole fours")), ("model-unsupported", true));
+}
+
+#[test]
 fn listings() {
     let decoder = models::random(1, &models::SMALL);
     let options = plan::Options { context: Some(32), ..Default::default() };

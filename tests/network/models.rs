@@ -1,9 +1,12 @@
 //! Decoders to test with.
 
+use bytes::Bytes;
 use ir::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Weight, recognise};
+use ir::front::onnx;
 use ir::graph::Origin;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::Tensor;
+use std::path::Path;
 
 /// Heads whose halves are no whole groups.
 pub const SMALL: Config = Config {
@@ -37,6 +40,7 @@ pub fn schemes() -> Vec<Scheme> {
         });
         Scheme::parse(&changed).unwrap()
     };
+    let w2s24 = ir::quant::scheme::text("w2s24a8kv4").unwrap();
     let named = ["w8a8", "w4a8", "w4a4"].map(|name| Scheme::named(name).unwrap());
     let changed = [
         change(w2, &[("w2a8kv4", "signed"), ("levels = [-3, -1, 1, 3]\n", "")]),
@@ -55,6 +59,15 @@ pub fn schemes() -> Vec<Scheme> {
                 ("w4a4", "4 bits everywhere"),
                 ("[attention]\nbits = 8", "[attention]\nbits = 4"),
                 ("[kv_cache]\nbits = 8", "[kv_cache]\nbits = 4"),
+            ],
+        ),
+        change(w2s24, &[]),
+        change(
+            w2s24,
+            &[
+                ("w2s24a8kv4", "pruned, ternary, per channel"),
+                ("[-3, -1, 1, 3]", "[-1, 0, 1]"),
+                ("group = 32\n", ""),
             ],
         ),
     ];
@@ -91,12 +104,26 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
 
 /// The trained network of the examples, under `w2a8kv4`.
 pub fn trained() -> QuantDecoder {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/models/trained_llama_w2_prefill/model.onnx");
-    let graph = ir::front::onnx::import(&std::fs::read(path).unwrap(), &Default::default()).unwrap();
+    imported("examples/models/trained_llama_w2_prefill/model.onnx", "w2a8kv4")
+}
+
+/// The network that was trained with 2:4 pruning, under `w2s24a8kv4`.
+pub fn trained_pruned() -> QuantDecoder {
+    imported("tests/corpus/trained_llama_w2s24/prefill.onnx", "w2s24a8kv4")
+}
+
+fn imported(file: &str, scheme: &str) -> QuantDecoder {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let (model, mut options) = (Bytes::from(std::fs::read(&path).unwrap()), onnx::Options::default());
+    for file in onnx::external_files(&model).unwrap() {
+        let bytes = std::fs::read(path.with_file_name(&file)).unwrap();
+        options.external.insert(file, bytes.into());
+    }
+    let graph = onnx::import(&model, &options).unwrap();
     let graph = ir::pass::run(&ir::pass::normalise(), graph, |_, _| {}).unwrap();
     let mut decoder = recognise(&graph).unwrap().decoder;
     decoder.config.max_positions = Some(256);
-    QuantDecoder::new(&decoder, &Scheme::named("w2a8kv4").unwrap()).unwrap()
+    QuantDecoder::new(&decoder, &Scheme::named(scheme).unwrap()).unwrap()
 }
 
 /// Small deterministic generator (splitmix64, Steele et al. 2014).

@@ -69,9 +69,9 @@ impl List<'_> {
         let tiles = b.ntiles + if b.rntiles == 0 { 0 } else { extra };
         let groups = b.groups + if b.rgroups == 0 { 0 } else { extra };
         let steps = groups * b.steps;
-        let row = Mode::of(b.mode).map_or(1, |mode| self.g.w_row(mode));
+        let (row, a_rows) = Mode::of(b.mode).map_or((1, 1), |mode| (self.g.w_row(mode), mode.a_rows()));
         let weight_rows = (tiles - 1) * b.wn_stride + (steps - 1) * b.wk_stride + 1;
-        self.add(Memory::A, b.a_row, steps, false);
+        self.add(Memory::A, b.a_row, steps * a_rows, false);
         self.add(Memory::W, b.w_row * row, weight_rows * row, false);
         if b.scaled != 0 {
             self.add(Memory::G, b.g_row * self.g.g_row, tiles * groups * self.g.g_row, false);

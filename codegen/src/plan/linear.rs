@@ -48,7 +48,8 @@ impl Builder<'_> {
     ) {
         let width = *self.map.inputs(chunk.linear);
         let (mode, scaled) = (self.model.widths.weights, self.model.widths.group.is_some());
-        let groups = if scaled { self.model.groups(chunk.linear) } else { runs(width.rows) };
+        let steps = self.model.steps(width.rows);
+        let groups = if scaled { self.model.groups(chunk.linear) } else { runs(steps) };
         let spread = if chunk.linear == Linear::O { width.rows } else { width.stride };
         // Logits lie chunk by chunk; every other layer has one place for all its outputs.
         let row = chunk.first_tile * (self.g.n / self.g.l);
@@ -65,11 +66,11 @@ impl Builder<'_> {
                 tokens: self.in_group(u),
                 ntiles: chunk.tiles,
                 groups,
-                steps: width.rows / groups,
+                steps: steps / groups,
                 scaled: scaled.into(),
                 a_row: input.0 + u * spread,
                 w_row: held.at[0] / self.g.w_row(mode),
-                wn_stride: width.rows,
+                wn_stride: steps,
                 wk_stride: 1,
                 g_row: held.at[1] / self.g.g_row,
                 c_row: held.at[2] / self.g.c_row,

@@ -286,13 +286,17 @@ pub fn logits_rows(chunk: &Chunk, g: &Geometry) -> u32 {
 fn widths(model: &Model, g: &Geometry) -> Widths {
     let group = model.widths.group;
     let block = group.map_or(model.head_dim / 2, |group| head_block(group, model.head_dim));
+    let multiple = model.widths.weights.a_rows();
+    // Steps of two rows may span two blocks of a group, if all of its fours stay whole.
+    let pairs = group.is_none_or(|group| group / block % 2 == 0) && g.l % 4 == 0;
+    let of_heads = if pairs { 1 } else { multiple };
     Widths {
-        hidden: Width::new(model.hidden, group.unwrap_or(model.hidden), g),
-        intermediate: Width::new(model.intermediate, group.unwrap_or(model.intermediate), g),
-        q: Width::new(model.heads * model.head_dim, block, g),
-        kv: Width::new(model.kv_heads * model.head_dim, block, g),
-        head: Width::new(model.head_dim, block, g),
-        vocab: Width::new(model.vocab, model.vocab, g),
+        hidden: Width::new(model.hidden, group.unwrap_or(model.hidden), multiple, g),
+        intermediate: Width::new(model.intermediate, group.unwrap_or(model.intermediate), multiple, g),
+        q: Width::new(model.heads * model.head_dim, block, of_heads, g),
+        kv: Width::new(model.kv_heads * model.head_dim, block, of_heads, g),
+        head: Width::new(model.head_dim, block, of_heads, g),
+        vocab: Width::new(model.vocab, model.vocab, 1, g),
     }
 }
 
@@ -388,7 +392,7 @@ impl Chunker<'_> {
             Linear::Down => self.widths.intermediate,
             _ => self.widths.hidden,
         };
-        (inputs.rows, self.model.groups(linear))
+        (self.model.steps(inputs.rows), self.model.groups(linear))
     }
 
     /// Most tiles of a chunk.

@@ -87,6 +87,7 @@ fn buffers(m: &Machine) -> Vec<Constant> {
         ("C_BYTES", b.channel_bytes),
         ("C_WIDTH", g.c_width),
         ("A_BYTES", b.activation_bytes),
+        ("A_WIDTH", g.a_width),
         ("V_BANKS", b.vector_banks),
         ("V_BYTES", b.vector_bank_bytes),
         ("V_WIDTH", g.v_width),

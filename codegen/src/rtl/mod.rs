@@ -78,6 +78,7 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_select"),
     fixed!("tw_mul"),
     fixed!("tw_weight_decode"),
+    fixed!("tw_gather"),
     fixed!("tw_dot"),
     fixed!("DSP48E2"),
     fixed!("tw_dsp"),

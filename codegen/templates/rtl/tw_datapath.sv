@@ -38,7 +38,7 @@ module tw_datapath #(
   logic [11:0]                        mc_row;
   logic [7:0]                         ms_slot;
   logic [17:0]                        mr_addr, md_addr;
-  logic [TP*LP*8-1:0]                 ma_data;
+  logic [tw_config_pkg::A_WIDTH*8-1:0] ma_data;
   logic [tw_config_pkg::W_ROW*8-1:0]  mw_data;
   logic [NP*8-1:0]                    mg_data;
   logic [NP*32-1:0]                   mc_data;
@@ -57,6 +57,7 @@ module tw_datapath #(
     .ACC_BITS(tw_config_pkg::ACC_BITS),
     .MODES(tw_config_pkg::MODES),
     .PAIRED(tw_config_pkg::PAIRED),
+    .A_WIDTH(tw_config_pkg::A_WIDTH),
     .W_ROW(tw_config_pkg::W_ROW)
   ) u_matrix (
     .clk_i,

@@ -1,5 +1,6 @@
-// Sums of L products for two outputs that share their activations: one DSP48E2 for each lane, two
-// lanes in a cascade. Operands are signed, activations of 8 bits, weights of W_BITS in a byte each.
+// Two sums of L products each, of x0 * y and of x1 * y: one DSP48E2 for each lane, two lanes in a
+// cascade.
+// Operands are signed and a byte each; on one side they are weights of no more than W_BITS.
 //
 // Latency 4 + max(1, log2(LP) - 1): tw_dsp_pair, tw_sum. New operands every cycle.
 module tw_dot_pair #(
@@ -9,8 +10,8 @@ module tw_dot_pair #(
   parameter int SUM_BITS = 19  // at least 8 + W_BITS + log2(LP)
 ) (
   input  logic                       clk_i,
-  input  logic [L*8-1:0]             a_i,
-  input  logic [2*L*8-1:0]           w_i,  // output 0, output 1
+  input  logic [L*8-1:0]             y_i,
+  input  logic [2*L*8-1:0]           x_i,  // x0, x1
   output logic signed [SUM_BITS-1:0] sum0_o,
   output logic signed [SUM_BITS-1:0] sum1_o
 );
@@ -20,22 +21,22 @@ module tw_dot_pair #(
   localparam int AllBits  = PartBits + $clog2(Leaves);
 
   // A lane that is missing in the last pair multiplies zeros.
-  logic [Pairs*16-1:0]       a, w0, w1;
+  logic [Pairs*16-1:0]       y, x0, x1;
   logic [Pairs*PartBits-1:0] part0, part1;
   logic signed [AllBits-1:0] sum0, sum1;
 
-  assign a  = (Pairs * 16)'(a_i);
-  assign w0 = (Pairs * 16)'(w_i[L*8-1:0]);
-  assign w1 = (Pairs * 16)'(w_i[2*L*8-1:L*8]);
+  assign y  = (Pairs * 16)'(y_i);
+  assign x0 = (Pairs * 16)'(x_i[L*8-1:0]);
+  assign x1 = (Pairs * 16)'(x_i[2*L*8-1:L*8]);
 
   for (genvar k = 0; k < Pairs; k++) begin : gen_pair
     tw_dsp_pair #(
       .W_BITS(W_BITS)
     ) u_pair (
       .clk_i (clk_i),
-      .a_i   (a[16*k +: 16]),
-      .w0_i  (w0[16*k +: 16]),
-      .w1_i  (w1[16*k +: 16]),
+      .y_i   (y[16*k +: 16]),
+      .x0_i  (x0[16*k +: 16]),
+      .x1_i  (x1[16*k +: 16]),
       .sum0_o(part0[PartBits*k +: PartBits]),
       .sum1_o(part1[PartBits*k +: PartBits])
     );

@@ -1,11 +1,10 @@
-// Two DSP48E2 in a cascade: for each of two outputs the exact sum of two products of signed
-// operands, activations of 8 bits and weights of W_BITS, at most 8.
+// Two DSP48E2 in a cascade: two exact sums over two lanes, of x0 * y and of x1 * y. Operands are
+// signed and a byte each; either y or x0 and x1 are weights of no more than W_BITS.
 //
-// The weights of output 0 and output 1 for a lane share a multiplier: pre-adder w0 + w1*2^18, times
-// the lane's activation. The sum of output 0 lies in bits 17:0 of P and may be negative, which
-// would borrow from the sum of output 1 above it. So the first slice adds the constant 2^17: the
-// lower part is then never negative, and both sums stand in P without correction. (2^15 is the most
-// that they reach.)
+// x0 and x1 of a lane share a multiplier: pre-adder x0 + x1*2^18, times y. Sum 0 lies in bits 17:0
+// of P and may be negative, which would borrow from sum 1 above it. So the first slice adds the
+// constant 2^17: the lower part is then never negative, and both sums stand in P without
+// correction. (2^15 is the most that they reach.)
 //
 // The second slice has an additional register in each operand path, which makes up for the register
 // between the slices. Latency 4: operands; products; first sum, products; sums.
@@ -13,9 +12,9 @@ module tw_dsp_pair #(
   parameter int W_BITS = 8
 ) (
   input  logic                     clk_i,
-  input  logic [15:0]              a_i,   // activations of lanes 0 and 1
-  input  logic [15:0]              w0_i,  // weights of output 0, a byte each
-  input  logic [15:0]              w1_i,  // weights of output 1
+  input  logic [15:0]              y_i,   // of lanes 0 and 1
+  input  logic [15:0]              x0_i,
+  input  logic [15:0]              x1_i,
   output logic signed [W_BITS+8:0] sum0_o,
   output logic signed [W_BITS+8:0] sum1_o
 );
@@ -30,9 +29,9 @@ module tw_dsp_pair #(
     .DEEP  (1'b0)
   ) u_first (
     .clk_i (clk_i),
-    .a_i   ({ {22{w0_i[7]}}, w0_i[7:0]}),
-    .b_i   ({ {10{a_i[7]}}, a_i[7:0]}),
-    .d_i   ({w1_i[7], w1_i[7:0], 18'd0}),
+    .a_i   ({ {22{x0_i[7]}}, x0_i[7:0]}),
+    .b_i   ({ {10{y_i[7]}}, y_i[7:0]}),
+    .d_i   ({x1_i[7], x1_i[7:0], 18'd0}),
     .pc_i  (48'd0),
     .pc_o  (cascade),
     .p_o   (unused_p)
@@ -44,9 +43,9 @@ module tw_dsp_pair #(
     .DEEP  (1'b1)
   ) u_second (
     .clk_i (clk_i),
-    .a_i   ({ {22{w0_i[15]}}, w0_i[15:8]}),
-    .b_i   ({ {10{a_i[15]}}, a_i[15:8]}),
-    .d_i   ({w1_i[15], w1_i[15:8], 18'd0}),
+    .a_i   ({ {22{x0_i[15]}}, x0_i[15:8]}),
+    .b_i   ({ {10{y_i[15]}}, y_i[15:8]}),
+    .d_i   ({x1_i[15], x1_i[15:8], 18'd0}),
     .pc_i  (cascade),
     .pc_o  (unused_cascade),
     .p_o   (p)

@@ -1,6 +1,7 @@
 // Matrix engine: runs `gemm`.
 //
-// For each output tile the steps of K are issued, one activation row and one weight row each cycle;
+// For each output tile the steps of K are issued, one weight row and its activations each cycle (a
+// row of them, or two in the pruned modes);
 // the tile's accumulators then move to their shadow and drain through the epilogue, D outputs a
 // cycle, while the next tile is issued. The last step of a tile waits for the drain of the tile
 // before, so a tile takes max(ksteps, drain) cycles.
@@ -32,6 +33,7 @@ module tw_matrix #(
   parameter int ACC_BITS = 40,
   parameter int MODES    = 63,  // bit m: operand mode m is there
   parameter int PAIRED   = 0,   // two products share a DSP48E2
+  parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64   // bytes of the widest weight row
 ) (
   input  logic               clk_i,
@@ -61,7 +63,7 @@ module tw_matrix #(
 
   output logic               a_en_o,
   output logic [12:0]        a_row_o,
-  input  logic [TP*LP*8-1:0] a_data_i,
+  input  logic [A_WIDTH*8-1:0] a_data_i,
   output logic               w_en_o,
   output logic [2:0]         w_mode_o,
   output logic [15:0]        w_row_o,
@@ -90,14 +92,16 @@ module tw_matrix #(
   localparam int PartBits     = (PartsPerRow > 1) ? $clog2(PartsPerRow) : 1;
   localparam int SlotBits     = (SlotsPerTile > 1) ? $clog2(SlotsPerTile) : 1;
   localparam int ColBits      = (N / D > 1) ? $clog2(N / D) : 1;
-  localparam int WBits        = ((MODES & 40) != 0) ? 8 : 4;  // of a weight operand: w8, v8
+  // Of a weight operand: w8 and v8; w4 and v4; a level of 2 bits is at most 3.
+  localparam int WBits        = ((MODES & 40) != 0) ? 8 : ((MODES & 20) != 0) ? 4 : 3;
   localparam int SumBits      = 16 + $clog2(LP);
   localparam int Later        = (PAIRED == 0) ? 0 : ((LP > 4) ? $clog2(LP) - 1 : 1);
   localparam int GroupBits    = SumBits + 8;
+  localparam int Rows         = A_WIDTH / (TP * LP);  // of activations in a step, at most
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
   logic unused_bits;
-  assign unused_bits = ^{a_data_i, g_data_i, c_data_i, r_data_i, channel_8};
+  assign unused_bits = ^{a_data_i, g_data_i, c_data_i, r_data_i, channel_8, pick_2, operand_2};
 
   // ------------------------------------------------------------------ instruction
 
@@ -138,13 +142,14 @@ module tw_matrix #(
   logic        issue_d, issue_q;    // of which steps are left
   logic        drain_d, drain_q;    // a tile drains
   logic        drain_last;          // in its last slot
-  logic        fire, step_last, group_last, tile_end;
+  logic        fire, step_last, group_last, tile_end, pruned;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
   logic [12:0] a_row_q;
   logic [15:0] w_row_q, w_tile_q, w_tile_next;
   logic [13:0] g_row_q;
 
+  assign pruned      = mode_q == tw_pkg::MODE_W2P || mode_q == tw_pkg::MODE_S2P;
   assign step_last   = step_q == step_last_q;
   assign group_last  = step_last && (group_q == group_last_q);
   assign tile_end    = fire && group_last;
@@ -191,7 +196,7 @@ module tw_matrix #(
       g_row_q  <= g_row_i;
     end else if (fire) begin
       step_q  <= step_last ? '0 : step_q + 8'd1;
-      a_row_q <= a_row_q + 13'd1;
+      a_row_q <= a_row_q + (pruned ? 13'd2 : 13'd1);
       w_row_q <= w_row_q + 16'(wk_stride_q);
       if (step_last) begin
         group_q <= group_q + 16'd1;
@@ -283,7 +288,9 @@ module tw_matrix #(
   // ------------------------------------------------------------------ products and accumulators
 
   logic [N*L*8-1:0]        weight_2;
-  logic [T*L*8-1:0]        a_2;
+  logic [N*L*2-1:0]        pick_2;
+  logic [T*Rows*L*8-1:0]   a_2;
+  logic [T*N*L*8-1:0]      operand_2;  // activations of each token as each output meets them
   logic [N*8-1:0]          scale_7;
   logic [T*N*ACC_BITS-1:0] shadow;
 
@@ -298,45 +305,84 @@ module tw_matrix #(
     .clk_i (clk_i),
     .mode_i(mode_1),
     .row_i (w_data_i),
-    .w_o   (weight_2)
+    .w_o   (weight_2),
+    .pick_o(pick_2)
   );
 
   always_ff @(posedge clk_i) begin
-    for (int t = 0; t < T; t++) a_2[t*L*8 +: L*8] <= a_data_i[t*LP*8 +: L*8];
+    for (int t = 0; t < T; t++) begin
+      for (int r = 0; r < Rows; r++) begin
+        a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
+      end
+    end
     scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
   end
 
   logic [T*N*SumBits-1:0] sum_6;
 
-  for (genvar t = 0; t < T; t++) begin : gen_products
-    if (PAIRED != 0) begin : gen_paired
-      for (genvar p = 0; p < N / 2; p++) begin : gen_output
-        tw_dot_pair #(
-          .L       (L),
-          .LP      (LP),
-          .W_BITS  (WBits),
-          .SUM_BITS(SumBits)
-        ) u_dot (
-          .clk_i (clk_i),
-          .a_i   (a_2[t*L*8 +: L*8]),
-          .w_i   (weight_2[2*p*L*8 +: 2*L*8]),
-          .sum0_o(sum_6[(t*N+2*p)*SumBits +: SumBits]),
-          .sum1_o(sum_6[(t*N+2*p+1)*SumBits +: SumBits])
+  for (genvar t = 0; t < T; t++) begin : gen_token
+    for (genvar n = 0; n < N; n++) begin : gen_output
+      if (Rows > 1) begin : gen_kept
+        tw_gather #(
+          .L    (L),
+          .DENSE(MODES & 63)
+        ) u_gather (
+          .a_i   (a_2[t*2*L*8 +: 2*L*8]),
+          .pick_i(pick_2[n*L*2 +: L*2]),
+          .a_o   (operand_2[(t*N+n)*L*8 +: L*8])
         );
+      end else begin : gen_all
+        assign operand_2[(t*N+n)*L*8 +: L*8] = a_2[t*L*8 +: L*8];
       end
-    end else begin : gen_plain
-      for (genvar n = 0; n < N; n++) begin : gen_output
-        tw_dot #(
-          .L       (L),
-          .LP      (LP),
-          .SUM_BITS(SumBits)
-        ) u_dot (
-          .clk_i(clk_i),
-          .a_i  (a_2[t*L*8 +: L*8]),
-          .w_i  (weight_2[n*L*8 +: L*8]),
-          .sum_o(sum_6[(t*N+n)*SumBits +: SumBits])
-        );
-      end
+    end
+  end
+
+  // Two tokens share a weight, if their number is even, else two outputs an activation.
+  if (PAIRED != 0 && T % 2 == 0) begin : gen_token_pairs
+    for (genvar i = 0; i < T / 2 * N; i++) begin : gen_pair
+      localparam int First  = i / N * 2 * N + i % N;  // output of the first token
+      localparam int Second = First + N;
+
+      tw_dot_pair #(
+        .L       (L),
+        .LP      (LP),
+        .W_BITS  (WBits),
+        .SUM_BITS(SumBits)
+      ) u_dot (
+        .clk_i (clk_i),
+        .y_i   (weight_2[i%N*L*8 +: L*8]),
+        .x_i   ({operand_2[Second*L*8 +: L*8], operand_2[First*L*8 +: L*8]}),
+        .sum0_o(sum_6[First*SumBits +: SumBits]),
+        .sum1_o(sum_6[Second*SumBits +: SumBits])
+      );
+    end
+  end else if (PAIRED != 0) begin : gen_output_pairs
+    for (genvar i = 0; i < T * N / 2; i++) begin : gen_pair
+      tw_dot_pair #(
+        .L       (L),
+        .LP      (LP),
+        .W_BITS  (WBits),
+        .SUM_BITS(SumBits)
+      ) u_dot (
+        .clk_i (clk_i),
+        .y_i   (operand_2[2*i*L*8 +: L*8]),
+        .x_i   (weight_2[2*i%N*L*8 +: 2*L*8]),
+        .sum0_o(sum_6[2*i*SumBits +: SumBits]),
+        .sum1_o(sum_6[(2*i+1)*SumBits +: SumBits])
+      );
+    end
+  end else begin : gen_plain
+    for (genvar i = 0; i < T * N; i++) begin : gen_dot
+      tw_dot #(
+        .L       (L),
+        .LP      (LP),
+        .SUM_BITS(SumBits)
+      ) u_dot (
+        .clk_i(clk_i),
+        .a_i  (operand_2[i*L*8 +: L*8]),
+        .w_i  (weight_2[i%N*L*8 +: L*8]),
+        .sum_o(sum_6[i*SumBits +: SumBits])
+      );
     end
   end
 

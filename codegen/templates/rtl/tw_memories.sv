@@ -24,7 +24,7 @@ module tw_memories #(
   // matrix: operands and scales
   input  logic                               a_en_i,
   input  logic [12:0]                        a_row_i,
-  output logic [TP*LP*8-1:0]                 a_data_o,
+  output logic [tw_config_pkg::A_WIDTH*8-1:0] a_data_o,
   input  logic                               w_en_i,
   input  logic [2:0]                         w_mode_i,
   input  logic [15:0]                        w_row_i,
@@ -66,8 +66,10 @@ module tw_memories #(
   input  logic [23:0]                        scale_data_i
 );
 
-  localparam int A_ROWS = tw_config_pkg::A_BYTES / tw_config_pkg::A_ROW;
-  localparam int A_AW = (A_ROWS > 1) ? $clog2(A_ROWS) : 1;
+  localparam int A_WORDS = tw_config_pkg::A_BYTES / tw_config_pkg::A_WIDTH;
+  localparam int A_AW = (A_WORDS > 1) ? $clog2(A_WORDS) : 1;
+  localparam int A_PARTS = tw_config_pkg::A_WIDTH / tw_config_pkg::A_ROW;  // rows of a word
+  localparam int A_SEL = $clog2(A_PARTS);
   localparam int S_AW = (tw_config_pkg::TOKEN_SCALES > 1) ? $clog2(tw_config_pkg::TOKEN_SCALES) : 1;
   localparam int W_SLICE_AW = $clog2(tw_config_pkg::W_BYTES / BEAT);
   localparam int G_SLICE_AW = $clog2(tw_config_pkg::G_BYTES / BEAT);
@@ -124,19 +126,40 @@ module tw_memories #(
   );
 
   // --- activations and token scales: written by vector, read by matrix ---
+  // A row comes out from bit 0 up; above it lies the next one, if the row is an even one.
+  logic [A_AW-1:0]                     a_word;
+  logic [A_PARTS*TP-1:0]               act_strb;
+  logic [tw_config_pkg::A_WIDTH*8-1:0] a_data;
+  logic [tw_config_pkg::A_ROW*8-1:0]   a_first;
+
+  tw_row #(
+    .WIDTH(tw_config_pkg::A_WIDTH), .ROW(tw_config_pkg::A_ROW), .ADDR_W(13), .WORD_AW(A_AW)
+  ) u_activation_row (
+    .clk_i, .en_i(a_en_i), .row_i(a_row_i), .word_o(a_word), .data_i(a_data), .row_o(a_first)
+  );
+
+  if (A_PARTS > 1) begin : gen_rows
+    assign a_data_o = {a_data[tw_config_pkg::A_ROW*8 +: tw_config_pkg::A_ROW*8], a_first};
+    assign act_strb = {TP'(32'(act_row_i[0]) << act_token_i),
+                       TP'(32'(!act_row_i[0]) << act_token_i)};
+  end else begin : gen_row
+    assign a_data_o = a_first;
+    assign act_strb = TP'(32'd1 << act_token_i);
+  end
+
   tw_ram #(
-    .WIDTH(tw_config_pkg::A_ROW * 8),
-    .DEPTH(A_ROWS),
+    .WIDTH(tw_config_pkg::A_WIDTH * 8),
+    .DEPTH(A_WORDS),
     .STRB(LP * 8)
   ) u_activations (
     .clk_i,
     .w_en_i(act_en_i),
-    .w_addr_i(act_row_i[A_AW-1:0]),
-    .w_strb_i(TP'(32'd1 << act_token_i)),
-    .w_data_i({TP{act_data_i}}),
+    .w_addr_i(act_row_i[A_SEL +: A_AW]),
+    .w_strb_i(act_strb),
+    .w_data_i({A_PARTS * TP{act_data_i}}),
     .r_en_i(a_en_i),
-    .r_addr_i(a_row_i[A_AW-1:0]),
-    .r_data_o(a_data_o)
+    .r_addr_i(a_word),
+    .r_data_o(a_data)
   );
 
   tw_ram #(
@@ -191,6 +214,6 @@ module tw_memories #(
 
   // Addresses have the width of their instruction fields, whatever the buffer's size.
   logic unused_bits;
-  assign unused_bits = ^{load_beat_i, act_row_i, a_row_i, s_slot_i, scale_slot_i};
+  assign unused_bits = ^{load_beat_i, act_row_i, s_slot_i, scale_slot_i};
 
 endmodule

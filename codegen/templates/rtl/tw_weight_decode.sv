@@ -1,12 +1,13 @@
 // Weight-buffer row to operands: one signed 8-bit operand for each output n and lane l, at byte
-// n*L+l of w_o.
+// n*L+l of w_o; and which activation it meets, at 2*(n*L+l) of pick_o, as tw_gather reads it.
 //
 // Rows are packed with strides of powers of two; outputs N..NP-1 and lanes L..LP-1 of a row are
 // not looked at. Code of (n, l), b bits wide, in units of b bits:
-//   w2, s2  n*LP+l
-//   w4, w8  n*max(8/b,LP)+l
-//   v4, v8  l*max(8/b,NP)+n
-// A code of w2 stands for 2c-3, all others are signed. Only modes of MODES are built. The result is
+//   w2, s2, w2p, s2p  n*LP+l
+//   w4, w8            n*max(8/b,LP)+l
+//   v4, v8            l*max(8/b,NP)+n
+// Positions of w2p and s2p follow the NP*LP codes in the same order. A code of w2 and w2p stands
+// for 2c-3, all others are signed. Only modes of MODES are built. The result is
 // registered: valid one cycle after the row.
 module tw_weight_decode #(
   parameter int N     = 8,
@@ -19,8 +20,11 @@ module tw_weight_decode #(
   input  logic             clk_i,
   input  logic [2:0]       mode_i,
   input  logic [ROW*8-1:0] row_i,
-  output logic [N*L*8-1:0] w_o
+  output logic [N*L*8-1:0] w_o,
+  output logic [N*L*2-1:0] pick_o
 );
+  localparam logic Dense    = (MODES & 63) != 0;
+  localparam logic Pruned   = (MODES & 192) != 0;
   localparam int W4Stride = (LP > 2) ? LP : 2;
   localparam int V4Stride = (NP > 2) ? NP : 2;
   localparam int RowBits  = ((NP > 2) ? NP : 2) * ((LP > 2) ? LP : 2) * 8;  // of any mode
@@ -41,6 +45,7 @@ module tw_weight_decode #(
       always_comb begin
         nibble_d = {~code[1], ~code[1], code[0], 1'b1};
         if (MODES[1] && mode_i == tw_pkg::MODE_S2) nibble_d = { {3{code[1]}}, code[0]};
+        if (MODES[7] && mode_i == tw_pkg::MODE_S2P) nibble_d = { {3{code[1]}}, code[0]};
         if (MODES[2] && mode_i == tw_pkg::MODE_W4) nibble_d = row[4*(n*W4Stride+l) +: 4];
         if (MODES[3] && mode_i == tw_pkg::MODE_W8) nibble_d = row[8*(n*LP+l) +: 4];
         if (MODES[4] && mode_i == tw_pkg::MODE_V4) nibble_d = row[4*(l*V4Stride+n) +: 4];
@@ -50,6 +55,28 @@ module tw_weight_decode #(
       always_ff @(posedge clk_i) nibble_q <= nibble_d;
 
       assign w_o[8*(n*L+l) +: 4] = nibble_q;
+
+      // The lower lane of four columns counts from the first of them, the upper one from the
+      // second; a position out of reach is the nearest.
+      if (Pruned) begin : gen_pick
+        localparam logic [1:0] From = 2'(l % 2);
+        localparam logic [1:0] Out  = (l % 2 == 0) ? 2'd3 : 2'd0;
+        localparam logic [1:0] Near = (l % 2 == 0) ? 2'd2 : 2'd0;
+        logic [1:0] position, pick_d, pick_q;
+
+        assign position = row[2*(NP*LP+n*LP+l) +: 2];
+
+        always_comb begin
+          pick_d = (position == Out) ? Near : position - From;
+          if (Dense && mode_i != tw_pkg::MODE_W2P && mode_i != tw_pkg::MODE_S2P) pick_d = 2'd3;
+        end
+
+        always_ff @(posedge clk_i) pick_q <= pick_d;
+
+        assign pick_o[2*(n*L+l) +: 2] = pick_q;
+      end else begin : gen_own
+        assign pick_o[2*(n*L+l) +: 2] = 2'd3;
+      end
 
       // The upper half of an operand is its sign unless there are codes of eight bits.
       if (MODES[3] || MODES[5]) begin : gen_byte

@@ -19,9 +19,10 @@ module tw_weights #(
   input  logic [15:0]         r_row_i,
   output logic [ROW*8-1:0]    row_o
 );
-  // Rows of 2-bit codes; of 4 and 8 bits, by output and by lane, where each output or lane fills
-  // whole bytes. All are powers of two.
+  // Rows of 2-bit codes; of such codes and their positions; of 4 and 8 bits, by output and by lane,
+  // where each output or lane fills whole bytes. All are powers of two.
   localparam int TwoLog2  = (NP * LP > 4) ? $clog2(NP * LP / 4) : 0;
+  localparam int KeptLog2 = TwoLog2 + 1;
   localparam int W4Log2   = $clog2(NP) + ((LP > 2) ? $clog2(LP / 2) : 0);
   localparam int V4Log2   = $clog2(LP) + ((NP > 2) ? $clog2(NP / 2) : 0);
   localparam int ByteLog2 = $clog2(NP * LP);
@@ -36,10 +37,11 @@ module tw_weights #(
 
   always_comb begin
     case (r_mode_i)
-      tw_pkg::MODE_W4:                  first = Bits'(r_row_i) << W4Log2;
-      tw_pkg::MODE_V4:                  first = Bits'(r_row_i) << V4Log2;
-      tw_pkg::MODE_W8, tw_pkg::MODE_V8: first = Bits'(r_row_i) << ByteLog2;
-      default:                          first = Bits'(r_row_i) << TwoLog2;
+      tw_pkg::MODE_W4:                    first = Bits'(r_row_i) << W4Log2;
+      tw_pkg::MODE_V4:                    first = Bits'(r_row_i) << V4Log2;
+      tw_pkg::MODE_W8, tw_pkg::MODE_V8:   first = Bits'(r_row_i) << ByteLog2;
+      tw_pkg::MODE_W2P, tw_pkg::MODE_S2P: first = Bits'(r_row_i) << KeptLog2;
+      default:                            first = Bits'(r_row_i) << TwoLog2;
     endcase
   end
 

@@ -74,22 +74,36 @@ impl State {
         let g = &self.g;
         // (bits, code in its row, sign or levels) as docs/machine.md section 1 puts it.
         let (bits, code) = match m {
-            0 | 1 => (2, n * g.lp + l),
+            0 | 1 | 6 | 7 => (2, n * g.lp + l),
             2 => (4, n * g.lp.max(2) + l),
             3 => (8, n * g.lp + l),
             4 => (4, l * g.np.max(2) + n),
             _ => (8, l * g.np + n),
         };
-        let at = row * g.w_row(Mode::ALL[m as usize]) * 8 + bits * code;
-        let byte = i32::from(self.w[(at / 8) as usize]);
-        let code = byte >> (at % 8) & ((1 << bits) - 1);
+        let code = self.bits(row * g.w_row(Mode::ALL[m as usize]) * 8 + bits * code, bits);
         let signed = if code >= 1 << (bits - 1) { code - (1 << bits) } else { code };
-        (if m == 0 { 2 * code - 3 } else { signed }) as i8
+        (if m == 0 || m == 6 { 2 * code - 3 } else { signed }) as i8
+    }
+
+    /// Bits of the weight buffer.
+    fn bits(&self, at: u32, bits: u32) -> i32 {
+        i32::from(self.w[(at / 8) as usize]) >> (at % 8) & ((1 << bits) - 1)
+    }
+
+    /// The column of a step that a lane multiplies.
+    fn column(&self, m: u32, row: u32, n: u32, l: u32) -> u32 {
+        let g = &self.g;
+        if m < 6 {
+            return l;
+        }
+        let at = row * g.w_row(Mode::ALL[m as usize]) * 8 + 2 * (g.np * g.lp + n * g.lp + l);
+        let reached = if l % 2 == 0 { [0, 1, 2, 2] } else { [1, 1, 2, 3] };
+        4 * (l / 2) + reached[self.bits(at, 2) as usize]
     }
 
     fn run(&mut self, i: &Gemm) {
         let g = self.g;
-        let ksteps = i.groups * i.steps;
+        let (ksteps, a_rows) = (i.groups * i.steps, 1 + i.mode / 6);
         let mut writes = Vec::new();
         for t in 0..i.tokens {
             for e in 0..i.ntiles * g.n {
@@ -98,9 +112,13 @@ impl State {
                 for group in 0..i.groups {
                     let mut sum = 0;
                     for k in group * i.steps..(group + 1) * i.steps {
-                        let a_at = ((i.a_row + k) * g.a_row + t * g.lp) as usize;
+                        let activation = |c: u32| {
+                            let row = i.a_row + k * a_rows + c / g.l;
+                            self.a[(row * g.a_row + t * g.lp + c % g.l) as usize] as i8
+                        };
                         let w_row = i.w_row + tile * i.wn_stride + k * i.wk_stride;
-                        let a: Vec<i8> = (0..g.l).map(|l| self.a[a_at + l as usize] as i8).collect();
+                        let a: Vec<i8> =
+                            (0..g.l).map(|l| activation(self.column(i.mode, w_row, n, l))).collect();
                         let w: Vec<i8> = (0..g.l).map(|l| self.weight(i.mode, w_row, n, l)).collect();
                         sum += dot(&a, &w);
                     }
@@ -142,13 +160,14 @@ fn program(state: &State, rng: &mut Rng, count: usize) -> Vec<(Gemm, u8)> {
         };
         let ntiles = if rng.one_in(8) { 1 + rng.up_to(11) } else { 1 + rng.up_to(3) };
         let ksteps = groups * steps;
+        let a_span = ksteps * mode.a_rows();
         let tile_rows = ntiles * (g.n / g.l);
         let tokens = 1 + rng.up_to(g.t - 1);
         let dst_stride = tile_rows + rng.up_to(3);
         let rows = (tokens - 1) * dst_stride + tile_rows;
         let (wk_stride, wn_stride) = (rng.up_to(40), rng.up_to(90));
         let w_span = (ntiles - 1) * wn_stride + (ksteps - 1) * wk_stride;
-        if ntiles * groups > G_ROWS || w_span >= w_rows || rows > V_ROWS || ksteps > A_ROWS {
+        if ntiles * groups > G_ROWS || w_span >= w_rows || rows > V_ROWS || a_span > A_ROWS {
             continue;
         }
         let bank = rng.up_to(1);
@@ -167,7 +186,7 @@ fn program(state: &State, rng: &mut Rng, count: usize) -> Vec<(Gemm, u8)> {
             ntiles,
             groups,
             steps,
-            a_row: rng.up_to(A_ROWS - ksteps),
+            a_row: rng.up_to((A_ROWS - a_span) / mode.a_rows()) * mode.a_rows(),
             w_row: rng.up_to(w_rows - 1 - w_span),
             wn_stride,
             wk_stride,
@@ -224,6 +243,7 @@ fn check(name: &str, seed: u64, count: usize) {
         ("ACC_BITS", machine.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
         ("PAIRED", (machine.matrix.multipliers == hw::machine::Multipliers::Dsp48e2).into()),
+        ("A_WIDTH", g.a_width),
         ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
     ];

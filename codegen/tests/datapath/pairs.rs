@@ -20,7 +20,7 @@ const ENGINE: &str = "module engine #(parameter int L = 16, parameter int W = 8)
     logic signed [19:0] sum0, sum1;
     logic signed [27:0] group0_q, group1_q;
     tw_dot_pair #(.L(L), .LP(L), .W_BITS(W), .SUM_BITS(20)) u_dot (
-      .clk_i, .a_i, .w_i(w_i[n*L*8 +: 2*L*8]), .sum0_o(sum0), .sum1_o(sum1));
+      .clk_i, .y_i(a_i), .x_i(w_i[n*L*8 +: 2*L*8]), .sum0_o(sum0), .sum1_o(sum1));
     always_ff @(posedge clk_i) if (valid_i) begin
       group0_q <= (first_i ? '0 : group0_q) + 28'(sum0);
       group1_q <= (first_i ? '0 : group1_q) + 28'(sum1);

@@ -129,7 +129,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         faults: &[
             ("tw_dsp_pair", "48'h0000_0002_0000", "48'h0000_0000_0000"),
-            ("tw_dsp_pair", "{w1_i[15], w1_i[15:8], 18'd0}", "{w1_i[14], w1_i[15:8], 18'd0}"),
+            ("tw_dsp_pair", "{x1_i[15], x1_i[15:8], 18'd0}", "{x1_i[14], x1_i[15:8], 18'd0}"),
             ("tw_dsp_pair", ".DEEP  (1'b1)", ".DEEP  (1'b0)"),
             ("tw_dsp_pair", "p[18 +: W_BITS+9]", "p[17 +: W_BITS+9]"),
             ("DSP48E2", "(BREG == 2) ? b_2", "(BREG == 3) ? b_2"),

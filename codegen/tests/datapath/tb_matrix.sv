@@ -13,6 +13,7 @@ module tb_matrix #(
   parameter int unsigned ACC_BITS = 40,
   parameter int unsigned MODES    = 63,
   parameter int unsigned PAIRED   = 0,
+  parameter int unsigned A_WIDTH  = 16,
   parameter int unsigned W_ROW    = 64,
   parameter int unsigned V_ROWS   = 1024  // rows of each of four banks
 );
@@ -21,6 +22,7 @@ module tb_matrix #(
   localparam int unsigned W4 = NP * ((LP > 2) ? LP / 2 : 1);
   localparam int unsigned V4 = LP * ((NP > 2) ? NP / 2 : 1);
   localparam int unsigned Byte = NP * LP;
+  localparam int unsigned ARows = A_WIDTH / (TP * LP);
 
   logic [7:0]          w_mem [32768];
   logic [TP*LP*8-1:0]  a_mem [512];
@@ -33,7 +35,7 @@ module tb_matrix #(
   logic [255:0] word;
   logic               a_en, w_en, g_en, c_en, s_en, r_en, d_en;
   logic [12:0]        a_row;
-  logic [TP*LP*8-1:0] a_data;
+  logic [A_WIDTH*8-1:0] a_data;
   logic [2:0]         w_mode;
   logic [15:0]        w_row;
   logic [W_ROW*8-1:0] w_data;
@@ -52,7 +54,7 @@ module tb_matrix #(
   );
 
   tw_matrix #(
-    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PAIRED(PAIRED), .W_ROW(W_ROW)
+    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PAIRED(PAIRED), .A_WIDTH(A_WIDTH), .W_ROW(W_ROW)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
     .mode_i(word[2:0]), .tokens_i(word[8:3]), .ntiles_i(word[24:9]), .groups_i(word[40:25]),
@@ -74,6 +76,7 @@ module tb_matrix #(
       3'd2: w_bytes = W4;
       3'd4: w_bytes = V4;
       3'd3, 3'd5: w_bytes = Byte;
+      3'd6, 3'd7: w_bytes = 2 * Two;
       default: w_bytes = Two;
     endcase
   end
@@ -83,7 +86,11 @@ module tb_matrix #(
 
   always @(posedge clk) begin
     noise <= noise * 32'd1664525 + 32'd1013904223;
-    a_data  <= a_en ? a_mem[a_row[8:0]] : {(TP*LP*8+31)/32{noise}};
+    a_data  <= {(A_WIDTH*8+31)/32{noise}};
+    for (int unsigned r = 0; r < ARows; r++) begin
+      // Behind an odd row stands anything.
+      if (a_en && !(r == 1 && a_row[0])) a_data[r*TP*LP*8 +: TP*LP*8] <= a_mem[9'(32'(a_row) + r)];
+    end
     g_data  <= g_en ? g_mem[g_row[8:0]] : {(NP*8+31)/32{noise}};
     c_data  <= c_en ? c_mem[c_row[5:0]] : {NP{noise}};
     s_data  <= s_en ? s_mem[s_slot] : noise[23:0];

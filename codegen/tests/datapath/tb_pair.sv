@@ -15,7 +15,7 @@ module tb_pair #(
   int compared = 0;
 
   tw_dsp_pair #(.W_BITS(W_BITS)) dut (
-    .clk_i(clk), .a_i(a), .w0_i(w0), .w1_i(w1), .sum0_o(sum0), .sum1_o(sum1)
+    .clk_i(clk), .y_i(a), .x0_i(w0), .x1_i(w1), .sum0_o(sum0), .sum1_o(sum1)
   );
 
   function automatic logic [7:0] weight(input logic [W_BITS-1:0] code);

@@ -47,7 +47,8 @@ impl GroupLinear {
     /// scales are of type `groups`.
     pub fn accumulator_bits(&self, k: usize, x: Code, weights: DType, groups: DType) -> u32 {
         let product = x.magnitude() as u128 * self.weight_magnitude(weights) as u128;
-        let largest = (k as u128).saturating_mul(product * magnitude(groups) as u128);
+        let kept = if self.sparse { k / 2 } else { k };
+        let largest = (kept as u128).saturating_mul(product * magnitude(groups) as u128);
         128 - largest.leading_zeros() + 1
     }
 

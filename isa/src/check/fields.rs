@@ -128,6 +128,12 @@ fn gemm(i: &Gemm, g: &Geometry) -> Result<(), Broken> {
     at_least_one(&[("tokens", i.tokens), ("ntiles", i.ntiles), ("groups", i.groups), ("steps", i.steps)])?;
     tokens(i.tokens, g)?;
     mode(Mode::of(i.mode), "", g)?;
+    rule(
+        i.a_row % Mode::of(i.mode).map_or(1, Mode::a_rows) == 0,
+        "`a_row` is odd",
+        "a step of a pruned mode reads two activation rows, which share a word of the buffer",
+        "start at an even row",
+    )?;
     if i.residual != 0 && i.res != i.dst {
         let set = accesses(&(*i).into(), g);
         apart(&set, Role::Residual, Role::D, "the residual overlaps the result without being equal to it")?;

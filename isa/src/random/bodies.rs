@@ -135,7 +135,8 @@ impl<'a> Bodies<'a> {
         // Most scales are below one: small shifts keep results in range.
         let shift = if rng.chance(70) { rng.within(0, 24) } else { rng.within(0, 45) } as i32;
         let modes: Vec<Mode> = self.g.modes.iter().collect();
-        let mode = modes[rng.within(0, modes.len() as u32 - 1) as usize] as u32;
+        let mode = modes[rng.within(0, modes.len() as u32 - 1) as usize];
+        let (a_rows, mode) = (mode.a_rows(), mode as u32);
         let scaled = u32::from(rng.chance(60));
         let one = Gemm {
             mode,
@@ -160,7 +161,7 @@ impl<'a> Bodies<'a> {
             ntiles,
             groups,
             steps,
-            a_row: rng.within(0, 12),
+            a_row: rng.within(0, 12 / a_rows) * a_rows,
             w_row: rng.within(0, HOT),
             wn_stride: outer,
             wk_stride: inner,

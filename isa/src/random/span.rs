@@ -18,6 +18,8 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
     let last_row = i64::from(vec_addr(b.vector_banks - 1, bank_rows - 1));
     let map = Map::of(machine);
     let a_rows = b.activation_bytes / g.a_row;
+    let modes: Vec<Mode> = g.modes.iter().collect();
+    let (first, last) = modes.first().zip(modes.last()).map_or((0, 0), |(f, l)| (*f as i64, *l as i64));
     match (spec.mnemonic, field.name) {
         (_, "bank") => up_to(b.vector_banks - 1),
         ("load", "dst") => up_to(b.weight_bytes.max(b.vector_bank_bytes) / 64 - 1),
@@ -33,7 +35,8 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
         ("gemm", "tokens") => from_one(g.t),
         ("gemm", "ntiles") => from_one((b.channel_bytes / g.c_row).min(bank_rows / (g.n / g.l))),
         ("gemm", "groups" | "steps") => from_one(a_rows),
-        ("gemm", "a_row") => up_to(a_rows - 1),
+        ("gemm", "mode") => (first, last),
+        ("gemm", "a_row") => up_to(a_rows - modes.iter().map(|m| m.a_rows()).min().unwrap_or(1)),
         ("gemm", "w_row") => up_to(b.weight_bytes / g.narrowest_row() - 1),
         ("gemm", "g_row") => up_to(b.group_scale_bytes / g.g_row - 1),
         ("gemm", "c_row") => up_to(b.channel_bytes / g.c_row - 1),

@@ -54,7 +54,7 @@ fn arguments_reach_both_ends_of_the_table() {
     for (name, _) in hw::presets::PRESETS {
         let machine = hw::presets::load(name).unwrap();
         let mut read = std::collections::BTreeSet::new();
-        for seed in 0..60 {
+        for seed in 0..120 {
             let case = case(&machine, seed).unwrap();
             read.extend(case.args.len().checked_sub(1));
         }

@@ -39,18 +39,18 @@ fn stepped(body: &Body, m: &Machine, g: &Geometry) -> Events {
 }
 
 fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
-    let bits = [2, 2, 4, 8, 4, 8][i.mode as usize];
+    let bits = [2, 2, 4, 8, 4, 8, 4, 4][i.mode as usize];
     let (np, lp) = (m.matrix.outputs.next_power_of_two(), m.matrix.lanes.next_power_of_two());
     for _ in 0..i.groups {
         for _ in 0..i.steps {
             // A row of one lane has a whole byte for it, a row of less than a byte has a byte.
             let codes = match i.mode {
-                0 | 1 => np * lp,
+                0 | 1 | 6 | 7 => np * lp,
                 2 | 3 => np * lp.max(8 / bits),
                 _ => lp * np.max(8 / bits),
             };
             e.read(Memory::Weight, u64::from(codes * bits).div_ceil(8));
-            e.read(Memory::Activation, g.a_row.into());
+            (0..1 + i.mode / 6).for_each(|_| e.read(Memory::Activation, g.a_row.into()));
             for _ in 0..i.tokens {
                 e.multiplications += u64::from(m.matrix.outputs * m.matrix.lanes);
             }

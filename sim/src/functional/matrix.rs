@@ -3,7 +3,7 @@
 use super::Refused;
 use super::rows::Place;
 use super::state::{Outside, State, part};
-use hw::{Geometry, Mode};
+use hw::{Geometry, Mode, mode};
 use ir::num::{self, Scale};
 use isa::table::Gemm;
 
@@ -11,6 +11,8 @@ use isa::table::Gemm;
 pub(super) struct Scratch {
     /// Decoded weights: lane l of output n at `n * Lp + l`.
     weights: Vec<i8>,
+    /// Of a pruned mode, in the same order: the column of the step that each meets.
+    columns: Vec<u8>,
     /// Group sums and accumulators: output n of token t at `t * N + n`.
     sums: Vec<i32>,
     accumulators: Vec<i64>,
@@ -53,9 +55,14 @@ fn accumulate(state: &State, i: &Gemm, mode: Mode, tile: u32, s: &mut Scratch) -
         for step in 0..i.steps {
             let k = u64::from(group) * u64::from(i.steps) + u64::from(step);
             weights(state, i, mode, tile, k, s)?;
-            let at = (u64::from(i.a_row) + k) * u64::from(g.a_row);
-            let row = part(&state.a, "the activation buffer", at, g.a_row.into())?;
-            products(&g, row, &s.weights, &mut s.sums);
+            let rows = u64::from(mode.a_rows());
+            let at = (u64::from(i.a_row) + k * rows) * u64::from(g.a_row);
+            let step = part(&state.a, "the activation buffer", at, rows * u64::from(g.a_row))?;
+            if mode.pruned() {
+                kept_products(&g, step, &s.weights, &s.columns, &mut s.sums);
+            } else {
+                products(&g, step, &s.weights, &mut s.sums);
+            }
         }
         scale(state, i, tile, group, s)?;
     }
@@ -69,6 +76,23 @@ fn products(g: &Geometry, activations: &[u8], weights: &[i8], sums: &mut [i32]) 
     for (sums, token) in sums.chunks_exact_mut(g.n as usize).zip(activations.chunks_exact(lp)) {
         operand.iter_mut().zip(token).for_each(|(o, &b)| *o = b as i8);
         for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(lp)) {
+            *sum = sum.wrapping_add(num::dot(&operand[..lanes], &row[..lanes]));
+        }
+    }
+}
+
+/// Adds one step's products of a pruned mode: two rows of activations, of which each lane of an output picks its own.
+fn kept_products(g: &Geometry, activations: &[u8], weights: &[i8], columns: &[u8], sums: &mut [i32]) {
+    let (lanes, lp) = (g.l as usize, g.lp as usize);
+    let (first, second) = activations.split_at(g.a_row as usize);
+    let (mut step, mut operand) = ([0i8; 128], [0i8; 64]);
+    let tokens = first.chunks_exact(lp).zip(second.chunks_exact(lp));
+    for (sums, (first, second)) in sums.chunks_exact_mut(g.n as usize).zip(tokens) {
+        let both = first[..lanes].iter().chain(&second[..lanes]);
+        step.iter_mut().zip(both).for_each(|(o, &b)| *o = b as i8);
+        let outputs = weights.chunks_exact(lp).zip(columns.chunks_exact(lp));
+        for (sum, (row, columns)) in sums.iter_mut().zip(outputs) {
+            operand.iter_mut().zip(&columns[..lanes]).for_each(|(o, &c)| *o = step[usize::from(c)]);
             *sum = sum.wrapping_add(num::dot(&operand[..lanes], &row[..lanes]));
         }
     }
@@ -96,7 +120,11 @@ fn weights(state: &State, i: &Gemm, mode: Mode, tile: u32, k: u64, s: &mut Scrat
     let index = u64::from(i.w_row) + u64::from(tile) * u64::from(i.wn_stride) + k * u64::from(i.wk_stride);
     let bytes = g.w_row(mode);
     let row = part(&state.w, "the weight buffer", index * u64::from(bytes), bytes.into())?;
-    if mode.bits() == 2 {
+    if mode.pruned() {
+        let (kept, positions) = row.split_at(row.len() / 2);
+        codes(mode, kept, &mut s.weights);
+        columns(&g, positions, &mut s.columns);
+    } else if mode.bits() == 2 {
         codes(mode, row, &mut s.weights);
     } else if mode.by_lane() {
         turned(&g, mode, row, &mut s.lane_codes, &mut s.weights);
@@ -105,6 +133,13 @@ fn weights(state: &State, i: &Gemm, mode: Mode, tile: u32, k: u64, s: &mut Scrat
         outputs.zip(row.chunks_exact(g.segment(mode) as usize)).for_each(|(w, row)| codes(mode, row, w));
     }
     Ok(())
+}
+
+/// What the positions of kept weights mean.
+fn columns(g: &Geometry, positions: &[u8], columns: &mut Vec<u8>) {
+    let position = |i: u32| u32::from(positions[(i / 4) as usize] >> (i % 4 * 2) & 3);
+    columns.clear();
+    columns.extend((0..g.np * g.lp).map(|i| mode::column(i % g.lp, position(i)) as u8));
 }
 
 /// A row by lane, turned around.
@@ -124,8 +159,8 @@ fn codes(mode: Mode, bytes: &[u8], operands: &mut [i8]) {
         for (j, operand) in several.iter_mut().enumerate() {
             let code = byte >> (j as u32 * mode.bits());
             *operand = match mode {
-                Mode::W2 => num::weight_level(code),
-                Mode::S2 => num::signed_code(code, 2),
+                Mode::W2 | Mode::W2P => num::weight_level(code),
+                Mode::S2 | Mode::S2P => num::signed_code(code, 2),
                 Mode::W4 | Mode::V4 => num::signed_code(code, 4),
                 Mode::W8 | Mode::V8 => code as i8,
             };

@@ -24,9 +24,9 @@ module proof_pair #(
     .W_BITS(W_BITS)
   ) dut (
     .clk_i,
-    .a_i,
-    .w0_i(w0),
-    .w1_i(w1),
+    .y_i(a_i),
+    .x0_i(w0),
+    .x1_i(w1),
     .sum0_o(sum0),
     .sum1_o(sum1)
   );
