@@ -21,6 +21,8 @@ pub const SEMAPHORES: usize = 16;
 pub const SEMAPHORE_MAX: u32 = 63;
 /// Sequencer registers; register 0 reads zero.
 pub const REGISTERS: usize = 16;
+/// Loops that can run inside each other.
+pub const LOOP_LEVELS: usize = 4;
 
 /// A machine, as its file describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -111,7 +111,8 @@ fn without(program: &Program, keep: impl Fn(usize) -> bool) -> Program {
     let last = program.instrs.len().saturating_sub(1);
     let mut kept: Vec<bool> = (0..=last).map(|i| i == last || keep(i)).collect();
     let mut next = program.clone();
-    for i in 0..=last {
+    // Inner loops before those that hold them.
+    for i in (0..=last).rev() {
         if let Body::Loop(l) = &program.instrs[i].body {
             let body = kept.iter().skip(i + 1).take(l.body as usize).filter(|k| **k).count() as u32;
             kept[i] &= body > 0;

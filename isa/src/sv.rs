@@ -148,6 +148,9 @@ pub fn package() -> String {
         let codes: Vec<(&str, u32)> = names.iter().copied().zip(0..).collect();
         enumeration(&mut text, doc, prefix, width, &codes);
     }
+    text.push_str("  // Loops that run inside each other.\n");
+    constant(&mut text, "LOOP_LEVELS", hw::machine::LOOP_LEVELS as u32);
+    text.push('\n');
     for unit in Unit::QUEUED {
         unit_positions(&mut text, unit);
     }

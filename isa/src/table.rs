@@ -289,7 +289,7 @@ instructions! {
         /// entry number
         imm: 16 num,
     }
-    /// Runs the next `body` words `count` (+ register) times; may be zero; no nesting.
+    /// Runs the next `body` words `count` (+ register) times; may be zero; loops nest 4 deep.
     Loop "loop" Sequencer 4 {
         /// rounds
         count: 16 num,

@@ -9,7 +9,7 @@ use crate::illegal::Illegal;
 use crate::instr::Instr;
 use crate::program::Program;
 use crate::table::{Body, Field, Kind, Loop};
-use hw::machine::REGISTERS;
+use hw::machine::{LOOP_LEVELS, REGISTERS};
 
 /// One dispatched word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Step {
     pub word: u32,
     /// The instruction with its registers resolved.
     pub instr: Instr,
-    /// After this dispatch: the first word that instruction memory must keep, which is the start of the body within a
-    /// loop and the next word outside.
+    /// After this dispatch: the first word that instruction memory must keep, which is the start of the outermost body
+    /// within loops and the next word outside.
     pub base: u32,
 }
 
@@ -37,14 +37,15 @@ pub struct Walk<'a> {
     args: &'a [u32],
     registers: [u32; REGISTERS],
     next: u32,
-    running: Option<Running>,
+    /// Loops that run, the outermost first.
+    running: Vec<Running>,
     over: bool,
 }
 
 impl<'a> Walk<'a> {
     /// The walk of a program with these values in the argument table.
     pub fn new(program: &'a Program, args: &'a [u32]) -> Walk<'a> {
-        Walk { program, args, registers: [0; REGISTERS], next: 0, running: None, over: false }
+        Walk { program, args, registers: [0; REGISTERS], next: 0, running: Vec::new(), over: false }
     }
 
     /// Goes on at `word`, outside of loops, with this value in a register.
@@ -74,16 +75,20 @@ impl<'a> Walk<'a> {
         if instr != self.program.instrs[word as usize] {
             self.fits(word, &instr.body)?;
         }
-        if let Some(running) = &mut self.running
-            && self.next == running.end
-        {
+        self.wrap();
+        Ok(Step { word, instr, base: self.running.first().map_or(self.next, |r| r.start) })
+    }
+
+    /// Ends the round of each loop whose body ends before the next word, from the innermost on, until one has rounds left.
+    fn wrap(&mut self) {
+        while let Some(running) = self.running.last_mut().filter(|r| r.end == self.next) {
             running.left -= 1;
-            match running.left {
-                0 => self.running = None,
-                _ => self.next = running.start,
+            if running.left > 0 {
+                self.next = running.start;
+                return;
             }
+            self.running.pop();
         }
-        Ok(Step { word, instr, base: self.running.map_or(self.next, |r| r.start) })
     }
 
     /// Adds registers to fields, and performs sequencer instructions.
@@ -149,9 +154,14 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, i: &Loop, count: u32) -> Result<(), Illegal> {
         let count = i.count.wrapping_add(count);
         let end = self.next + i.body;
-        if self.running.is_some() {
+        if self.running.last().is_some_and(|outer| end > outer.end) {
             self.next -= 1;
-            return Err(self.refuse("a loop inside a loop", "there is one loop level: unroll one of the two"));
+            return Err(self.refuse("the body ends behind the one that holds it", "end it before, or there"));
+        }
+        if count > 0 && self.running.len() == LOOP_LEVELS {
+            self.next -= 1;
+            let what = format!("{} loops run inside each other", LOOP_LEVELS + 1);
+            return Err(self.refuse(&what, "unroll one of them"));
         }
         if count >= 1 << 16 {
             self.next -= 1;
@@ -168,7 +178,7 @@ impl<'a> Walk<'a> {
         }
         match count {
             0 => self.next = end,
-            left => self.running = Some(Running { start: self.next, end, left }),
+            left => self.running.push(Running { start: self.next, end, left }),
         }
         Ok(())
     }
@@ -225,6 +235,32 @@ mod tests {
         };
         assert_eq!(walked(&program(body(0)), &[]), [(0, 3), (3, 4)]);
         assert_eq!(walked(&program(body(2)), &[]), [(0, 1), (1, 1), (2, 1), (1, 1), (2, 3), (3, 4)]);
+    }
+
+    #[test]
+    fn bodies_that_end_together_end_their_rounds_together() {
+        let nest = |inner| {
+            let (outer, inner) =
+                (Loop { count: 2, rcount: 0, body: 3 }, Loop { count: inner, rcount: 0, body: 1 });
+            program(vec![outer.into(), Nop {}.into(), inner.into(), Nop {}.into(), Halt {}.into()])
+        };
+        let round = |words: &[u32]| words.iter().map(|w| (*w, 1)).collect::<Vec<_>>();
+        let whole = |words: &[u32], last| [round(words), vec![(last, 4), (4, 5)]].concat();
+        assert_eq!(walked(&nest(2), &[]), whole(&[0, 1, 2, 3, 3, 1, 2, 3], 3));
+        // A loop that does not run ends the round if it ends the body.
+        assert_eq!(walked(&nest(0), &[]), whole(&[0, 1, 2, 1], 2));
+    }
+
+    #[test]
+    fn loops_nest_to_the_limit() {
+        let nest = |levels: u32| {
+            let loops = (0..levels).map(|l| Loop { count: 2, rcount: 0, body: levels - l }.into());
+            program(loops.chain([Nop {}.into(), Halt {}.into()]).collect())
+        };
+        let levels = LOOP_LEVELS as u32;
+        let ran = walked(&nest(levels), &[]).iter().filter(|(word, _)| *word == levels).count();
+        assert_eq!(ran, 1 << levels);
+        assert!(Walk::new(&nest(levels + 1), &[]).any(|s| s.is_err()));
     }
 
     #[test]

@@ -286,6 +286,33 @@ fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
 }
 
 #[test]
+fn a_soft_reset_ends_all_levels_of_loops() {
+    let machine = machine("unit");
+    let text = format!(
+        ".machine {:#010x}\n.base 0x10000\nloop count=60000 {{\nloop count=9 {{\nadd rd=r1 rs=r1 imm=1\nloop count=60000 {{\n\
+         loop count=3 {{\nload space=g addr=0 blocks=1\n}}\n}}\n}}\n}}\nhalt\n",
+        machine.hash()
+    );
+    let endless = isa::asm::assemble(&text).unwrap_or_else(|e| panic!("{}", e.render()));
+    let (next, mut dram) = case(&machine, 304);
+    cosim::compare::place(&endless, &mut dram).unwrap();
+    let hardware = hardware("unit");
+    let mut session = hardware.session(14);
+    let mut host = session.host(&machine, dram).unwrap();
+    host.program(&endless, &[]).unwrap();
+    host.start().unwrap();
+    host.step(3000).unwrap();
+    assert_eq!(read(&mut host, "STATUS") & IDLE, 0, "it ended");
+    host.write(register("CONTROL"), SOFT_RESET).unwrap();
+    host.until_idle().unwrap();
+    let dram = host.memory().bytes().clone();
+    let mut state = state(&session, &machine, dram);
+    let found = cosim::compare_in(&mut session, &mut state, &machine, &next.program, &next.args);
+    let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
+    assert!(found.identical(), "{found:#?}");
+}
+
+#[test]
 fn a_soft_reset_of_an_idle_machine_keeps_the_port() {
     let machine = machine("unit");
     let hardware = hardware("unit");

@@ -85,6 +85,10 @@ fn errors(name: &str) {
         *seen.entry(check(&hardware, &machine, &endless, &Upset::default())).or_default() += 1;
     }
     check_arguments(&hardware, &preset, &isa::random::case(&preset, 500).unwrap());
+    let (_, nests) = isa::random::directed(&preset).into_iter().find(|d| d.0 == "nested-loops").unwrap();
+    for upset in upsets(&preset, &nests) {
+        check(&hardware, &preset, &nests, &upset);
+    }
     println!("{name}: cause and number of runs {seen:?}");
     for cause in [regs::ERROR_ILLEGAL, regs::ERROR_END, regs::ERROR_BUS] {
         assert!(seen[&cause] >= 5, "cause {cause}: {seen:?}");

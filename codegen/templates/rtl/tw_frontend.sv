@@ -123,7 +123,8 @@ module tw_frontend #(
   tw_sequencer #(
     .IMEM_WORDS(tw_config_pkg::IMEM_WORDS),
     .ARGS(tw_config_pkg::ARGS),
-    .SEMAPHORES(SEMAPHORES)
+    .SEMAPHORES(SEMAPHORES),
+    .LEVELS(tw_pkg::LOOP_LEVELS)
   ) u_sequencer (
     .clk_i,
     .rst_ni,

@@ -1,5 +1,5 @@
-// Dispatches the program in order, one instruction a cycle: registers, arguments, a hardware loop,
-// and unit instructions with their registers added into the queues of the units.
+// Dispatches the program in order, one instruction a cycle: registers, arguments, nested hardware
+// loops, and unit instructions with their registers added into the queues of the units.
 //
 // The word numbered pc_q stands on imem_data_i when valid_q is set. It goes
 // * if it is an instruction of the sequencer, at once; `arg` blocks the next cycle, because the
@@ -10,6 +10,7 @@ module tw_sequencer #(
   parameter int IMEM_WORDS = 512,
   parameter int ARGS = 64,
   parameter int SEMAPHORES = 16,
+  parameter int LEVELS = 4,  // of loops
   localparam int IMEM_AW = $clog2(IMEM_WORDS),
   localparam int ARGS_AW = $clog2(ARGS)
 ) (
@@ -50,11 +51,11 @@ module tw_sequencer #(
   output logic [4:0]                          stall_o
 );
 
-  logic        valid_q, argument_q, halted_q, loop_q;
+  logic        valid_q, argument_q, halted_q;
   logic [3:0]  argument_rd_q;
-  logic [31:0] pc_q, pc_d, start_q, last_q, rounds_q;
+  logic [31:0] pc_q, pc_d, follows;
 
-  logic        known, legal, for_unit, candidate, stopping, wraps;
+  logic        known, legal, for_unit, candidate, stopping;
   logic        is_write, is_arg, is_loop, is_halt, blocked;
   logic [3:0]  ra_sel, rb_sel, rd, unit_hot, opcode;
   logic [2:0]  unit;
@@ -108,23 +109,64 @@ module tw_sequencer #(
   assign is_halt = dispatch_o && !for_unit && (opcode == tw_pkg::OP_HALT);
 
   // --- next word ---
-  assign wraps = loop_q && (pc_q == last_q);
+  // Levels of loops, the outermost first; those that run are the lowest. Where bodies end together,
+  // a round of an outer loop ends with the last one of all loops inside it.
+  logic [LEVELS-1:0]    runs_q, enters, at_end, last_round, ends, again;
+  logic [LEVELS*32-1:0] starts;
+  logic                 inner_over;
+
+  // the word behind this one in the text, or behind the body of a loop that does not run
+  assign follows = pc_q + 32'd1 + ((is_loop && value == '0) ? 32'(body_words) : 32'd0);
+
+  for (genvar l = 0; l < LEVELS; l++) begin : gen_level
+    logic        outer_runs;
+    logic [31:0] start_q, end_q, rounds_q;
+
+    if (l == 0) begin : gen_outermost
+      assign outer_runs = 1'b1;
+    end else begin : gen_outer
+      assign outer_runs = runs_q[l-1];
+    end
+
+    assign enters[l] = is_loop && value != '0 && outer_runs && !runs_q[l];
+    assign at_end[l] = runs_q[l] && follows == end_q;
+    assign last_round[l] = (rounds_q == 32'd1);
+    assign starts[l*32+:32] = start_q;
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        runs_q[l] <= 1'b0;
+        start_q   <= '0;
+        end_q     <= '0;
+        rounds_q  <= '0;
+      end else if (clear_i) begin
+        runs_q[l] <= 1'b0;
+      end else if (enters[l]) begin
+        runs_q[l] <= 1'b1;
+        start_q   <= pc_q + 32'd1;
+        end_q     <= pc_q + 32'd1 + 32'(body_words);
+        rounds_q  <= value;
+      end else if (ends[l]) begin
+        runs_q[l] <= again[l];
+        rounds_q  <= rounds_q - 32'd1;
+      end
+    end
+  end
 
   always_comb begin
-    pc_d = pc_q;
-    if (dispatch_o) begin
-      pc_d = pc_q + 32'd1;
-      if (is_loop && value == '0) begin
-        pc_d = pc_q + 32'd1 + 32'(body_words);
-      end else if (wraps && rounds_q != 32'd1) begin
-        pc_d = start_q;
-      end
+    pc_d = dispatch_o ? follows : pc_q;
+    inner_over = dispatch_o;
+    for (int l = LEVELS - 1; l >= 0; l--) begin
+      ends[l] = inner_over && at_end[l];
+      again[l] = ends[l] && !last_round[l];
+      if (again[l]) pc_d = starts[l*32+:32];
+      inner_over = inner_over && (!runs_q[l] || (at_end[l] && last_round[l]));
     end
   end
 
   assign imem_en_o = (dispatch_o || !valid_q) && (pc_d < fetched_i);
   assign imem_addr_o = pc_d[IMEM_AW-1:0];
-  assign base_o = loop_q ? start_q : pc_q;
+  assign base_o = runs_q[0] ? starts[31:0] : pc_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -138,26 +180,6 @@ module tw_sequencer #(
       if (dispatch_o || !valid_q) begin
         valid_q <= (pc_d < fetched_i);
       end
-    end
-  end
-
-  // --- loop ---
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      loop_q   <= 1'b0;
-      start_q  <= '0;
-      last_q   <= '0;
-      rounds_q <= '0;
-    end else if (clear_i) begin
-      loop_q <= 1'b0;
-    end else if (is_loop) begin
-      loop_q   <= (value != '0);
-      start_q  <= pc_q + 32'd1;
-      last_q   <= pc_q + 32'(body_words);
-      rounds_q <= value;
-    end else if (dispatch_o && wraps) begin
-      loop_q   <= (rounds_q != 32'd1);
-      rounds_q <= rounds_q - 32'd1;
     end
   end
 

@@ -1,8 +1,9 @@
 //! The legality checker: accepts only programs that run the same way whatever the memory's timing.
 //!
 //! Rules (docs/machine.md sections 2 and 5), each checked in one place:
-//! * [`shape`]: machine hash and ISA fields; arguments in the table; `halt` last and only there; loops: one level, no `halt` inside, body in
-//!   instruction memory, as many posts as waits of every semaphore in a body;
+//! * [`shape`]: machine hash and ISA fields; arguments in the table; `halt` last and only there; loops: inside each other
+//!   or apart, at most [`hw::machine::LOOP_LEVELS`] deep, no `halt` inside, body in instruction memory, as many posts as waits of every
+//!   semaphore in a body;
 //! * [`fields`]: sizes at least 1, tokens, heads, alignment; banks that differ; operands that do not overlap wrongly; every
 //!   range inside its space, and inside the program's regions if it declares any;
 //! * [`semaphore`]: one posting and one waiting unit; the k-th post before the k-th wait in program order; a count of at

@@ -4,10 +4,13 @@ use super::Broken;
 use crate::table::{Body, Loop};
 use crate::{Illegal, Program};
 use hw::Machine;
+use hw::machine::LOOP_LEVELS;
 
 pub(super) fn check(program: &Program, machine: &Machine) -> Result<(), Illegal> {
     let at = |i: usize, b: Broken| Illegal::new(program, i, b.what, b.why, b.help);
     whole(program, machine).map_err(|b| at(0, b))?;
+    // Ends of the bodies that hold the word, the outermost first.
+    let mut open: Vec<usize> = Vec::new();
     for (i, instr) in program.instrs.iter().enumerate() {
         if let Err(error) = instr.encode() {
             let help = "write a value that the field holds";
@@ -19,8 +22,9 @@ pub(super) fn check(program: &Program, machine: &Machine) -> Result<(), Illegal>
             let what = if last { "the last word is no `halt`" } else { "`halt` before the last word" };
             return Err(at(i, Broken::new(what, why, "put one `halt` at the end")));
         }
+        open.retain(|end| *end > i);
         if let Body::Loop(l) = &instr.body {
-            body(program, machine, i + 1, l).map_err(|b| at(i, b))?;
+            body(program, machine, i + 1, l).and_then(|end| nested(&mut open, end)).map_err(|b| at(i, b))?;
         }
     }
     Ok(())
@@ -61,8 +65,25 @@ fn whole(program: &Program, machine: &Machine) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A loop whose body starts at `start`.
-fn body(program: &Program, machine: &Machine, start: usize, l: &Loop) -> Result<(), Broken> {
+/// A loop with a body that ends before word `end`, inside those that are open.
+fn nested(open: &mut Vec<usize>, end: usize) -> Result<(), Broken> {
+    if let Some(outer) = open.last().filter(|outer| **outer < end) {
+        return Err(Broken::new(
+            format!("a body up to word {end}, inside one up to word {outer}"),
+            "of two loops one holds the other, or they lie apart",
+            "end the inner body with the outer one or before it",
+        ));
+    }
+    open.push(end);
+    if open.len() > LOOP_LEVELS {
+        let what = format!("a loop inside {LOOP_LEVELS} others");
+        return Err(Broken::new(what, "the sequencer has no more levels", "unroll one of the loops"));
+    }
+    Ok(())
+}
+
+/// A loop whose body starts at `start`; gives the word after it.
+fn body(program: &Program, machine: &Machine, start: usize, l: &Loop) -> Result<usize, Broken> {
     let end = start + l.body as usize;
     let Some(body) = program.instrs.get(start..end).filter(|b| !b.is_empty()) else {
         let what = format!("a body of {} words from word {start} on", l.body);
@@ -72,11 +93,11 @@ fn body(program: &Program, machine: &Machine, start: usize, l: &Loop) -> Result<
             "correct its length",
         ));
     };
-    if body.iter().any(|i| matches!(i.body, Body::Loop(_) | Body::Halt(_))) {
+    if body.iter().any(|i| matches!(i.body, Body::Halt(_))) {
         return Err(Broken::new(
-            "a loop or `halt` inside the body of a loop",
-            "the sequencer has one loop level and leaves it only by its end",
-            "unroll one of the loops",
+            "`halt` inside the body of a loop",
+            "the sequencer leaves a loop only by its end",
+            "end the body before it",
         ));
     }
     let s = &machine.sequencer;
@@ -89,7 +110,8 @@ fn body(program: &Program, machine: &Machine, start: usize, l: &Loop) -> Result<
             "shorten the body or unroll less",
         ));
     }
-    balanced(body)
+    balanced(body)?;
+    Ok(end)
 }
 
 fn balanced(body: &[crate::Instr]) -> Result<(), Broken> {

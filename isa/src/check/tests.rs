@@ -2,6 +2,7 @@ use super::*;
 use crate::table::*;
 use crate::{Body, Head, Instr};
 use hw::Function;
+use hw::machine::LOOP_LEVELS;
 
 fn machine() -> Machine {
     hw::presets::load("tiny").unwrap()
@@ -142,7 +143,18 @@ fn loops_are_balanced_and_fit() {
     assert_eq!(what(ring.clone()), "legal");
     ring[1] = l(3);
     assert!(what(ring).contains("changes the count of semaphore 1 by -1"));
-    assert!(what(vec![l(2), l(1), Nop {}.into()]).contains("inside the body"));
+    assert_eq!(what(vec![l(2), l(1), Nop {}.into()]), "legal");
+    assert_eq!(
+        what(vec![l(2), l(2), Nop {}.into(), Nop {}.into()]),
+        "1: a body up to word 4, inside one up to word 3"
+    );
+    let nest = |levels: u32| {
+        let loops = (0..levels).map(|level| l(levels - level));
+        what(loops.chain([Nop {}.into()]).collect())
+    };
+    let levels = LOOP_LEVELS as u32;
+    assert_eq!(nest(levels), "legal");
+    assert_eq!(nest(levels + 1), format!("{levels}: a loop inside {levels} others"));
     assert!(what(vec![l(9)]).contains("body of 9 words"));
     assert!(what(vec![Halt {}.into()]).contains("before the last"));
 }

@@ -5,6 +5,7 @@ use super::memory::{self, Map};
 use super::{Bodies, Case, Limits, Rng, program};
 use crate::table::*;
 use crate::{Body, Head, Instr};
+use hw::machine::LOOP_LEVELS;
 use hw::{Function, Geometry, Machine};
 
 /// A program's name, and what writes it.
@@ -12,13 +13,15 @@ type Directed = (&'static str, fn(&mut Sheet));
 
 /// The named programs for a machine. All are legal.
 pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
-    let programs: [Directed; 13] = [
+    let programs: [Directed; 15] = [
         ("halt-only", |_| {}),
         ("full-queues", full_queues),
         ("drain", drain),
         ("loops", loops),
         ("longest-bodies", longest_bodies),
         ("zero-trip-loops", zero_trip_loops),
+        ("nested-loops", nested_loops),
+        ("a-nest-as-long-as-memory", longest_nest),
         ("fetch-wrap", fetch_wrap),
         ("post-meets-wait", post_meets_wait),
         ("registers", registers),
@@ -179,6 +182,64 @@ fn zero_trip_loops(s: &mut Sheet) {
     s.put(s.copy(2));
     repeat(s, 0, &vec![Nop {}.into(); 120]);
     repeat(s, 0, &[Nop {}.into()]);
+}
+
+/// Nests of every depth, with no rounds at each level in turn, by fields and by registers; bodies that end together and words
+/// apart.
+fn nested_loops(s: &mut Sheet) {
+    let copy = Body::from(s.copy(2));
+    for (levels, apart) in (1..=LOOP_LEVELS).flat_map(|l| [(l, false), (l, true)]) {
+        for idle in 0..=levels {
+            let mut rounds = vec![2; levels];
+            if let Some(none) = rounds.get_mut(idle) {
+                *none = 0;
+            }
+            nest(s, &rounds, &[copy], apart);
+        }
+    }
+    // The wrap of several levels meets a full queue, and words that are fetched no earlier.
+    nest(s, &[3, 2, 2], &[copy, copy], false);
+    nest(s, &[2, 1, 3, 1], &[Nop {}.into()], false);
+}
+
+/// Loops inside each other that run `rounds`, the outermost first, every other one by a register. Each round of a level adds to
+/// the register of its stride.
+fn nest(s: &mut Sheet, rounds: &[u32], body: &[Body], apart: bool) {
+    let mut heads = Vec::new();
+    for (level, rounds) in (0..).zip(rounds) {
+        let (register, stride) = (1 + level % 2 * level, 5 + level);
+        s.b.push(Set { rd: register, imm: rounds.wrapping_sub(9) });
+        s.b.push(Add { rd: stride, rs: stride, imm: 1 << level });
+        let by_register = level % 2 == 1;
+        let (count, rcount) = if by_register { (9, register) } else { (*rounds, 0) };
+        heads.push(s.b.push(Loop { count, rcount, body: 0 }));
+    }
+    body.iter().for_each(|b| {
+        s.b.push(*b);
+    });
+    for head in heads.into_iter().rev() {
+        let words = (s.b.instrs.len() - head - 1) as u32;
+        if let Body::Loop(l) = &mut s.b.instrs[head].body {
+            l.body = words;
+        }
+        if apart {
+            s.b.push(Nop {});
+        }
+    }
+}
+
+/// The outermost body fills instruction memory, and an inner one runs for long at its end: what lies before stays.
+fn longest_nest(s: &mut Sheet) {
+    let inner = 20;
+    let long = s.b.longest_body(s.b.instrs.len() + 1);
+    s.b.push(Loop { count: 3, rcount: 0, body: long as u32 });
+    (0..long - inner - 1).for_each(|_| {
+        s.b.push(Add { rd: 3, rs: 3, imm: 1 });
+    });
+    repeat(s, 40, &vec![Nop {}.into(); inner]);
+    (0..s.b.imem_words).for_each(|_| {
+        s.b.push(Nop {});
+    });
 }
 
 /// Longer than instruction memory, with loops across the place where it wraps.

@@ -1,7 +1,7 @@
 //! Random legal programs by seed: what simulator and hardware are compared on.
 //!
 //! Every [`Case`] passes [`crate::check`]. All units, opcodes, functions, outputs and modes appear; units overlap; queues
-//! fill; loops run 0, 1, 2 and 5 rounds; data holds the extremes of every format. Each program visits a few [`corners`], so
+//! fill; loops run 0, 1, 2 and 5 rounds, inside each other, too; data holds the extremes of every format. Each program visits a few [`corners`], so
 //! that many programs together meet every part of every field's span with every cause of waiting.
 
 mod bodies;
@@ -60,7 +60,7 @@ fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<C
     let map = Map::of(machine);
     // Now and then longer than the instruction memory of the presets.
     let long = if rng.chance(4) { 480 } else { 0 };
-    let words = rng.within(0, 60) + long;
+    let words = rng.within(0, 45) + long;
     let image = memory::image(&map, &mut rng);
     // The limits must know where the program will lie, not yet how long it is: 64 KiB are kept free.
     let reserve = vec![Instr::from(Halt {}); 2048];
@@ -90,7 +90,8 @@ fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<C
 /// A few words of one character.
 fn passage(builder: &mut Builder) -> Option<()> {
     match builder.rng.within(0, 99) {
-        0..8 => builder.noise(),
+        0..7 => builder.noise(),
+        7 => builder.idle_nest(),
         8..14 => {
             let most = builder.rng.pick(&[0, 9, 9, 9, 28]);
             let length = builder.rng.within(most / 2, most);

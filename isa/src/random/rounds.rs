@@ -3,6 +3,8 @@
 //! Before the loop each unit of the body runs an instruction that knows everything before; after it, one that knows
 //! everything in it. Between rounds every ordered pair of units in the body is tied by a ring semaphore: the last
 //! instruction of a round posts, the first of the next waits; the instructions before and after close the ring.
+//!
+//! Units work in the innermost of nested loops, so that the rounds of all levels together are rounds of one ring.
 
 use super::builder::{Builder, Class, Round, Wish};
 use super::registers::{COUNT, OFFSET};
@@ -10,6 +12,7 @@ use crate::access::accesses;
 use crate::check::{Clock, Event, Start};
 use crate::table::{Add, Loop, Set};
 use crate::{Body, Instr};
+use hw::machine::LOOP_LEVELS;
 
 /// Bytes or blocks between the addresses of two rounds.
 const STEP: u32 = 64;
@@ -20,16 +23,9 @@ impl Builder<'_> {
         let units = self.units_of_body();
         let Some(before) = self.gather(&units) else { return Some(()) };
         self.ring(&units, &before)?;
-        let rounds = self.rng.pick(&[0, 1, 2, 2, 5]);
-        let in_register = self.rng.chance(50);
-        let extra = self.rng.within(0, 65535);
-        let count = if in_register { self.rng.pick(&[0, 65535, extra]) } else { rounds };
-        let register = if in_register { self.rng.pick(&COUNT) } else { 0 };
-        if in_register {
-            self.load_register(register, rounds.wrapping_sub(count));
-        }
         self.push(Set { rd: OFFSET, imm: 0 });
-        let head = self.push(Loop { count, rcount: register, body: 0 });
+        let levels = self.levels(&[0, 1, 2, 2, 5], &[0, 1, 1, 2]);
+        let head = self.instrs.len() - 1;
         self.round = Some(Round { first: std::array::from_fn(|u| self.count(u)) });
         self.edges.clear();
         self.body(&units, length)?;
@@ -38,13 +34,59 @@ impl Builder<'_> {
         }
         let last: Vec<usize> = units.iter().filter_map(|u| self.events[*u].last().map(|e| e.word)).collect();
         self.ring(&units, &last)?;
-        let body = self.instrs.len() - head - 1;
-        if let Body::Loop(l) = &mut self.instrs[head].body {
-            l.body = body as u32;
-        }
         self.replay(&units, head + 1)?;
         self.round = None;
+        self.close(&levels);
         self.release(&units)
+    }
+
+    /// A nest in which units have nothing to do.
+    pub fn idle_nest(&mut self) {
+        let levels = self.levels(&[0, 1, 2, 3], &[0, 1, 2, 3]);
+        (0..=self.rng.within(0, 2)).for_each(|_| self.noise());
+        self.close(&levels);
+    }
+
+    /// Opens loops inside each other, one to as many as there are: the innermost runs one of `inner` rounds, the others one of
+    /// `outer`. Gives their places, the outermost first; the innermost is the last word.
+    fn levels(&mut self, inner: &[u32], outer: &[u32]) -> Vec<usize> {
+        let all = LOOP_LEVELS as u32;
+        let drawn = self.rng.within(2, all);
+        let count = self.rng.pick(&[1, 1, 1, drawn]);
+        let mut levels = Vec::new();
+        for level in 1..=count {
+            let rounds = self.rng.pick(if level == count { inner } else { outer });
+            if level > 1 && self.rng.chance(15) {
+                self.noise();
+            }
+            levels.push(self.head(rounds));
+        }
+        levels
+    }
+
+    /// A loop that runs so many rounds, by its field or by a register.
+    fn head(&mut self, rounds: u32) -> usize {
+        let in_register = self.rng.chance(50);
+        let extra = self.rng.within(0, 65535);
+        let count = if in_register { self.rng.pick(&[0, 65535, extra]) } else { rounds };
+        let register = if in_register { self.rng.pick(&COUNT) } else { 0 };
+        if in_register {
+            self.load_register(register, rounds.wrapping_sub(count));
+        }
+        self.push(Loop { count, rcount: register, body: 0 })
+    }
+
+    /// Ends their bodies, together or a word apart.
+    fn close(&mut self, levels: &[usize]) {
+        for (i, head) in levels.iter().rev().enumerate() {
+            if i > 0 && self.rng.chance(25) {
+                self.noise();
+            }
+            let words = self.instrs.len() - head - 1;
+            if let Body::Loop(l) = &mut self.instrs[*head].body {
+                l.body = words as u32;
+            }
+        }
     }
 
     /// One to three units, as many as there are semaphores for.

@@ -33,7 +33,7 @@ fn most_first_attempts_succeed() {
 fn every_instruction_appears_in_every_kind() {
     let machine = hw::presets::load("tiny").unwrap();
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..80 {
+    for seed in 0..200 {
         let case = case(&machine, seed).unwrap();
         for step in Walk::new(&case.program, &case.args) {
             let body = step.unwrap().instr.body;

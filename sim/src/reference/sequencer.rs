@@ -1,8 +1,8 @@
-//! The sequencer: program counter, registers, one loop; dispatches a word a cycle.
+//! The sequencer: program counter, registers, loops; dispatches a word a cycle.
 
 use super::fetch::Fetch;
 use crate::trace::SequencerCounters;
-use hw::machine::REGISTERS;
+use hw::machine::{LOOP_LEVELS, REGISTERS};
 use isa::table::Body;
 use isa::{Instr, Program};
 
@@ -24,16 +24,23 @@ impl Next {
     }
 }
 
+/// The registers of a level of loops.
+#[derive(Debug, Clone, Copy, Default)]
+struct Level {
+    start: u32,
+    end: u32,
+    rounds: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Sequencer<'a> {
     args: &'a [u32],
     words: u32,
     pc: u32,
     registers: [u32; REGISTERS],
-    in_loop: bool,
-    loop_start: u32,
-    loop_end: u32,
-    rounds_left: u32,
+    /// Loops that run: so many levels, the outermost first.
+    depth: usize,
+    levels: [Level; LOOP_LEVELS],
     /// Reading the argument table.
     argument: bool,
     halted: bool,
@@ -47,10 +54,8 @@ impl<'a> Sequencer<'a> {
             words: program.instrs.len() as u32,
             pc: 0,
             registers: [0; REGISTERS],
-            in_loop: false,
-            loop_start: 0,
-            loop_end: 0,
-            rounds_left: 0,
+            depth: 0,
+            levels: [Level::default(); LOOP_LEVELS],
             argument: false,
             halted: false,
             counters: SequencerCounters::default(),
@@ -68,7 +73,7 @@ impl<'a> Sequencer<'a> {
 
     /// First word that instruction memory must keep.
     pub fn base(&self) -> u32 {
-        if self.in_loop { self.loop_start } else { self.pc }
+        if self.depth > 0 { self.levels[0].start } else { self.pc }
     }
 
     pub fn counters(&self) -> SequencerCounters {
@@ -114,7 +119,6 @@ impl<'a> Sequencer<'a> {
 
     fn dispatch(&mut self, mut instr: Instr) -> Result<Instr, &'static str> {
         self.pc += 1;
-        let wraps = self.in_loop && self.pc == self.loop_end;
         match &mut instr.body {
             Body::Nop(_) => {}
             Body::Set(i) => self.write(i.rd, i.imm),
@@ -126,27 +130,38 @@ impl<'a> Sequencer<'a> {
                 self.argument = true;
             }
             Body::Loop(i) => {
-                if self.in_loop {
-                    return Err("a loop inside a loop");
-                }
-                let count = i.count.wrapping_add(self.read(i.rcount));
-                (self.loop_start, self.loop_end, self.rounds_left) = (self.pc, self.pc + i.body, count);
-                self.in_loop = count > 0;
-                if count == 0 {
-                    self.pc = self.loop_end;
+                let end = self.pc + i.body;
+                match i.count.wrapping_add(self.read(i.rcount)) {
+                    0 => self.pc = end,
+                    rounds => {
+                        let level =
+                            self.levels.get_mut(self.depth).ok_or("too many loops inside each other")?;
+                        *level = Level { start: self.pc, end, rounds };
+                        self.depth += 1;
+                    }
                 }
             }
             Body::Halt(_) => self.halted = true,
             body => self.add_registers(body),
         }
-        if wraps {
-            self.rounds_left -= 1;
-            match self.rounds_left {
-                0 => self.in_loop = false,
-                _ => self.pc = self.loop_start,
-            }
-        }
+        self.end_rounds();
         Ok(instr)
+    }
+
+    /// Behind the last word of a body: the next round, or the end of the loop, which may end a round of the one around it.
+    fn end_rounds(&mut self) {
+        for level in (0..self.depth).rev() {
+            let Level { start, end, rounds } = &mut self.levels[level];
+            if *end != self.pc {
+                return;
+            }
+            *rounds -= 1;
+            if *rounds > 0 {
+                self.pc = *start;
+                return;
+            }
+            self.depth = level;
+        }
     }
 
     fn add_registers(&self, body: &mut Body) {
