@@ -9,7 +9,7 @@
 //! | `w2p`, `s2p` | as `w2`, `s2` | codes as in `w2`, then in the same order the position of each, 2 bits |
 //!
 //! The last two are 2:4 pruned: of every four columns of K two weights are kept. Lanes 2j and 2j+1 of an output hold those of
-//! the columns 4j to 4j+3 of a step, which covers twice the lanes ([`column`]).
+//! the columns 4j to 4j+3 of a step, which covers twice the lanes ([`column()`]).
 //!
 //! To add a mode: here its code and layout, in `sim::functional` and `tw_weight_decode` its decoding.
 
