@@ -72,7 +72,7 @@ impl sim::functional::Observer for Results {
 fn random_programs_compute_something() {
     for machine in machines() {
         let mut results = Results::default();
-        for c in cases(&machine, 60) {
+        for c in cases(&machine, 240) {
             sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut results).unwrap();
         }
         let Results { all, plain, saturated } = results;
