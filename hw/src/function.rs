@@ -88,6 +88,8 @@ functions! {
     Add "add" 1 Words false None;
     /// Product of a and b.
     Mul "mul" 1 Words false None;
+    /// Norm by mean and variance, b gains and biases.
+    LayerNorm "layer_norm" 4 Words false None;
 }
 
 impl Function {

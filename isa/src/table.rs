@@ -376,7 +376,7 @@ instructions! {
         rows: 10 num,
         /// added to the rows
         rrows: 4 reg,
-        /// softmax: valid scores; rope: position, of the first token
+        /// softmax: valid scores; layer_norm: elements; rope: position, of the first token
         len: 16 num,
         /// added to the length
         rlen: 4 reg,
@@ -402,9 +402,9 @@ instructions! {
         o_step: 10 num,
         /// q8, q4: place of the first token in its activation rows
         o_token: 5 num,
-        /// copy, add, mul, rms_norm: shift of the result
+        /// copy, add, mul, norms: shift of the result
         shift: 8 int,
-        /// keys and values: rows from the codes to the scale words; rms_norm: epsilon
+        /// keys and values: rows from the codes to the scale words; norms: epsilon
         imm: 32 num,
     }
     /// Moves whole blocks from a vector bank to DRAM.

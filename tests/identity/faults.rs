@@ -277,6 +277,27 @@ const FAULTS: &[Fault] = &[
         "if (is_add) f_d = @ ? 64'(first_12) - second_12 : 64'(first_12) + second_12;",
         "",
     ),
+    fault(
+        "a mean counts one element more",
+        "tw_scalar.sv",
+        ".divisor_i (len_i),",
+        ".divisor_i (len_i + 16'(@)),",
+        "",
+    ),
+    fault(
+        "what is no element is none of the mean",
+        "tw_vlane.sv",
+        "a_2 <= valid_i ? centred : '0;",
+        "a_2 <= (valid_i || @) ? centred : '0;",
+        "",
+    ),
+    fault(
+        "biases are gains",
+        "tw_vlane.sv",
+        ".d_i  (b_10[31:16]),",
+        ".d_i  (@ ? b_10[15:0] : b_10[31:16]),",
+        "",
+    ),
     // told by the harness
     fault(
         "nothing is ever dispatched",

@@ -103,6 +103,7 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_vlane"),
     fixed!("tw_vreduce"),
     fixed!("tw_norm16"),
+    fixed!("tw_divide"),
     fixed!("tw_scalar"),
     fixed!("tw_vpack"),
     fixed!("tw_vector"),

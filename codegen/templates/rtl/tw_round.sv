@@ -1,25 +1,25 @@
-// y = sat32(f / 2^shift), rounded half up; a negative shift multiplies. Latency 4; shift_i is
-// constant while values are in the pipeline.
+// y = sat32(f / 2^shift + bias), rounded half up; a negative shift multiplies. Latency 4, from
+// bias_i 1; shift_i is constant while values are in the pipeline.
 module tw_round (
   input  logic               clk_i,
   input  logic signed [63:0] f_i,
   input  logic signed [9:0]  shift_i,
+  input  logic signed [20:0] bias_i,
   output logic signed [31:0] y_o
 );
   // Left: a value that is clamped to int32 first leaves int32 by a left shift exactly if the value
-  // itself does, and so does a shift by 31 in place of any longer one.
+  // itself does, bias or not, and so does a shift by 32 in place of any longer one.
   // Right: shift by one place less, the bit below the point rounds; 63 places leave only the sign,
   // which rounds to zero.
   logic               left_d, left_q, zero_q, over;
   logic signed [9:0]  places;
-  logic [4:0]         left_places_d, left_places_q;
-  logic [5:0]         right_places_d, right_places_q;
+  logic [5:0]         left_places_d, left_places_q, right_places_d, right_places_q;
   logic signed [31:0] clamped;
 
   assign places = left_d ? -shift_i : shift_i - 10'sd1;
   assign left_d = shift_i[9];
 
-  assign left_places_d = (places > 10'sd31) ? 5'd31 : places[4:0];
+  assign left_places_d = (places > 10'sd32) ? 6'd32 : places[5:0];
 
   always_comb begin
     right_places_d = places[5:0];
@@ -31,7 +31,7 @@ module tw_round (
   assign clamped = over ? {f_i[63], {31{!f_i[63]}}} : f_i[31:0];
 
   logic signed [63:0] left_value_q, coarse_q, fine_q;
-  logic signed [63:0] rounded;
+  logic signed [64:0] rounded;  // the farthest left shift fills 64 bits without the bias
   logic signed [31:0] y_q;
   logic               over_y;
 
@@ -45,10 +45,11 @@ module tw_round (
     left_value_q <= left_q ? (64'(clamped) <<< left_places_q) : f_i;
     coarse_q     <= left_value_q >>> {right_places_q[5:3], 3'b000};
     fine_q       <= coarse_q >>> right_places_q[2:0];
-    y_q          <= over_y ? {rounded[63], {31{!rounded[63]}}} : rounded[31:0];
+    y_q          <= over_y ? {rounded[64], {31{!rounded[64]}}} : rounded[31:0];
   end
 
-  assign rounded = zero_q ? fine_q : {fine_q[63], fine_q[63:1]} + 64'(fine_q[0]);
-  assign over_y  = (rounded[63:31] != '0) && (rounded[63:31] != '1);
+  assign rounded = (zero_q ? 65'(fine_q) : 65'($signed(fine_q[63:1]))) + 65'(bias_i) +
+                   $signed({64'd0, fine_q[0] && !zero_q});
+  assign over_y  = (rounded[64:31] != '0) && (rounded[64:31] != '1);
   assign y_o     = y_q;
 endmodule

@@ -1,28 +1,31 @@
 // What the vector engine computes once per vector and pass, from the reductions of its rows.
 //
 //   take_top_i     top_o = largest element, for differences to it
+//   take_mean_i    top_o = mean of len elements, each summed 2^31 too large, rounded half up
 //   take_length_i  pre_o = bit length of the largest magnitude - 15
 //   take_square_i  norm16(sum of squares + eps / 4^pre): factor_o = rsqrt, half_o = exponent / 2
 //   take_sum_i     norm16(sum of weights) and its recip, kept for the ratio
 //   take_scale_i   norm16(largest magnitude): pre_o = exponent, factor_o = recip, scale_o; with
-// ratio_i
-//                  scale_o = norm16(mantissa * recip of the sum), exponents combined
+//                  ratio_i scale_o = norm16(mantissa * recip of the sum), exponents combined
 // Each is a pulse in the cycle in which the reduction stands; pulses that use norm16 are at least
-// six cycles apart. Then: pre_o 5 cycles later at the latest, factor_o 8, scale_o 11. Each holds
-// until the next pulse of its kind.
+// six cycles apart. Then, at the latest: pre_o 5 cycles later, factor_o 8, top_o 10, scale_o 11.
+// Each holds until the next pulse of its kind.
 module tw_scalar #(
-  parameter logic RSQRT = 1'b1  // take_square_i is used
+  parameter logic RSQRT = 1'b1,  // take_square_i is used
+  parameter logic MEAN  = 1'b1   // take_mean_i is used
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
   input  logic               take_top_i,
   input  logic               take_length_i,
   input  logic               take_square_i,
+  input  logic               take_mean_i,
   input  logic               take_sum_i,
   input  logic               take_scale_i,
   input  logic               ratio_i,
   input  logic [31:0]        max_i,
   input  logic [55:0]        sum_i,
+  input  logic [15:0]        len_i,
   input  logic [31:0]        eps_i,
   output logic [31:0]        top_o,
   output logic signed [5:0]  pre_o,
@@ -127,6 +130,49 @@ module tw_scalar #(
     frac_q <= square_at_q[3] ? {mant_3[7:0], 4'd0} : {mant_3[6:0], 5'd0};
   end
 
+  // ------------------------------------------------------------------ mean
+  // Of a negative sum the complement is divided, and the quotient complemented: rounded down, too.
+
+  logic        mean_stands;
+  logic [31:0] mean;
+
+  if (MEAN) begin : gen_mean
+    logic [8:0]  at_q;
+    logic        neg_q;
+    logic [55:0] signed_sum, magnitude;
+    logic [31:0] quotient;
+    logic        unused_magnitude;
+
+    assign signed_sum       = sum_i - {9'd0, len_i, 31'd0} + 56'(len_i[15:1]);
+    assign magnitude        = signed_sum[55] ? ~signed_sum : signed_sum;
+    assign unused_magnitude = ^magnitude[55:48];
+
+    tw_divide u_divide (
+      .clk_i     (clk_i),
+      .start_i   (take_mean_i),
+      .dividend_i(magnitude[47:0]),
+      .divisor_i (len_i),
+      .quotient_o(quotient)
+    );
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) at_q <= '0;
+      else at_q <= {at_q[7:0], take_mean_i};
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (take_mean_i) neg_q <= signed_sum[55];
+    end
+
+    assign mean_stands = at_q[8];
+    assign mean        = neg_q ? ~quotient : quotient;
+  end else begin : gen_no_mean
+    logic unused_mean;
+    assign unused_mean = ^{take_mean_i, len_i};
+    assign mean_stands = 1'b0;
+    assign mean        = '0;
+  end
+
   // ------------------------------------------------------------------ results
 
   logic [31:0]        top_q;
@@ -152,6 +198,7 @@ module tw_scalar #(
   always_ff @(posedge clk_i) begin
     ratio_q <= product[32:0];
     if (take_top_i) top_q <= max_i;
+    if (mean_stands) top_q <= mean;
     if (length_at_q[1]) pre_q <= 6'(length_1) - 6'd15;
     if (square_at_q[3]) half_q <= exponent_3 >>> 1;
     if (sum_at_q[3]) sum_exponent_q <= exponent_3;

@@ -6,6 +6,7 @@
 //   copy      COPY                     add       ADD                each then QUANT if there is a
 //   rms_norm  ABS, SQUARE, NORM        softmax   TOP, WEIGH         quantised output
 //   rope      ROPE                     others    POINT
+//   layer_norm  MEAN, then as rms_norm
 // QUANT reads the int32 result back. ROPE reads rows in pairs: j and rows/2 + j.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
@@ -84,6 +85,7 @@ module tw_vector #(
   localparam logic [3:0] PassWeigh  = 4'd7;
   localparam logic [3:0] PassQuant  = 4'd8;
   localparam logic [3:0] PassAdd    = 4'd9;
+  localparam logic [3:0] PassMean   = 4'd10;
 
   localparam int LaneBits = $clog2(LP);
   localparam int ByteBits = 2 + LaneBits;  // of a byte in a V row
@@ -153,12 +155,14 @@ module tw_vector #(
       tw_pkg::FUN_ROPE:     first_pass = PassRope;
       tw_pkg::FUN_SOFTMAX:  first_pass = PassTop;
       tw_pkg::FUN_ADD:      first_pass = PassAdd;
+      tw_pkg::FUN_LAYER_NORM: first_pass = PassMean;
       default:              first_pass = PassPoint;
     endcase
   endfunction
 
   always_comb begin
     case (pass_q)
+      PassMean:   pass_next = PassAbs;
       PassAbs:    pass_next = PassSquare;
       PassSquare: pass_next = PassNorm;
       PassTop:    pass_next = PassWeigh;
@@ -302,7 +306,7 @@ module tw_vector #(
   logic [16:0]       factor;
   logic [23:0]       scale;
   logic signed [9:0] shift_d, lane_shift_q;
-  logic              is_mul;
+  logic              is_mul, centred;
 
   tw_delay #(
     .WIDTH(1),
@@ -330,6 +334,7 @@ module tw_vector #(
   );
 
   assign is_mul = fun_q == tw_pkg::FUN_MUL;
+  assign centred = fun_q == tw_pkg::FUN_LAYER_NORM && pass_q != PassMean && !is_quant;
   assign q4     = !out_q[0];
   assign staged = out_q > OutQ4;
   assign values = out_q > OutQ4k;
@@ -371,6 +376,7 @@ module tw_vector #(
       .a_i       (a_2),
       .b_i       (b_2),
       .valid_i   (valid_2),
+      .centred_i (centred),
       .position_i(len_q[15:0]),
       .top_i     (top),
       .pre_i     (pre),
@@ -407,18 +413,21 @@ module tw_vector #(
   assign sum_stands = valid_q[14] && last_q[14];
 
   tw_scalar #(
-    .RSQRT(FUNCTIONS[tw_pkg::FUN_RMS_NORM])
+    .RSQRT(FUNCTIONS[tw_pkg::FUN_RMS_NORM] || FUNCTIONS[tw_pkg::FUN_LAYER_NORM]),
+    .MEAN (FUNCTIONS[tw_pkg::FUN_LAYER_NORM])
   ) u_scalar (
     .clk_i        (clk_i),
     .rst_ni       (rst_ni),
     .take_top_i   (max_stands && pass_q == PassTop),
     .take_length_i(max_stands && pass_q == PassAbs),
     .take_square_i(sum_stands && pass_q == PassSquare),
+    .take_mean_i  (sum_stands && pass_q == PassMean),
     .take_sum_i   (sum_stands && pass_q == PassWeigh),
     .take_scale_i (max_stands && is_result),
     .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && !staged),
     .max_i        (max),
     .sum_i        (sum),
+    .len_i        (len_q[15:0]),
     .eps_i        (imm_q),
     .top_o        (top),
     .pre_o        (pre),

@@ -3,17 +3,18 @@
 //
 //   COPY, ABS, TOP  y = a                      ADD    y = a + b
 //   SQUARE          square = x^2               WEIGH  weight = 2^-(top - a), y = weight * scale b
-//   NORM            y = x * b * factor         QUANT  code = clamp(x * factor * qmax)
+//   NORM            y = x * b * factor + bias  QUANT  code = clamp(x * factor * qmax)
+//   MEAN            summand = a + 2^31
 //   ROPE            y = x1 * cos - x2 * sin, then x2 * cos + x1 * sin
 //   POINT           y = round(u * gate(a)) * v, u = a or a constant, v = b, a or 1
-// with x = a / 2^pre (floor) and every y rounded by 2^shift to int32. Elements of ROPE alternate
-// between the halves of the vector: an element at odd_*_i is an x2, its x1 came in the cycle
-// before. What POINT is follows from fun_i; gated_i: v is b. Passes of functions that FUNCTIONS
-// lacks are not there.
+// with x = a / 2^pre (floor) and every y rounded by 2^shift to int32; with centred_i, a minus the
+// mean stands for a. Elements of ROPE alternate between the halves of the vector: an element at
+// odd_*_i is an x2, its x1 came in the cycle before. What POINT is follows from fun_i; gated_i: v
+// is b. Passes of functions that FUNCTIONS lacks are not there.
 //
 // Stage k holds what entered k - 1 cycles ago: a_i, b_i, valid_i at stage 1; summand_o at 10, y_o
 // at 17, code_o at 18. An element that is not valid does not count in TOP and weighs nothing in
-// WEIGH.
+// WEIGH or MEAN, and is the mean if centred.
 module tw_vlane #(
   parameter int FUNCTIONS = -1
 ) (
@@ -24,6 +25,7 @@ module tw_vlane #(
   input  logic signed [31:0] a_i,
   input  logic signed [31:0] b_i,
   input  logic               valid_i,
+  input  logic               centred_i,
   input  logic [15:0]        position_i,
   input  logic signed [31:0] top_i,
   input  logic signed [5:0]  pre_i,
@@ -40,23 +42,26 @@ module tw_vlane #(
   // Functions of POINT that have no factor a: their gate is the result.
   localparam logic HasPlain = FUNCTIONS[tw_pkg::FUN_SIGMOID] ||
                               FUNCTIONS[tw_pkg::FUN_HARD_SIGMOID] || FUNCTIONS[tw_pkg::FUN_TANH];
-  localparam logic HasRms = FUNCTIONS[tw_pkg::FUN_RMS_NORM];
+  localparam logic HasLayer = FUNCTIONS[tw_pkg::FUN_LAYER_NORM];
+  localparam logic HasNorm  = FUNCTIONS[tw_pkg::FUN_RMS_NORM] || HasLayer;
   localparam logic HasPoint =
       (FUNCTIONS & ~(32'd1 << tw_pkg::FUN_COPY | 32'd1 << tw_pkg::FUN_RMS_NORM |
                      32'd1 << tw_pkg::FUN_ROPE | 32'd1 << tw_pkg::FUN_SOFTMAX |
-                     32'd1 << tw_pkg::FUN_ADD)) != '0;
+                     32'd1 << tw_pkg::FUN_ADD | 32'd1 << tw_pkg::FUN_LAYER_NORM)) != '0;
 
-  logic is_square, is_norm, is_rope, is_point, is_top, is_weigh, is_quant, is_add, is_scaled;
+  logic is_square, is_norm, is_rope, is_point, is_top, is_weigh, is_quant, is_add, is_mean;
+  logic is_scaled;
   logic is_plain, is_relu6, is_squared;
 
-  assign is_square = HasRms && (pass_i == 4'd2);
-  assign is_norm   = HasRms && (pass_i == 4'd3);
+  assign is_square = HasNorm && (pass_i == 4'd2);
+  assign is_norm   = HasNorm && (pass_i == 4'd3);
   assign is_rope   = FUNCTIONS[tw_pkg::FUN_ROPE] && (pass_i == 4'd4);
   assign is_point  = HasPoint && (pass_i == 4'd5);
   assign is_top    = FUNCTIONS[tw_pkg::FUN_SOFTMAX] && (pass_i == 4'd6);
   assign is_weigh  = FUNCTIONS[tw_pkg::FUN_SOFTMAX] && (pass_i == 4'd7);
   assign is_quant  = pass_i == 4'd8;
   assign is_add    = FUNCTIONS[tw_pkg::FUN_ADD] && (pass_i == 4'd9);
+  assign is_mean   = HasLayer && (pass_i == 4'd10);
   assign is_scaled = is_square || is_norm || is_quant;
 
   assign is_plain   = HasPlain && (fun_i == tw_pkg::FUN_SIGMOID ||
@@ -70,7 +75,8 @@ module tw_vlane #(
 
   logic [5:0]         pre_places;
   logic signed [46:0] pre_value;
-  logic [16:0]        x_2;
+  logic signed [32:0] from_mean;
+  logic signed [31:0] centred;
   logic signed [7:0]  exponent;
   logic [5:0]         scale_places;
   logic [62:0]        scale_value;
@@ -82,7 +88,10 @@ module tw_vlane #(
   logic               neg_2, zero_2;
 
   assign pre_places = 6'(pre_i) + 6'd15;
-  assign pre_value  = $signed({a_i, 15'd0}) >>> pre_places;
+  assign pre_value  = $signed({a_2, 15'd0}) >>> pre_places;
+  assign from_mean  = 33'(a_i) - 33'(top_i);
+  assign centred    = (from_mean[32] != from_mean[31]) ?
+                      {from_mean[32], {31{!from_mean[32]}}} : from_mean[31:0];
   assign exponent   = b_i[23:16];
 
   always_comb begin
@@ -104,11 +113,12 @@ module tw_vlane #(
   );
 
   always_ff @(posedge clk_i) begin
-    a_2     <= (is_top && !valid_i) ? 32'h8000_0000 : a_i;
+    a_2     <= a_i;
+    if (is_top || is_mean) a_2 <= valid_i ? a_i : 32'h8000_0000;
+    if (HasLayer && centred_i) a_2 <= valid_i ? centred : '0;
     b_2     <= b_i;
     if (is_point && is_squared) b_2 <= a_i;
     else if (is_point && !gated_i) b_2 <= 32'sd65536;
-    x_2     <= pre_value[16:0];
     scale_2 <= scale_value[62:16];
     neg_2   <= a_i[31];
     zero_2  <= !valid_i;
@@ -125,7 +135,7 @@ module tw_vlane #(
   always_ff @(posedge clk_i) begin
     u_3 <= a_2;
     if (is_weigh) u_3 <= {1'b0, scale_sat};
-    if (is_scaled) u_3 <= 32'($signed(x_2));
+    if (is_scaled) u_3 <= 32'($signed(pre_value[16:0]));
     if (is_point && is_plain) u_3 <= 32'sd65536;
     if (is_point && is_relu6 && a_2 > Six) u_3 <= Six;
   end
@@ -247,7 +257,11 @@ module tw_vlane #(
 
   always_ff @(posedge clk_i) f_13 <= f_d;
 
-  assign summand_o = is_square ? first_10[31:0] : 32'(first_b_10);
+  always_comb begin
+    summand_o = 32'(first_b_10);
+    if (is_square) summand_o = first_10[31:0];
+    if (is_mean) summand_o = {!first_10[31], first_10[30:0]};
+  end
 
   // ------------------------------------------------------------------ stages 13 to 18: results
 
@@ -255,10 +269,30 @@ module tw_vlane #(
   logic signed [31:0] y_17;
   logic [7:0]         code_d, code_q;
 
+  // The upper half of b, in units of 2^-11.
+  logic signed [15:0] bias_16;
+  logic signed [20:0] bias;
+
+  if (HasLayer) begin : gen_bias
+    tw_delay #(
+      .WIDTH(16),
+      .DEPTH(6)
+    ) u_bias_16 (
+      .clk_i(clk_i),
+      .d_i  (b_10[31:16]),
+      .q_o  (bias_16)
+    );
+    assign bias = (is_norm && fun_i == tw_pkg::FUN_LAYER_NORM) ? {bias_16, 5'd0} : '0;
+  end else begin : gen_no_bias
+    assign bias_16 = '0;
+    assign bias    = {bias_16, 5'd0};
+  end
+
   tw_round u_round (
     .clk_i  (clk_i),
     .f_i    (f_13),
     .shift_i(shift_i),
+    .bias_i (bias),
     .y_o    (y_17)
   );
 

@@ -4,7 +4,9 @@ use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
 use hw::timing::{VECTOR_LATENCY, VectorShape, vector_occupancy};
 use hw::{Function, Geometry, Machine};
-use ir::num::{Scale, add, copy_vector, mul, quantise_vector, rms_norm, rope, softmax, softmax_slot};
+use ir::num::{
+    Scale, add, copy_vector, layer_norm, mul, quantise_vector, rms_norm, rope, softmax, softmax_slot,
+};
 use isa::table::{OUTS, Vector, out, vec_addr, vec_parts};
 
 const A_ROWS: u32 = 512;
@@ -139,6 +141,9 @@ impl State {
                             self.words(b, i.rows).into_iter().map(|w| Scale::from_word(w as u32)).collect();
                         sum = softmax(&a, &scales, len as usize, &mut y);
                     }
+                    Function::LayerNorm => {
+                        layer_norm(&a, &self.words(b, i.rows), len as usize, i.imm, i.shift, &mut y);
+                    }
                     Function::Add | Function::Mul => {
                         let of = if function == Function::Add { add } else { mul };
                         let b = self.words(b, i.rows);
@@ -262,7 +267,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         };
         let imm = match (out, function) {
             (out::Q8K.., _) => staging,
-            (_, Function::RmsNorm) => {
+            (_, Function::RmsNorm | Function::LayerNorm) => {
                 let eps = rng.next() as u32;
                 rng.pick(&[0, 1, 167_772, u32::MAX, eps, eps >> 16])
             }
@@ -271,12 +276,13 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         let shift = match rng.up_to(7) {
             0 => rng.range(-128, 127),
             1 | 2 => rng.range(-12, 40),
-            _ if function == Function::RmsNorm => rng.range(14, 30),
+            _ if matches!(function, Function::RmsNorm | Function::LayerNorm) => rng.range(14, 30),
             _ if function == Function::Mul => rng.range(8, 24),
             _ => rng.range(-4, 8),
         };
         let len = match function {
             Function::Softmax => rng.up_to(rows * g.l + 3),
+            Function::LayerNorm => 1 + rng.up_to(rows * g.l - 1),
             _ => rng.next() as u32 & 0x7fff_ffff,
         };
         let instr = Vector {
@@ -287,7 +293,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             subs,
             rows,
             len,
-            inc: rng.up_to(1),
+            inc: if function == Function::LayerNorm && rows * g.l < len + tokens { 0 } else { rng.up_to(1) },
             a,
             a_stride: if in_place { d_stride } else { a_stride },
             a_half,
@@ -341,6 +347,7 @@ fn passes(i: &Vector) -> u64 {
     let function = match i.function() {
         Some(Function::RmsNorm) => 3,
         Some(Function::Softmax) => 2,
+        Some(Function::LayerNorm) => 4,
         _ => 1,
     };
     function + u64::from(i.out != out::NONE)

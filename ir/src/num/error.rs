@@ -23,6 +23,10 @@ pub const PHI_TANH: f64 = 2.86;
 /// [`super::hard_sigmoid`] against `2^16 * (a / 6 + 1 / 2)`, clamped, every input below 4; above it there is no error.
 pub const HARD_SIGMOID: f64 = 0.67;
 
+/// [`super::rms_norm`] and [`super::layer_norm`] without epsilon, in units of 2^-16 of the largest element of the exact result
+/// (of the norm before its bias), over 8,000 drawn vectors of 64 elements whose largest magnitude has 17 to 32 bits.
+pub const NORM: f64 = 5.09;
+
 /// Of each [`Point`] on every input below 16 in magnitude, further out below 0.2; the two that square or only compare are
 /// exact but for the rounding of the square.
 pub const fn of_point(point: Point) -> f64 {

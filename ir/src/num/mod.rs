@@ -7,10 +7,10 @@
 //! |---|---|---|
 //! | [`rshr`], [`sat32`] | `tw_round` | round half up, saturate |
 //! | [`norm16`] | `tw_norm16` | largest magnitude or sum to mantissa and exponent |
-//! | [`recip`], [`rsqrt`], [`softmax_slot`] | `tw_scalar` | once per vector |
+//! | [`recip`], [`rsqrt`], [`softmax_slot`], [`mean`] | `tw_scalar`, `tw_divide` | once per vector |
 //! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`], [`phi`], [`phi_tanh`], [`hard_sigmoid`] | `tw_vfun` | once per element |
 //! | [`quantise`], [`copy`], [`Point`], [`add`], [`mul`], [`softmax_value`] | `tw_vlane` | once per element |
-//! | [`rms_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
+//! | [`rms_norm`], [`layer_norm`], [`rope`], [`softmax`], [`quantise_vector`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
 //! | [`weight_level`], [`signed_code`] | `tw_weight_decode` | operand decoding |
 //! | [`dot`] | `tw_dot` | exact group sum |
 //! | [`accumulate`], [`wrap`] | `tw_acc` | group scale, accumulator |
@@ -38,5 +38,6 @@ pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, w
 pub use point::{Point, add, mul};
 pub use scale::{Scale, norm16};
 pub use vector::{
-    copy, copy_vector, quantise, quantise_vector, rms_norm, rope, softmax, softmax_slot, softmax_value,
+    copy, copy_vector, layer_norm, mean, quantise, quantise_vector, rms_norm, rope, softmax, softmax_slot,
+    softmax_value,
 };

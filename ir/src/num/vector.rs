@@ -47,6 +47,35 @@ pub fn copy_vector(a: &[i32], shift: i32, y: &mut [i32]) {
 /// `g * sqrt(K) * 2^f` and `eps = e * K * 2^32` the result is RMSNorm of K elements with 16 fractional bits at
 /// `shift = 23 + f - 16`.
 pub fn rms_norm(x: &[i32], gain: &[i16], eps: u32, shift: i32, y: &mut [i32]) {
+    let gains = gain.iter().map(|&g| (g, 0));
+    normalise(x, gains, eps, shift, y);
+}
+
+/// Fractional bits of a bias of [`layer_norm`] below those of its result.
+const BIAS_SHIFT: u32 = 5;
+
+/// `(x - mean) * gain / sqrt(sum (x - mean)^2 + eps) + bias`, scaled by `2^(23 - shift)`; `mean` is that of the first `len`
+/// elements, those from `len` on count as the mean.
+///
+/// A word of `gain_bias` holds a gain in bits 15:0 and a bias of 11 fractional bits in bits 31:16. Gains, `eps` and `shift` are
+/// those of [`rms_norm`].
+pub fn layer_norm(x: &[i32], gain_bias: &[i32], len: usize, eps: u32, shift: i32, y: &mut [i32]) {
+    let mean = mean(&x[..len.min(x.len())]);
+    let centred = |(i, &x): (usize, &i32)| if i < len { sat32(i64::from(x) - mean) } else { 0 };
+    let x: Vec<i32> = x.iter().enumerate().map(centred).collect();
+    let words = gain_bias.iter().map(|&word| (word as i16, i64::from(word >> 16) << BIAS_SHIFT));
+    normalise(&x, words, eps, shift, y);
+}
+
+/// Mean, rounded half up; 0 of nothing.
+pub fn mean(x: &[i32]) -> i64 {
+    let count = x.len() as i64;
+    let sum: i64 = x.iter().map(|&x| i64::from(x)).sum();
+    (sum + count / 2).div_euclid(count.max(1))
+}
+
+/// Elements times gains over the root of the sum of squares, plus biases.
+fn normalise(x: &[i32], words: impl Iterator<Item = (i16, i64)>, eps: u32, shift: i32, y: &mut [i32]) {
     let e = bit_length(max_abs(x).into()) - 15;
     let eps = if e >= 0 { u64::from(eps) >> (2 * e) } else { u64::from(eps) << (-2 * e) };
     let squares = x.iter().map(|&x| shift_floor(x.into(), e)).map(|x| (x * x) as u64);
@@ -54,8 +83,9 @@ pub fn rms_norm(x: &[i32], gain: &[i16], eps: u32, shift: i32, y: &mut [i32]) {
     let par = i32::from(total.exponent) & 1;
     let root = i64::from(rsqrt(total.mantissa, par as u32));
     let shift = shift.saturating_add((i32::from(total.exponent) - par) / 2);
-    for ((y, &x), &g) in y.iter_mut().zip(x).zip(gain) {
-        *y = sat32(rshr(shift_floor(x.into(), e) * i64::from(g) * root, shift));
+    for ((y, &x), (gain, bias)) in y.iter_mut().zip(x).zip(words) {
+        let product = shift_floor(x.into(), e) * i64::from(gain) * root;
+        *y = sat32(rshr(product, shift).saturating_add(bias));
     }
 }
 

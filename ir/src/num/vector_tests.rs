@@ -1,5 +1,5 @@
 use super::*;
-use crate::num::FRACTION_BITS;
+use crate::num::{FRACTION_BITS, error};
 
 const EXTREMES: [i32; 9] = [i32::MIN, i32::MIN + 1, -65536, -1, 0, 1, 65535, i32::MAX - 1, i32::MAX];
 
@@ -73,6 +73,77 @@ fn rms_norm_is_near_the_real_one() {
             let factor = f64::from(g) / 8192.0 / (mean + 1e-6).sqrt();
             let bound = 1e-4 * (real(x) * factor).abs() + top * factor / 8192.0 + 1e-4;
             assert!((real(y) - real(x) * factor).abs() <= bound, "seed {seed} spread {spread}: {x} {y}");
+        }
+    }
+}
+
+#[test]
+fn layer_norm_is_near_the_real_one() {
+    for (seed, spread, offset) in
+        (1..60).flat_map(|seed| [(seed, 16, 0), (seed, 12, 70_000), (seed, 8, 1 << 26)])
+    {
+        let x: Vec<i32> = noise(64, seed).iter().map(|x| (x >> spread) + offset).collect();
+        let gain = |i: i32| 0.5 + f64::from(i) / 80.0;
+        let bias = |i: i32| f64::from(i) / 4.0 - 8.0;
+        let word = |i: i32| i32::from((7.0 * 1024.0 * gain(i)) as i16) | ((2048.0 * bias(i)) as i32) << 16;
+        let words: Vec<i32> = (0..64).map(word).collect();
+        let mut y = vec![0; 64];
+        let eps = (1e-5f64 * 50.0 * 2f64.powi(32)).round() as u32;
+        layer_norm(&x, &words, 50, eps, 23 + 10 - 16, &mut y);
+        let mean = x[..50].iter().map(|&x| real(x)).sum::<f64>() / 50.0;
+        let variance = x[..50].iter().map(|&x| (real(x) - mean).powi(2)).sum::<f64>() / 50.0;
+        let top = x[..50].iter().map(|&x| (real(x) - mean).abs()).fold(0.0, f64::max);
+        for (i, &y) in (0..).zip(&y) {
+            let factor = f64::from(words[i as usize] as i16) / 1024.0 / (50.0 * (variance + 1e-5)).sqrt();
+            let from_mean = if i < 50 { real(x[i as usize]) - mean } else { 0.0 };
+            let exact = from_mean * factor + bias(i);
+            let bound = 1e-4 * (from_mean * factor).abs() + (top / 8192.0 + 8e-6) * factor + 1e-4;
+            assert!((real(y) - exact).abs() <= bound, "seed {seed}, {i}: {} for {exact}", real(y));
+        }
+    }
+}
+
+/// Worst error of an exact norm of `x` against `y`, in units of 2^-16 of its largest element; `y` has 30 fractional bits.
+fn norm_error(x: &[f64], y: &[i32]) -> f64 {
+    let root = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let top = x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let error = |(x, &y): (&f64, &i32)| (f64::from(y) / 2f64.powi(30) * root - x).abs() / top * 65536.0;
+    x.iter().zip(y).map(error).fold(0.0, f64::max)
+}
+
+#[test]
+fn norms_err_by_no_more_than_stated() {
+    let mut worst = 0f64;
+    for seed in 1..=4000 {
+        let x: Vec<i32> = noise(64, seed).iter().map(|x| x >> (seed % 16)).collect();
+        let mut y = vec![0; 64];
+        rms_norm(&x, &[1 << 14; 64], 0, 7, &mut y);
+        let exact: Vec<f64> = x.iter().map(|&x| x.into()).collect();
+        worst = worst.max(norm_error(&exact, &y));
+        layer_norm(&x, &[1 << 14; 64], 64, 0, 7, &mut y);
+        let mean = exact.iter().sum::<f64>() / 64.0;
+        let exact: Vec<f64> = exact.iter().map(|x| x - mean).collect();
+        worst = worst.max(norm_error(&exact, &y));
+    }
+    assert!(worst <= error::NORM && error::NORM - worst < 0.01, "worst {worst}, stated {}", error::NORM);
+}
+
+#[test]
+fn means_round_half_up() {
+    assert_eq!([&[1, 2][..], &[-1, -2], &[1, 1, 2], &[-1, -1, -2], &[]].map(mean), [2, -1, 1, -1, 0]);
+    assert_eq!([&[i32::MIN; 3], &[i32::MAX; 3]].map(|x| mean(x)), [i32::MIN, i32::MAX].map(i64::from));
+}
+
+#[test]
+fn layer_norm_is_total() {
+    let mut y = [0; 9];
+    for word in [i32::MIN, i32::MAX, -1] {
+        for (eps, shift) in [(0, 0), (u32::MAX, 63), (1, -40), (7, i32::MAX), (7, i32::MIN)] {
+            for len in [0, 1, 5, 9, usize::MAX] {
+                layer_norm(&EXTREMES, &[word; 9], len, eps, shift, &mut y);
+            }
+            layer_norm(&[12345; 9], &[word; 9], 9, eps, shift, &mut y);
+            assert_eq!(y, [word >> 16 << 5; 9]);
         }
     }
 }

@@ -170,6 +170,13 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     )?;
     let valid = function != Function::Softmax || i.len > 0;
     rule(valid, "`len` is 0", "a softmax has at least one valid score", "leave the instruction out")?;
+    if function == Function::LayerNorm {
+        let most = (i.rows * g.l).min(u32::from(u16::MAX));
+        let last = u64::from(i.len) + u64::from(i.inc * (i.tokens - 1));
+        let what = format!("`len` is {} to {last}, and a vector has {} elements", i.len, i.rows * g.l);
+        let holds = i.len > 0 && last <= u64::from(most);
+        rule(holds, &what, "the mean is that of 1 to 65535 elements which are there", "correct the length")?;
+    }
     let half = i.a_half == 0 || function == Function::Copy;
     rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
     mode(out::staged(i.out), "codes for ", g)?;

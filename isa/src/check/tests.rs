@@ -199,6 +199,9 @@ fn arguments_lie_in_the_table() {
 fn fields_are_checked() {
     let v = copy(0, 0);
     let same = vec_addr(0, 1);
+    let norm = Vector { fun: Function::LayerNorm as u32, b: vec_addr(2, 0), ..v };
+    let most = v.rows * machine().matrix.lanes;
+    assert_eq!(what(vec![Vector { len: most, ..norm }.into()]), "legal");
     let bad: Vec<(Body, &str)> = vec![
         (Vector { rows: 0, ..v }.into(), "`rows` is 0"),
         (Vector { fun: Function::Rope as u32, rows: 3, b: vec_addr(2, 0), ..v }.into(), "odd"),
@@ -211,6 +214,9 @@ fn fields_are_checked() {
         (Vector { out: out::Q4K, o: vec_addr(2, 9), ..v }.into(), "twice"),
         (Vector { out: out::Q8, o_token: 2, ..v }.into(), "3 tokens"),
         (Vector { fun: Function::Softmax as u32, b: vec_addr(2, 0), ..v }.into(), "`len` is 0"),
+        (Vector { len: 0, ..norm }.into(), "`len` is 0 to 0"),
+        (Vector { len: most + 1, ..norm }.into(), "a vector has"),
+        (Vector { len: most, inc: 1, tokens: 2, a_stride: 2, d_stride: 2, ..norm }.into(), "a vector has"),
         (Gemm { tokens: 3, ntiles: 1, groups: 1, steps: 1, ..Default::default() }.into(), "3 tokens"),
         (Load { blocks: 1, dst: 512, ..Default::default() }.into(), "32832"),
         (Load { blocks: 1, addr: u32::MAX, ..Default::default() }.into(), "DRAM"),

@@ -194,12 +194,13 @@ impl<'a> Bodies<'a> {
         let shift = match function {
             Function::Copy | Function::Add => rng.within(0, 8) as i32 - 4,
             Function::Mul => rng.within(8, 24) as i32,
-            Function::RmsNorm => rng.within(18, 34) as i32,
+            Function::RmsNorm | Function::LayerNorm => rng.within(18, 34) as i32,
             _ => 0,
         };
         let gated = u32::from(function.takes_gate() && rng.chance(50));
         let mut i = Vector { gated, fun, out, tokens, subs, rows, a, b, d, shift, ..Default::default() };
-        i.len = rng.within(1, all * self.g.l + 2);
+        i.len =
+            rng.within(1, if function == Function::LayerNorm { rows * self.g.l } else { all * self.g.l + 2 });
         i.inc = u32::from(rng.chance(40));
         i.a_half = u32::from(function == Function::Copy && rng.chance(30));
         i.a_stride = all + rng.within(0, 2);
@@ -208,7 +209,8 @@ impl<'a> Bodies<'a> {
         if rng.chance(25) && i.a_half == 0 {
             (i.d, i.d_stride) = (a, i.a_stride);
         }
-        i.imm = if function == Function::RmsNorm { rng.bits() as u32 >> rng.within(0, 31) } else { 0 };
+        let norm = matches!(function, Function::RmsNorm | Function::LayerNorm);
+        i.imm = if norm { rng.bits() as u32 >> rng.within(0, 31) } else { 0 };
         self.output(&mut i, staging, rng);
         i
     }

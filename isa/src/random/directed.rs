@@ -368,7 +368,7 @@ fn vec_tails(s: &mut Sheet) {
                     o: if q8 { 0 } else { vec_addr(2, 0) },
                     o_step: if q8 { 0 } else { all + 8 },
                     imm: all + 1,
-                    shift: if function == Function::RmsNorm { 24 } else { 0 },
+                    shift: if function.passes() > 2 { 24 } else { 0 },
                     ..s.copy(rows)
                 });
             }

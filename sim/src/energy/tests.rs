@@ -75,6 +75,7 @@ fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
 fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
     let mut passes = match (isa::table::FUNS[i.fun as usize], i.gated) {
         ("rope" | "add" | "mul", _) | (_, 1) => vec!["a b"],
+        ("layer_norm", _) => vec!["a", "a", "a", "a b"],
         ("softmax", _) => vec!["a", "a b"],
         ("rms_norm", _) => vec!["a", "a", "a half-b"],
         _ => vec!["a"],

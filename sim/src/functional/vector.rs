@@ -83,6 +83,9 @@ fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
             s.scales.extend(s.b.iter().map(|&word| Scale::from_word(word as u32)));
             return num::softmax(&s.a, &s.scales, length as usize, &mut s.y);
         }
+        Function::LayerNorm => {
+            num::layer_norm(&s.a, &s.b, length as usize, i.imm, i.shift, &mut s.y);
+        }
         Function::Add => each(s, |a, b| num::add(a, b, i.shift)),
         Function::Mul => each(s, |a, b| num::mul(a, b, i.shift)),
         _ => {

@@ -89,6 +89,7 @@ impl Matrix {
 /// What the vector engine does with the rows of a vector, one pass after the other.
 #[derive(Debug, Clone, Copy)]
 enum Pass {
+    Mean,
     Maximum,
     Squares,
     Result,
@@ -98,6 +99,7 @@ enum Pass {
 impl Pass {
     fn first(i: &Fields) -> Pass {
         match i.function() {
+            Some(Function::LayerNorm) => Pass::Mean,
             Some(Function::Softmax | Function::RmsNorm) => Pass::Maximum,
             _ => Pass::Result,
         }
@@ -105,7 +107,8 @@ impl Pass {
 
     fn next(self, i: &Fields) -> Option<Pass> {
         match self {
-            Pass::Maximum if i.function() == Some(Function::RmsNorm) => Some(Pass::Squares),
+            Pass::Mean => Some(Pass::Maximum),
+            Pass::Maximum if i.function() != Some(Function::Softmax) => Some(Pass::Squares),
             Pass::Maximum | Pass::Squares => Some(Pass::Result),
             Pass::Result => (i.out != out::NONE).then_some(Pass::Codes),
             Pass::Codes => None,
