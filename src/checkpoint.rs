@@ -4,9 +4,10 @@ use crate::model::Bindings;
 use crate::place::{map, read_bytes, reason};
 use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
-use ir::front::config::{self, Language, Network};
+use ir::front::config::{self, Network};
 use ir::front::safetensors::{self, Tensors};
 use ir::graph::Graph;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A configuration with its weights; without any if no safetensors lie beside it.
@@ -35,6 +36,44 @@ pub fn read(path: &Path) -> Result<Checkpoint, Diagnostic> {
     Ok(Checkpoint { network, tensors })
 }
 
+/// A configuration without weights.
+///
+/// # Errors
+/// It is none.
+pub fn bare(file: &[u8]) -> Result<Checkpoint, Diagnostic> {
+    Ok(Checkpoint { network: config::read(file)?, tensors: Tensors::default() })
+}
+
+/// The file that says which tensor is in which file, where there are several.
+const INDEX: &str = "model.safetensors.index.json";
+
+/// Refuses a folder whose index names files of weights that are not there.
+fn complete(folder: &Path) -> Result<(), Diagnostic> {
+    let index = folder.join(INDEX);
+    if !index.is_file() {
+        return Ok(());
+    }
+    let named = |d: Diagnostic| d.in_file(index.display().to_string());
+    let value: serde_json::Value = serde_json::from_slice(&read_bytes(&index)?).map_err(|e| {
+        named(
+            Diagnostic::new("checkpoint-index", "the index of the weights is not JSON, or it is cut short")
+                .because(e.to_string())
+                .help("download it again, or remove it"),
+        )
+    })?;
+    let map = value.get("weight_map").and_then(|map| map.as_object());
+    let files = map.into_iter().flat_map(|map| map.values()).filter_map(|file| file.as_str());
+    let missing: BTreeSet<&str> = files.filter(|file| !folder.join(file).is_file()).collect();
+    match missing.iter().next() {
+        None => Ok(()),
+        Some(first) => Err(named(
+            Diagnostic::new("checkpoint-shard", "files of weights are missing")
+                .because(format!("the index names {} that are not in the folder, first `{first}`", missing.len()))
+                .help("put all files of weights beside the configuration; for times without weights, take it alone"),
+        )),
+    }
+}
+
 /// The safetensors beside a file, in the order of their names.
 fn weights(path: &Path) -> Result<Vec<std::path::PathBuf>, Diagnostic> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -44,6 +83,7 @@ fn weights(path: &Path) -> Result<Vec<std::path::PathBuf>, Diagnostic> {
             .help("check its permissions")
             .in_file(folder.display().to_string())
     };
+    complete(folder)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -70,19 +110,6 @@ impl Checkpoint {
             })
         };
         self.network.graph(&self.tensors, number("tokens", 1)?, number("past", 0)?)
-    }
-
-    /// The network without its weights.
-    pub fn network(&self) -> &Network {
-        &self.network
-    }
-
-    /// What predicts the next token.
-    ///
-    /// # Errors
-    /// The model does not.
-    pub fn language(&self) -> Result<Language<'_>, Diagnostic> {
-        self.network.language(&self.tensors)
     }
 
     /// The decoder.

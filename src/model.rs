@@ -1,6 +1,6 @@
 //! Models: built-in names, ONNX files, configurations and text-IR files, to a graph in normal form or to a decoder.
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::place::{map, read_text};
 use bytes::Bytes;
 use ir::decoder::{Decoder, recognise};
@@ -10,9 +10,38 @@ use ir::graph::Graph;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Built-in models: name and ONNX file. The decoder is rebuilt for any number of tokens, so one of its files is enough.
-pub const BUILT_IN: &[(&str, &[u8])] =
-    &[("trained-llama", include_bytes!("../examples/models/trained_llama_w2_prefill/model.onnx"))];
+/// A built-in model.
+#[derive(Debug, Clone, Copy)]
+pub enum BuiltIn {
+    /// An ONNX file. The decoder is rebuilt for any number of tokens, so one of its files is enough.
+    Onnx(&'static [u8]),
+    /// A configuration, without weights.
+    Shape(&'static [u8]),
+}
+
+macro_rules! shape {
+    ($name:literal) => {
+        ($name, BuiltIn::Shape(include_bytes!(concat!("../examples/models/shapes/", $name, ".json"))))
+    };
+}
+
+/// Built-in models by name.
+pub const BUILT_IN: &[(&str, BuiltIn)] = &[
+    (
+        "trained-llama",
+        BuiltIn::Onnx(include_bytes!("../examples/models/trained_llama_w2_prefill/model.onnx")),
+    ),
+    shape!("llama2-7b"),
+    shape!("llama2-13b"),
+    shape!("llama3-8b"),
+    shape!("mistral-7b"),
+    shape!("qwen2.5-7b"),
+    shape!("opt-6.7b"),
+];
+
+fn built_in(model: &str) -> Option<BuiltIn> {
+    BUILT_IN.iter().find(|(name, _)| *name == model).map(|(_, built_in)| *built_in)
+}
 
 /// Numbers for the named dimensions of a model.
 pub type Bindings = BTreeMap<String, u64>;
@@ -32,8 +61,11 @@ pub fn binding(text: &str) -> Result<(String, u64), String> {
 /// No such model, an unreadable file, or one that is not a model.
 pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
     let path = Path::new(model);
-    let graph = match BUILT_IN.iter().find(|(name, _)| *name == model) {
-        Some((_, bytes)) => import(Bytes::from_static(bytes), None, bindings),
+    let graph = match built_in(model) {
+        Some(BuiltIn::Onnx(bytes)) => import(Bytes::from_static(bytes), None, bindings),
+        Some(BuiltIn::Shape(json)) => {
+            known(bindings, CONFIG).and_then(|()| checkpoint::bare(json)?.graph(bindings))
+        }
         None if !path.exists() => Err(unknown(model)),
         None if path.extension().is_some_and(|e| e == "tw") => {
             known(bindings, &[]).and_then(|()| ir::text::parse(&read_text(path)?))
@@ -53,9 +85,14 @@ pub fn load(model: &str, bindings: &Bindings) -> Result<Graph, Diagnostic> {
 /// As [`load`], or the model is no decoder that can be compiled.
 pub fn decoder(model: &str, bindings: &Bindings) -> Result<Decoder, Diagnostic> {
     let path = Path::new(model);
-    let decoder = match path.exists() && checkpoint::is_config(path) {
-        true => known(bindings, CONFIG).and_then(|()| checkpoint::read(path)?.decoder()),
-        false => recognise(&load(model, bindings)?).map(|found| found.decoder),
+    let configured = |read: Result<Checkpoint, Diagnostic>| {
+        known(bindings, CONFIG)?;
+        read?.decoder()
+    };
+    let decoder = match built_in(model) {
+        Some(BuiltIn::Shape(json)) => configured(checkpoint::bare(json)),
+        None if path.exists() && checkpoint::is_config(path) => configured(checkpoint::read(path)),
+        _ => recognise(&load(model, bindings)?).map(|found| found.decoder),
     };
     decoder.map_err(|e| e.in_file(model))
 }

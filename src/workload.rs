@@ -79,9 +79,11 @@ impl Workload {
             .help("leave `--batch` out, and run the sequences one after the other; the tokens of one prompt do share weights"))
     }
 
-    /// Positions that the cache must hold, as far as they are known; the given prompt has `prompt` tokens.
+    /// Positions that the cache must hold, as far as they are known; the given prompt has `prompt` tokens. What reads nothing
+    /// writes at least one.
     pub fn positions(&self, prompt: usize) -> u64 {
-        u64::from(self.context) + prompt as u64 + u64::from(self.decode.unwrap_or(0))
+        let writes = self.decode.unwrap_or(u32::from(prompt == 0));
+        u64::from(self.context) + prompt as u64 + u64::from(writes)
     }
 
     /// Tokens to write at most, and whether a line's end ends them.
@@ -121,5 +123,6 @@ mod tests {
         assert_eq!(read(&workload(None, 9), None), "");
         assert_eq!(read(&workload(Some(2), 9), None), "\nA");
         assert_eq!(workload(None, 9).positions(4), 16);
+        assert_eq!(Workload { decode: None, ..workload(None, 9) }.positions(0), 10);
     }
 }

@@ -52,7 +52,7 @@ impl Target {
     pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
         model.check()?;
         support::modes(model, machine)?;
-        support::functions(machine)?;
+        support::functions(model, machine)?;
         accumulators(model, machine)?;
         let n = machine.matrix.outputs;
         let most = options.context.unwrap_or(model.max_positions);
@@ -151,8 +151,9 @@ impl Target {
 fn accumulators(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
     let bits = machine.matrix.accumulator_bits;
     let needed = |l: &Linear| support::accumulator_bits(model, *l);
-    let Some(linear) = Linear::ALL.into_iter().find(|l| needed(l) > bits) else { return Ok(()) };
-    let most = Linear::ALL.iter().map(needed).max().unwrap_or(0);
+    let all = || Linear::ALL.into_iter().filter(|&l| model.has(l));
+    let Some(linear) = all().find(|l| needed(l) > bits) else { return Ok(()) };
+    let most = all().map(|l| needed(&l)).max().unwrap_or(0);
     Err(Diagnostic::new(
         "accumulator-narrow",
         format!("accumulators of {bits} bits are too narrow for this model"),
@@ -183,24 +184,15 @@ fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Numbers;
 
     /// The sizes of the trained example, or of a smaller network with shared heads.
     fn model(small: bool) -> Model {
-        Model {
-            name: "test".into(),
-            vocab: if small { 50 } else { 256 },
-            hidden: if small { 64 } else { 128 },
-            intermediate: if small { 96 } else { 256 },
-            layers: if small { 2 } else { 4 },
-            heads: 4,
-            kv_heads: if small { 2 } else { 4 },
-            head_dim: if small { 24 } else { 32 },
-            max_positions: 256,
-            widths: Default::default(),
-            numbers: Numbers::default(),
-            nodes: Default::default(),
+        if small {
+            return crate::model::tests::small();
         }
+        let sizes =
+            Model { vocab: 256, hidden: 128, intermediate: 256, layers: 4, ..crate::model::tests::small() };
+        Model { kv_heads: 4, head_dim: 32, ..sizes }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! meets an activation of 0.
 
 use crate::compile::Target;
-use crate::model::{Linear, Model, Numbers, Widths};
-use crate::nodes::Nodes;
+use crate::model::{Kind, Linear, Model, Numbers, Widths};
+use crate::nodes::{Nodes, of};
 use crate::plan::Map;
 use crate::plan::map::Chunk;
 use crate::plan::width::Width;
@@ -17,6 +17,7 @@ use ir::diag::Diagnostic;
 use ir::num::Scale;
 use ir::quant::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
 use ir::tensor::Tensor;
+use ir::types::DType;
 
 /// Positions where the model does not say how many it was made for.
 const USUAL_POSITIONS: usize = 2048;
@@ -40,6 +41,7 @@ impl Model {
                 .because("one loop body of instructions serves all layers")
                 .help("quantise the gains of all norms with one shift"));
         }
+        let positions = decoder.ends.as_ref().and_then(|ends| ends.positions.as_ref());
         let model = Model {
             name: decoder.name.to_string(),
             vocab: size(c.vocab),
@@ -50,9 +52,17 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
+            kind: Kind {
+                norm: c.norm,
+                learned: Kind::learned(c.positions),
+                activation: support::activation(c.activation.function)?,
+                gated: c.activation.gated,
+                biases: Linear::ALL.map(|linear| biased(decoder, linear)),
+            },
             widths: support::widths(&decoder.scheme)?,
             numbers: Numbers {
                 embedding_shift: decoder.ends.as_ref().map_or(0, |ends| ends.embedding.shift),
+                positions_shift: positions.map_or(0, |table| table.shift),
                 eps: decoder.eps,
                 norm_shift: [first; 3],
                 linear_shift: [0; 8],
@@ -71,7 +81,9 @@ pub fn absent(decoder: &QuantDecoder) -> Option<&str> {
     let linears = decoder.linears().map(|l| (&l.codes, &*l.name));
     let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
     let vectors = norms.chain(decoder.ends.iter().flat_map(|e| [&e.final_norm, &e.embedding]));
-    let vectors = vectors.map(|v| (&v.constant, &*v.name));
+    let vectors = vectors.chain(decoder.ends.iter().flat_map(|e| &e.positions));
+    let biases = decoder.linears().filter_map(|l| l.bias.as_ref());
+    let vectors = vectors.chain(biases).map(|v| (&v.constant, &*v.name));
     linears.chain(vectors).find(|(constant, _)| constant.is_absent()).map(|(_, name)| name)
 }
 
@@ -85,34 +97,34 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
     let mut image = Image { bytes: vec![0; (map.cache * BLOCK_BYTES) as usize], g: &g, map };
     for (l, layer) in decoder.layers.iter().enumerate() {
         let record = map.records + l as u32 * map.record_blocks;
-        image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&layer.input_norm)?.ints());
-        image.halves(record + map.gains[1].at, &map.widths.hidden, tensor(&layer.post_norm)?.ints());
-        for linear in Linear::ALL.into_iter().filter(|&l| l != Linear::Head) {
-            image.linear(record, linear, weights(layer, linear), &target.model.widths)?;
+        image.norm(record + map.gains[0].at, &layer.input_norm)?;
+        image.norm(record + map.gains[1].at, &layer.post_norm)?;
+        for (linear, weights) in Linear::ALL.into_iter().filter_map(|l| Some((l, of(layer, l)?))) {
+            image.linear(record, linear, weights, &target.model.widths)?;
+            if let Some(bias) = &weights.bias {
+                let at = record + map.biases[linear as usize].at;
+                image.words(at, map.outputs(linear), tensor(bias)?.ints());
+            }
         }
     }
     image.constants(decoder);
     let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
     let record = map.records + target.model.layers * map.record_blocks;
-    image.halves(record + map.gains[0].at, &map.widths.hidden, tensor(&ends.final_norm)?.ints());
+    image.norm(record + map.gains[0].at, &ends.final_norm)?;
     image.linear(record, Linear::Head, &ends.lm_head, &target.model.widths)?;
-    let table = tensor(&ends.embedding)?;
-    let rows = table.ints().chunks_exact(target.model.hidden as usize);
-    for (token, row) in rows.enumerate() {
-        image.halves(map.embedding + token as u32 * map.embedding_blocks, &map.widths.hidden, row);
+    for (table, at) in [(Some(&ends.embedding), map.embedding), (ends.positions.as_ref(), map.positions)] {
+        let Some(table) = table.map(tensor).transpose()? else { continue };
+        for (n, row) in table.ints().chunks_exact(target.model.hidden as usize).enumerate() {
+            image.halves(at + n as u32 * map.embedding_blocks, &map.widths.hidden, row);
+        }
     }
     Ok(image.bytes)
 }
 
-fn weights(layer: &QuantLayer, linear: Linear) -> &QuantLinear {
+fn biased(decoder: &QuantDecoder, linear: Linear) -> bool {
     match linear {
-        Linear::Q => &layer.wq,
-        Linear::K => &layer.wk,
-        Linear::V => &layer.wv,
-        Linear::O => &layer.wo,
-        Linear::Gate => &layer.gate,
-        Linear::Up => &layer.up,
-        Linear::Down | Linear::Head => &layer.down,
+        Linear::Head => decoder.ends.as_ref().is_some_and(|ends| ends.lm_head.bias.is_some()),
+        _ => decoder.layers.iter().any(|l| of(l, linear).is_some_and(|l| l.bias.is_some())),
     }
 }
 
@@ -143,6 +155,25 @@ impl Image<'_> {
         }
     }
 
+    /// Gains of a norm, in the words or halves of its constant.
+    fn norm(&mut self, block: u32, norm: &QuantVector) -> Result<(), Diagnostic> {
+        let values = tensor(norm)?;
+        match values.dtype() {
+            DType::I16 => self.halves(block, &self.map.widths.hidden, values.ints()),
+            _ => self.words(block, &self.map.widths.hidden, values.ints()),
+        }
+        Ok(())
+    }
+
+    /// int32 rows from a block on.
+    fn words(&mut self, block: u32, width: &Width, values: &[i32]) {
+        for (i, value) in values.iter().enumerate() {
+            let place = width.place(i as u32);
+            let (row, lane) = (place / self.g.l, place % self.g.l);
+            self.put(block * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &value.to_le_bytes());
+        }
+    }
+
     /// int16 rows from a block on.
     fn halves(&mut self, block: u32, width: &Width, values: &[i32]) {
         for (i, &value) in values.iter().enumerate() {
@@ -155,11 +186,8 @@ impl Image<'_> {
     /// Rope steps and the channel scale of weighted values.
     fn constants(&mut self, decoder: &QuantDecoder) {
         let head = self.map.widths.head;
-        for (i, step) in decoder.phase_steps.iter().enumerate() {
-            let place = head.place(i as u32);
-            let (row, lane) = (place / self.g.l, place % self.g.l);
-            self.put(self.map.rope.at * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &step.to_le_bytes());
-        }
+        let steps: Vec<i32> = decoder.phase_steps.iter().map(|&step| step as i32).collect();
+        self.words(self.map.rope.at, &head, &steps);
         let word = decoder.value_channel.word().to_le_bytes();
         for tile in 0..head.stride * self.g.l / self.g.n {
             for n in 0..self.g.n {

@@ -3,12 +3,13 @@
 //! Weights are not part of it: timing, program and plan never need them ([`crate::image`] does).
 //!
 //! Invariants ([`Model::check`]):
-//! - every size is at least 1 (but `vocab`, see there), `heads` is a multiple of `kv_heads`, `head_dim` is even;
+//! - every size is at least 1 (but `vocab`, see there), `heads` is a multiple of `kv_heads`, `head_dim` is even if it is rotated;
 //! - inputs of linear layers (`hidden`, `heads * head_dim`, `intermediate`) are whole numbers of groups;
 //! - the constants hold for every layer, because one loop body serves them all.
 
 use crate::nodes::Nodes;
-use hw::Mode;
+use hw::{Function, Mode};
+use ir::decoder::{NormKind, Positions};
 use ir::diag::Diagnostic;
 
 /// Sizes and constants of a quantised decoder.
@@ -25,10 +26,50 @@ pub struct Model {
     pub head_dim: u32,
     /// Most positions that the model was made for.
     pub max_positions: u32,
+    pub kind: Kind,
     pub widths: Widths,
     pub numbers: Numbers,
     /// Where its operators come from.
     pub nodes: Nodes,
+}
+
+/// What tells the families of decoders apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub norm: NormKind,
+    /// Row of the table of positions for position 0, if positions are learned; else queries and keys are rotated.
+    pub learned: Option<u32>,
+    /// Of the gate, or of `up` where there is no gate.
+    pub activation: Function,
+    pub gated: bool,
+    /// Whether a linear layer has a bias, in the order of [`Linear::ALL`].
+    pub biases: [bool; 8],
+}
+
+impl Default for Kind {
+    /// That of LLaMA.
+    fn default() -> Kind {
+        let (norm, activation) = (NormKind::Rms, Function::Silu);
+        Kind { norm, learned: None, activation, gated: true, biases: [false; 8] }
+    }
+}
+
+impl Kind {
+    /// Row of the table of positions for position 0, if there is a table.
+    pub fn learned(positions: Positions) -> Option<u32> {
+        match positions {
+            Positions::Rotary { .. } => None,
+            Positions::Learned { first } => Some(u32::try_from(first).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// The instruction of a norm.
+    pub fn norm_function(&self) -> Function {
+        match self.norm {
+            NormKind::Rms => Function::RmsNorm,
+            NormKind::Layer => Function::LayerNorm,
+        }
+    }
 }
 
 /// How tensors are stored.
@@ -70,6 +111,8 @@ impl Widths {
 pub struct Numbers {
     /// Right shift of embedding elements to fixed point.
     pub embedding_shift: i32,
+    /// Right shift of elements of the table of positions.
+    pub positions_shift: i32,
     /// `eps * K * 2^32` of every norm.
     pub eps: u32,
     /// Shift of the norm before attention, before the MLP, and of the last.
@@ -111,6 +154,25 @@ impl Model {
     /// It begins with tokens and ends with logits.
     pub fn has_ends(&self) -> bool {
         self.vocab > 0
+    }
+
+    /// Whether the model has a linear layer.
+    pub fn has(&self, linear: Linear) -> bool {
+        match linear {
+            Linear::Gate => self.kind.gated,
+            Linear::Head => self.has_ends(),
+            _ => true,
+        }
+    }
+
+    /// The linear layer that an MLP begins with.
+    pub fn first_half(&self) -> Linear {
+        if self.kind.gated { Linear::Gate } else { Linear::Up }
+    }
+
+    /// Whether a linear layer has a bias.
+    pub fn has_bias(&self, linear: Linear) -> bool {
+        self.kind.biases[linear as usize]
     }
 
     /// Outputs of a linear layer.
@@ -177,8 +239,16 @@ impl Model {
                 format!("{} heads of q do not share {} heads of k and v evenly", self.heads, self.kv_heads);
             return Err(refuse("kv_heads", why));
         }
-        if self.head_dim % 2 != 0 {
+        if self.head_dim % 2 != 0 && self.kind.learned.is_none() {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
+        }
+        let gated = [Linear::Gate, Linear::Up];
+        if self.kind.gated && gated.iter().any(|&l| self.has_bias(l)) || self.has_bias(Linear::Head) {
+            let why = "biases are added to q, k, v, the residual stream, and MLPs without a gate";
+            return Err(refuse("bias", why.into()));
+        }
+        if self.kind.learned.is_some_and(|first| first > 1 << 16) {
+            return Err(refuse("positions", "the table of positions begins too far in".into()));
         }
         if self.widths.weights.pruned() && self.head_dim % 8 != 0 {
             let why = "four columns of 2:4 pruned weights stay together, and the halves of a head are no whole fours";
@@ -202,5 +272,31 @@ fn refuse(item: &str, why: String) -> Diagnostic {
     Diagnostic::new("model-unsupported", format!("this compiler cannot place a model with such a `{item}`"))
         .at_item(item)
         .because(why)
-        .help("use a model of the LLaMA family whose sizes are multiples of the group")
+        .help(
+            "use a model whose sizes are multiples of the group; `eval` measures models that no machine runs",
+        )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small network with shared heads.
+    pub(crate) fn small() -> Model {
+        Model {
+            name: "test".into(),
+            vocab: 50,
+            hidden: 64,
+            intermediate: 96,
+            layers: 2,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 24,
+            max_positions: 256,
+            kind: Kind::default(),
+            widths: Widths::default(),
+            numbers: Numbers::default(),
+            nodes: Nodes::default(),
+        }
+    }
 }

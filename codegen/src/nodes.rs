@@ -4,15 +4,18 @@
 
 use crate::model::Linear;
 use ir::graph::Origin;
-use ir::quant::{QuantDecoder, QuantLayer};
+use ir::quant::{QuantDecoder, QuantLayer, QuantLinear};
 use std::collections::BTreeMap;
 
 /// An operator of the model that instructions are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operator {
     Embedding,
+    /// Learned positions, added to the embedding.
+    Positions,
     InputNorm,
     Linear(Linear),
+    Bias(Linear),
     RopeQ,
     RopeK,
     CacheK,
@@ -23,8 +26,8 @@ pub enum Operator {
     Values,
     AttentionResidual,
     PostNorm,
-    Silu,
-    /// SiLU of the gate times up.
+    Activation,
+    /// The activation of the gate times up.
     Product,
     MlpResidual,
     FinalNorm,
@@ -41,12 +44,25 @@ impl Nodes {
         let mut nodes = BTreeMap::new();
         if let Some(ends) = &decoder.ends {
             nodes.insert(Operator::Embedding, one(&ends.embedding.origin));
+            nodes.extend(ends.positions.iter().map(|table| (Operator::Positions, one(&table.origin))));
             nodes.insert(Operator::FinalNorm, one(&ends.final_norm.origin));
             nodes.insert(Operator::Linear(Linear::Head), one(&ends.lm_head.origin));
         }
         for (operator, origin) in IN_LAYERS {
             let all: Vec<&Origin> = decoder.layers.iter().map(origin).collect();
             nodes.insert(*operator, together(&all));
+        }
+        for linear in Linear::ALL {
+            let layers = decoder.layers.iter().filter_map(|layer| of(layer, linear));
+            let (weights, biases): (Vec<_>, Vec<_>) =
+                layers.map(|l| (&l.origin, l.bias.as_ref().map(|b| &b.origin))).unzip();
+            if !weights.is_empty() {
+                nodes.insert(Operator::Linear(linear), together(&weights));
+            }
+            let biases: Vec<&Origin> = biases.into_iter().flatten().collect();
+            if !biases.is_empty() {
+                nodes.insert(Operator::Bias(linear), together(&biases));
+            }
         }
         Nodes(nodes)
     }
@@ -63,18 +79,25 @@ impl Nodes {
     }
 }
 
+/// A linear layer of a layer, if it is there.
+pub fn of(layer: &QuantLayer, linear: Linear) -> Option<&QuantLinear> {
+    match linear {
+        Linear::Q => Some(&layer.wq),
+        Linear::K => Some(&layer.wk),
+        Linear::V => Some(&layer.wv),
+        Linear::O => Some(&layer.wo),
+        Linear::Gate => layer.gate.as_ref(),
+        Linear::Up => Some(&layer.up),
+        Linear::Down => Some(&layer.down),
+        Linear::Head => None,
+    }
+}
+
 type OfLayer = fn(&QuantLayer) -> &Origin;
 
-/// The operators of a layer, and where each comes from.
+/// The operators of a layer without its linear layers, and where each comes from.
 const IN_LAYERS: &[(Operator, OfLayer)] = &[
     (Operator::InputNorm, |l| &l.input_norm.origin),
-    (Operator::Linear(Linear::Q), |l| &l.wq.origin),
-    (Operator::Linear(Linear::K), |l| &l.wk.origin),
-    (Operator::Linear(Linear::V), |l| &l.wv.origin),
-    (Operator::Linear(Linear::O), |l| &l.wo.origin),
-    (Operator::Linear(Linear::Gate), |l| &l.gate.origin),
-    (Operator::Linear(Linear::Up), |l| &l.up.origin),
-    (Operator::Linear(Linear::Down), |l| &l.down.origin),
     (Operator::RopeQ, |l| &l.origins.rope_q),
     (Operator::RopeK, |l| &l.origins.rope_k),
     (Operator::CacheK, |l| &l.origins.cache_k),
@@ -84,7 +107,7 @@ const IN_LAYERS: &[(Operator, OfLayer)] = &[
     (Operator::Values, |l| &l.origins.values),
     (Operator::AttentionResidual, |l| &l.origins.attention_residual),
     (Operator::PostNorm, |l| &l.post_norm.origin),
-    (Operator::Silu, |l| &l.origins.activation),
+    (Operator::Activation, |l| &l.origins.activation),
     (Operator::Product, |l| &l.origins.product),
     (Operator::MlpResidual, |l| &l.origins.mlp_residual),
 ];

@@ -2,7 +2,9 @@
 
 use crate::model::{Linear, Model, Widths};
 use hw::{Function, Machine, Mode};
+use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
+use ir::num::Point;
 use ir::op::{Code, GroupLinear};
 use ir::quant::scheme::{ScaleSource, Sparsity, WeightScheme};
 use ir::quant::{QuantDecoder, QuantLinear, Scheme};
@@ -94,22 +96,50 @@ pub fn modes(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
         .help(help))
 }
 
-/// Functions of the vector engine that every decoder needs, and what for.
-const FUNCTIONS: [(Function, &str); 5] = [
-    (Function::Copy, "embeddings and codes"),
-    (Function::RmsNorm, "norms"),
-    (Function::Rope, "rotary embeddings"),
-    (Function::Softmax, "attention"),
-    (Function::Silu, "the activation of the feed-forward part"),
-];
+/// The vector function of an MLP.
+///
+/// # Errors
+/// The function is not one of the vector engine.
+pub fn activation(point: Point) -> Result<Function, Diagnostic> {
+    let found = Function::ALL.iter().find(|f| f.point() == Some(point));
+    found
+        .copied()
+        .ok_or_else(|| Diagnostic::internal(format!("no vector function computes {}", point.name())))
+}
 
-/// Refuses a machine that lacks a vector function which decoders need.
+/// Functions of the vector engine that a model needs, and what for.
+fn needed(model: &Model) -> Vec<(Function, &'static str)> {
+    let kind = &model.kind;
+    let mut all = vec![
+        (Function::Copy, "embeddings and codes"),
+        (kind.norm_function(), "norms"),
+        (Function::Softmax, "attention"),
+        (kind.activation, "the activation of the feed-forward part"),
+    ];
+    if kind.learned.is_none() {
+        all.push((Function::Rope, "rotary embeddings"));
+    }
+    if kind.learned.is_some() || kind.biases.contains(&true) {
+        all.push((Function::Add, "biases and learned positions"));
+    }
+    all
+}
+
+/// Refuses a machine that lacks a vector function which the model needs, or whose rows do not suit it.
 ///
 /// # Errors
 /// Names the function, what needs it, and the functions that are there.
-pub fn functions(machine: &Machine) -> Result<(), Diagnostic> {
-    let there = &machine.vector.functions;
-    let Some((missing, what)) = FUNCTIONS.iter().find(|(f, _)| !there.contains(f)) else { return Ok(()) };
+pub fn functions(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
+    let (there, lanes) = (&machine.vector.functions, machine.matrix.lanes);
+    let group = model.widths.group.unwrap_or(lanes);
+    if model.kind.norm == NormKind::Layer && group % lanes != 0 {
+        return Err(Diagnostic::new("rows-padded", "this machine has no layer norm of padded rows")
+            .at_item("matrix.lanes")
+            .because(format!("groups of {group} weights fill no whole rows of {lanes} lanes, and padding would count as elements"))
+            .help("choose a scheme without groups, or a machine whose lanes divide the group"));
+    }
+    let needed = needed(model);
+    let Some((missing, what)) = needed.iter().find(|(f, _)| !there.contains(f)) else { return Ok(()) };
     let names: Vec<&str> = there.iter().map(|f| f.name()).collect();
     let why = format!("its vector engine has the functions {}", names.join(", "));
     let title = format!("this machine has no function {} for {what}", missing.name());
@@ -210,9 +240,10 @@ mod tests {
     #[test]
     fn a_machine_without_a_function_is_refused_by_its_name() {
         let mut machine = hw::presets::load("tiny").unwrap();
-        functions(&machine).unwrap();
+        let model = crate::model::tests::small();
+        functions(&model, &machine).unwrap();
         machine.vector.functions.retain(|f| *f != Function::Softmax);
-        let refused = functions(&machine).unwrap_err();
+        let refused = functions(&model, &machine).unwrap_err();
         assert_eq!(refused.code, "function-missing");
         assert!(refused.render().contains("no function softmax for attention"), "{}", refused.render());
     }

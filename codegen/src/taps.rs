@@ -19,6 +19,8 @@ pub struct Tap {
     pub segment: usize,
     /// In the body, `InputNorm` is that of the next layer, or the last norm behind the last.
     pub value: Value,
+    /// The bias of the value is still to be added.
+    pub partial: bool,
     pub parts: Vec<Part>,
 }
 
@@ -42,7 +44,8 @@ pub struct Part {
 pub fn width(map: &Map, value: Value) -> Option<Width> {
     let w = &map.widths;
     match value {
-        Value::Embedding | Value::InputNorm | Value::PostNorm | Value::FinalNorm => Some(w.hidden),
+        Value::Embedding | Value::Positions | Value::Stream => Some(w.hidden),
+        Value::InputNorm | Value::PostNorm | Value::FinalNorm => Some(w.hidden),
         Value::AttentionResidual | Value::MlpResidual => Some(w.hidden),
         Value::K | Value::V => Some(w.kv),
         Value::Q | Value::AttentionOutput => Some(w.q),
@@ -61,7 +64,7 @@ pub fn taps(target: &Target, compiled: &Compiled) -> Vec<Tap> {
         for (step, &word) in steps.iter().zip(&compiled.places[segment]) {
             if let Some(produces) = step.produces {
                 let parts = parts(step, produces, &g, target.map.context);
-                all.push(Tap { word, segment, value: produces.value, parts });
+                all.push(Tap { word, segment, value: produces.value, partial: produces.partial, parts });
             }
         }
     }
@@ -94,7 +97,7 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
                 head: if heads { u } else { p.head },
                 bank,
                 row: row + t * b.d_stride + u * rows,
-                first: 0,
+                first: p.row,
                 rows,
                 codes: (b.out == out::Q8).then_some((
                     b.o + u * rows,

@@ -154,6 +154,7 @@ mod tests {
         for function in Function::ALL {
             assert!(!function.takes_gate() || function.point().is_some() && function.passes() == 1);
             assert!(!function.takes_gate() || function.operand(false) == Operand::None);
+            assert!(function.point().is_none_or(|point| point.name() == function.name()));
         }
     }
 }

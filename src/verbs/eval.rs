@@ -1,7 +1,6 @@
 //! `eval MODEL`: how well a model predicts texts, as floats and under each of some schemes.
 
 use crate::accuracy::{Accuracy, shipped};
-use crate::checkpoint::{self, Checkpoint};
 use crate::cli::{Outcome, Report};
 use crate::place::{read_bytes, read_text, scheme};
 use crate::{model, progress::Progress};
@@ -43,13 +42,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let schemes = schemes(&args.scheme)?;
     let texts = texts(args)?;
-    let path = Path::new(&args.model);
-    if path.exists() && checkpoint::is_config(path) {
-        let checkpoint = checkpoint::read(path)?;
-        if !checkpoint.network().is_plain() {
-            return floats(args, &texts, &checkpoint);
-        }
-    }
     let working = Progress::begin("importing", 0);
     let decoder = model::decoder(&args.model, &model::bindings(&args.bind)?)?;
     let calibration = calibration(args, &schemes, &texts, &decoder)?;
@@ -63,22 +55,6 @@ pub fn run(args: &Args) -> Outcome {
         };
         accuracy.quantised(&quantised)?;
     }
-    Ok(report(args, &accuracy))
-}
-
-/// A decoder of another family than LLaMA: no scheme is defined for it.
-fn floats(args: &Args, texts: &Texts, checkpoint: &Checkpoint) -> Outcome {
-    let kind = checkpoint.network().kind();
-    if let Some(scheme) = args.scheme.first() {
-        let what = format!("a model of type {kind} is not quantised by `{scheme}`");
-        return Err(Diagnostic::new("eval-scheme", what)
-            .because("schemes are defined for decoders of the LLaMA family without biases: types llama and mistral")
-            .help("leave `--scheme` out: the float form is measured")
-            .in_file(&args.model));
-    }
-    let language = checkpoint.language().map_err(|e| e.in_file(&args.model))?;
-    let mut accuracy = Accuracy::begin(texts, &language, 1)?;
-    accuracy.float(&language)?;
     Ok(report(args, &accuracy))
 }
 

@@ -2,8 +2,9 @@
 
 use crate::cli::{Outcome, Report};
 use crate::model;
-use ir::decoder::{Decoder, recognise};
+use ir::decoder::{Decoder, Weight};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// List the built-in models
 #[derive(clap::Args)]
@@ -16,16 +17,15 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(_: &Args) -> Outcome {
     let mut text = String::from(
-        "name            parameters  layers  hidden  heads  shared by  MLP    tokens  weights\n",
+        "name              parameters  layers  hidden  heads  shared by  MLP    tokens  weights\n",
     );
     let mut all = Vec::new();
     for (name, _) in model::BUILT_IN {
-        let graph = model::load(name, &Default::default())?;
-        let decoder = recognise(&graph)?.decoder;
+        let decoder = model::decoder(name, &Default::default())?;
         let facts = facts(name, &decoder);
         let c = &decoder.config;
         text.push_str(&format!(
-            "{name:<16}{:>10}{:>8}{:>8}{:>7}{:>11}{:>5}{:>10}  {}\n",
+            "{name:<16}{:>12}{:>8}{:>8}{:>7}{:>11}{:>5}{:>10}  {}\n",
             facts["parameters"],
             decoder.layers.len(),
             c.hidden,
@@ -43,13 +43,14 @@ pub fn run(_: &Args) -> Outcome {
 
 fn facts(name: &str, decoder: &Decoder) -> Value {
     let c = &decoder.config;
-    let inner = decoder.layers.iter().flat_map(|l| l.weights(c)).map(|(_, weight, _)| weight);
-    let ends = decoder.ends.iter().flat_map(|e| [&e.embedding, &e.final_norm, &e.lm_head]);
-    let all: Vec<_> = inner.chain(ends).collect();
+    let inner = decoder.layers.iter().flat_map(|l| l.weights(c));
+    let all = inner.chain(decoder.ends.iter().flat_map(|e| e.weights(c)));
+    // An embedding that also makes logits is one tensor.
+    let all: BTreeMap<&str, &Weight> = all.map(|(_, weight, _)| (&*weight.name, weight)).collect();
     json!({
         "name": name,
-        "parameters": all.iter().filter_map(|w| w.constant.ty().shape.elements()).sum::<u64>(),
-        "weights": all.iter().all(|w| !w.constant.is_absent()),
+        "parameters": all.values().filter_map(|w| w.constant.ty().shape.elements()).sum::<u64>(),
+        "weights": all.values().all(|w| !w.constant.is_absent()),
         "layers": decoder.layers.len(),
         "hidden": c.hidden,
         "heads": c.heads,

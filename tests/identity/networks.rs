@@ -9,8 +9,8 @@ use crate::bench::{check, hardware, with_model};
 use codegen::generate::{arg_max, logits, turns};
 use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
-use ir::quant::QuantDecoder;
 use ir::quant::scheme::Sparsity;
+use ir::quant::{QuantDecoder, Scheme};
 use isa::random::Case;
 use sim::functional;
 use sim::pages::Pages;
@@ -86,6 +86,23 @@ fn every_scheme_on_machines_with_all_modes() {
         let expected = evaluated(&decoder, &prompt, 1);
         assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
     }
+}
+
+/// Layer norms, biases, learned positions, plain MLPs, on rows without padding; biases before the rotary embedding.
+#[test]
+fn other_families() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for (config, scheme, name) in [
+        (&models::LEARNED, "w2a8kv4", "tiny"),
+        (&models::LEARNED, "w8a8", "odd"),
+        (&models::BIASED, "w2a8kv4", "three"),
+    ] {
+        let decoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
+        let expected = evaluated(&decoder, &prompt, 2);
+        assert_eq!(answer(&decoder, name, None, &prompt, 2), expected, "{scheme} on {name}");
+    }
+    let (decoder, prompt) = (models::opt(), &b"\nAda has 12 coin".map(u32::from));
+    assert_eq!(answer(&decoder, "tiny", None, prompt, 2), evaluated(&decoder, prompt, 2));
 }
 
 /// 2:4 pruned weights where two rows of lanes are no whole fours, and where two tokens share a multiplier.

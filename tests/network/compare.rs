@@ -164,6 +164,9 @@ impl Observer for Watch<'_> {
         let Some(tap) = self.taps.get(&(step.word as usize)).cloned() else { return };
         let layer = self.layer(&tap, round);
         assert!(layer <= self.layers);
+        if tap.partial {
+            return;
+        }
         for part in &tap.parts {
             self.part(&tap, part, layer, state);
         }

@@ -17,7 +17,7 @@ mod vectors;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
 use hw::Machine;
-use ir::quant::QuantDecoder;
+use ir::quant::{QuantDecoder, Scheme};
 
 fn machine(name: &str) -> Machine {
     hw::presets::load(name).unwrap()
@@ -45,6 +45,36 @@ fn a_small_network_on_every_machine() {
         last.push(check(&decoder, &target, &tokens).pop().unwrap());
     }
     assert!(last.windows(2).all(|pair| pair[0] == pair[1]), "machines differ");
+}
+
+/// Decoders of other families than LLaMA.
+#[test]
+fn other_families_on_every_machine_whose_rows_suit_them() {
+    let tokens: Vec<u32> = (0..29).map(|i| (i * 37 + 11) % 50).collect();
+    for (config, scheme, least) in
+        [(&models::LEARNED, "w2a8kv4", 2), (&models::LEARNED, "w8a8", 2), (&models::BIASED, "w2a8kv4", 3)]
+    {
+        let decoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
+        let model = Model::of(&decoder).unwrap();
+        let mut last = Vec::new();
+        for (name, _) in hw::presets::PRESETS {
+            match Target::new(&model, &machine(name), &plan::Options::default()) {
+                Ok(target) => last.push(check(&decoder, &target, &tokens).pop().unwrap()),
+                Err(error) => {
+                    println!("{name}: {error}");
+                    assert!(
+                        ["rows-padded", "mode-missing", "function-missing"].contains(&error.code),
+                        "{name}: {error}"
+                    );
+                }
+            }
+        }
+        assert!(last.len() >= least && last.windows(2).all(|pair| pair[0] == pair[1]), "machines differ");
+    }
+    let exported = models::opt();
+    for name in ["tiny", "odd"] {
+        check(&exported, &target(&exported, &machine(name), &plan::Options::default()), &tokens);
+    }
 }
 
 /// Every way to store weights, activations and cache that machines have.

@@ -1,9 +1,13 @@
 //! Decoders to test with.
 
 use bytes::Bytes;
-use ir::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Weight, recognise};
+use ir::decoder::{
+    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection, Weight,
+    recognise,
+};
 use ir::front::onnx;
 use ir::graph::Origin;
+use ir::num::Point;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::Tensor;
 use std::path::Path;
@@ -16,8 +20,10 @@ pub const SMALL: Config = Config {
     kv_heads: 4,
     head_dim: 16,
     intermediate: 96,
-    theta: 10000.0,
+    positions: Positions::Rotary { theta: 1e4 },
+    norm: NormKind::Rms,
     eps: 1e-6,
+    activation: Activation::SWIGLU,
     max_positions: Some(64),
 };
 
@@ -28,6 +34,19 @@ pub const SHARED: Config =
 /// Heads of two rows on four lanes.
 pub const NARROW: Config =
     Config { vocab: 30, heads: 8, kv_heads: 4, head_dim: 8, hidden: 32, intermediate: 96, ..SMALL };
+
+/// As OPT: layer norms, learned positions, a plain MLP, and biases.
+pub const LEARNED: Config = Config {
+    positions: Positions::Learned { first: 2 },
+    norm: NormKind::Layer,
+    eps: 1e-5,
+    activation: Activation { function: Point::Relu, gated: false },
+    ..SMALL
+};
+
+/// As Qwen2: biases of q, k and v; here with GELU of a gate.
+pub const BIASED: Config =
+    Config { kv_heads: 2, activation: Activation { function: Point::GeluTanh, gated: true }, ..SMALL };
 
 /// Schemes beside `w2a8kv4` that machines compute with.
 pub fn schemes() -> Vec<Scheme> {
@@ -83,21 +102,30 @@ pub fn random(seed: u64, config: &Config) -> QuantDecoder {
 pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder {
     let mut draw = Draw(seed * 2 + 1);
     let (h, q, kv, i) = (config.hidden, config.q_width(), config.kv_width(), config.intermediate);
+    let outer = config.norm == NormKind::Layer;
+    let inner = outer || *config == BIASED;
     let layer = |draw: &mut Draw| Layer {
-        input_norm: draw.gain(h),
-        wq: draw.matrix(q, h),
-        wk: draw.matrix(kv, h),
-        wv: draw.matrix(kv, h),
-        wo: draw.matrix(h, q),
-        post_norm: draw.gain(h),
-        gate: draw.matrix(i, h),
-        up: draw.matrix(i, h),
-        down: draw.matrix(h, i),
+        input_norm: draw.norm(h, outer),
+        wq: draw.linear(q, h, inner),
+        wk: draw.linear(kv, h, inner),
+        wv: draw.linear(kv, h, inner),
+        head_norms: None,
+        wo: draw.linear(h, q, outer),
+        post_norm: draw.norm(h, outer),
+        gate: config.activation.gated.then(|| draw.linear(i, h, outer)),
+        up: draw.linear(i, h, outer),
+        down: draw.linear(h, i, outer),
         origins: LayerOrigins::default(),
     };
     let embedding = draw.matrix(config.vocab, h);
+    let rows = |first| first + config.max_positions.unwrap();
+    let positions = match config.positions {
+        Positions::Learned { first } => Some(draw.matrix(rows(first), h)),
+        Positions::Rotary { .. } => None,
+    };
     let layers = (0..2).map(|_| layer(&mut draw)).collect();
-    let ends = Ends { embedding, final_norm: draw.gain(h), lm_head: draw.matrix(config.vocab, h) };
+    let (final_norm, lm_head) = (draw.norm(h, outer), draw.linear(config.vocab, h, false));
+    let ends = Ends { embedding, positions, final_norm, lm_head };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
     QuantDecoder::new(&decoder, scheme).unwrap()
 }
@@ -112,6 +140,11 @@ pub fn trained_pruned() -> QuantDecoder {
     imported("tests/corpus/trained_llama_w2s24/prefill.onnx", "w2s24a8kv4")
 }
 
+/// A small OPT as its exporter wrote it, under `w8a8`.
+pub fn opt() -> QuantDecoder {
+    imported("tests/corpus/tiny_opt_prefill/model.onnx", "w8a8")
+}
+
 fn imported(file: &str, scheme: &str) -> QuantDecoder {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let (model, mut options) = (Bytes::from(std::fs::read(&path).unwrap()), onnx::Options::default());
@@ -122,7 +155,7 @@ fn imported(file: &str, scheme: &str) -> QuantDecoder {
     let graph = onnx::import(&model, &options).unwrap();
     let graph = ir::pass::run(&ir::pass::normalise(), graph, |_, _| {}).unwrap();
     let mut decoder = recognise(&graph).unwrap().decoder;
-    decoder.config.max_positions = Some(256);
+    decoder.config.max_positions.get_or_insert(256);
     QuantDecoder::new(&decoder, &Scheme::named(scheme).unwrap()).unwrap()
 }
 
@@ -143,8 +176,18 @@ impl Draw {
         weight(&[outputs, inputs], (0..outputs * inputs).map(|_| self.unit() * spread).collect())
     }
 
-    fn gain(&mut self, width: usize) -> Weight {
-        weight(&[width], (0..width).map(|_| 1.0 + self.unit() / 2.0).collect())
+    fn linear(&mut self, outputs: usize, inputs: usize, bias: bool) -> Projection {
+        let weight = self.matrix(outputs, inputs);
+        Projection { weight, bias: bias.then(|| self.bias(outputs)) }
+    }
+
+    fn norm(&mut self, width: usize, bias: bool) -> Norm {
+        let gain = weight(&[width], (0..width).map(|_| 1.0 + self.unit() / 2.0).collect());
+        Norm { gain, bias: bias.then(|| self.bias(width)) }
+    }
+
+    fn bias(&mut self, width: usize) -> Weight {
+        weight(&[width], (0..width).map(|_| self.unit()).collect())
     }
 }
 

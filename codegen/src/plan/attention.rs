@@ -41,34 +41,40 @@ impl Builder<'_> {
 
     fn part_of(&self, item: Item, value: Value) -> Produces {
         let (token, count) = (item.group * self.g.t, self.in_row(item.group));
-        Produces { value, token, step: 1, count, head: item.head, row: 0 }
+        Produces { value, token, step: 1, count, head: item.head, row: 0, partial: false }
     }
 
-    /// Rotates q and quantises each head.
-    pub fn rope_queries(&mut self) {
+    /// The rotary embedding of tokens from the `first` new one on.
+    pub fn rope(&self, template: Vector, first: u32) -> Vector {
+        let (fun, rlen) = (Function::Rope as u32, Reg::Position as u32);
+        Vector { fun, len: first, rlen, inc: 1, b: self.buf.rope, ..template }
+    }
+
+    /// Rotates q, if it is, and quantises each head.
+    pub fn pack_queries(&mut self) {
         let (w, heads) = (self.map.widths, self.model.heads);
         for group in 0..self.buf.groups {
             let tokens = self.in_row(group);
             let first = group * self.g.t;
-            let rope = Vector {
-                fun: Function::Rope as u32,
+            let template = Vector {
+                fun: Function::Copy as u32,
                 out: activation_codes(self.model.widths.attention),
                 tokens,
                 subs: heads,
                 rows: w.head.rows,
-                len: first,
-                rlen: Reg::Position as u32,
-                inc: 1,
                 a: self.buf.q + first * w.q.stride,
                 a_stride: w.q.stride,
-                b: self.buf.rope,
                 d: self.buf.scratch,
                 d_stride: w.q.stride,
                 o: self.buf.a_q + group * w.q.rows,
                 o_step: self.buf.s_q + group * heads * self.g.t,
                 ..Default::default()
             };
-            self.vector(Task("rope q", &[Operator::RopeQ]), rope, 0);
+            let (task, body) = match self.model.kind.learned {
+                None => ("rope q", self.rope(template, first)),
+                Some(_) => ("pack q", template),
+            };
+            self.vector(Task(task, &[Operator::RopeQ]), body, 0);
             let produces = self.part_of(Item { head: 0, group, side: 0 }, Value::RopeQ);
             self.last().produces = Some(produces);
         }

@@ -5,7 +5,7 @@
 //! | 0 | residual stream; staging of new keys and values |
 //! | 1 | what the matrix engine writes: k (later the attention output), v, q, scores; gate over all of these; logits |
 //! | 2 | results of vector instructions that go on as codes only |
-//! | 3 | rope steps, gains, V scales; up |
+//! | 3 | rope steps, gains, biases, V scales; up |
 //!
 //! So the matrix engine can write while the vector engine reads the same bank and writes another, and a bank port never
 //! changes hands inside of a phase. Regions that share a place are never live together; order and semaphores see to
@@ -47,13 +47,17 @@ pub struct Buffers {
     pub attention_stride: u32,
     pub scores: [u32; 2],
     pub score_rows: u32,
+    /// The gate, or `up` where there is no gate.
     pub gate: u32,
     pub up: u32,
     pub scratch: u32,
     pub rope: u32,
     pub gains: [u32; 2],
+    /// Biases of linear layers take turns.
+    pub biases: [u32; 2],
     pub v_scales: [u32; 2],
     pub embedding: u32,
+    pub positions: u32,
     pub logits: [u32; 2],
     /// First bytes of W, G and C behind what is placed for good.
     pub rings: [u32; 3],
@@ -215,6 +219,8 @@ impl Sizes<'_> {
         to.embedding = at(0);
         to.logits = [at(0), at(if twice { logits } else { 0 })];
         let embeddings = tokens * map.embedding_blocks * BLOCK_BYTES / g.v_row;
+        to.positions = at(embeddings);
+        let embeddings = embeddings * if map.learned.is_some() { 2 } else { 1 };
         let alone = [tokens * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
         bank.next = alone.into_iter().fold(bank.next, |next, rows| next.max(u64::from(rows)));
         self.check(&bank)
@@ -236,8 +242,11 @@ impl Sizes<'_> {
         let mut take = |blocks: u32| vec_addr(CONSTANTS, bank.take(blocks * BLOCK_BYTES / g.v_row, align));
         to.rope = take(map.rope.blocks);
         to.gains = map.gains.map(|gain| take(gain.blocks));
+        let bias = map.biases.iter().map(|bias| bias.blocks).max().unwrap_or(0);
+        to.biases = [0; 2].map(|_| take(bias));
         to.v_scales = [0; 2].map(|_| take(map.parts[part::V_SCALE].head_blocks));
-        to.up = vec_addr(CONSTANTS, bank.take(self.tokens * map.widths.intermediate.stride, 1));
+        let up = if self.model.kind.gated { self.tokens * map.widths.intermediate.stride } else { 0 };
+        to.up = vec_addr(CONSTANTS, bank.take(up, 1));
         self.check(&bank)
     }
 

@@ -11,7 +11,8 @@ use super::{Access, Carry, Memory, Options, Plan, Produces, Reg, Step, Value};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
-use hw::{Function, Geometry, Machine};
+use hw::{Geometry, Machine};
+use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use isa::program::Origin;
 use isa::table::{Body, Load, Unit, Vector, space, vec_parts};
@@ -29,6 +30,8 @@ pub(super) struct Builder<'a> {
     pub rings: [Ring; 3],
     pub steps: Vec<Step>,
     pub origins: Vec<Origin>,
+    /// Biases loaded so far.
+    pub biases: usize,
 }
 
 const NEXT_NORM: Task = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
@@ -51,7 +54,7 @@ pub fn build(
     let buf = Buffers::new(model, machine, map, tokens)?;
     // Weights that load ahead of attention share the rings with its keys and values; fewer of them always fit.
     let o = map.of(Linear::O).count();
-    let most = if options.early { o + map.of(Linear::Gate).count() } else { 0 };
+    let most = if options.early { o + map.of(model.first_half()).count() } else { 0 };
     let mut result = None;
     for early in [most, o, 0] {
         if early > most {
@@ -72,7 +75,7 @@ impl<'a> Builder<'a> {
         let ends = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes];
         let rings = [0, 1, 2].map(|i| Ring::new(buf.rings[i], ends[i]));
         let g = Geometry::of(machine);
-        Builder { model, g, map, buf, tokens, rings, steps: Vec::new(), origins: Vec::new() }
+        Builder { model, g, map, buf, tokens, rings, steps: Vec::new(), origins: Vec::new(), biases: 0 }
     }
 
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
@@ -106,57 +109,6 @@ impl<'a> Builder<'a> {
         Ok(std::mem::take(&mut self.steps))
     }
 
-    /// What stays on chip for all layers, and the gain of the first norm.
-    fn constants(&mut self) {
-        let (map, buf) = (self.map, self.buf.clone());
-        let task = Task("rope steps", &[Operator::RopeQ, Operator::RopeK]);
-        self.load_fixed(task, space::V, buf.rope, map.rope.at, map.rope.blocks, Reg::Zero);
-        let (at, blocks) = (map.value_channels.at, map.value_channels.blocks);
-        let task = Task("value channels", &[Operator::Values]);
-        self.load_fixed(task, space::C, buf.value_channels, at, blocks, Reg::Zero);
-        let norm = Task("input norm", &[Operator::InputNorm]);
-        self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
-    }
-
-    /// Constants, embeddings, the first norm; the first weights.
-    fn prologue(&mut self) -> Vec<Step> {
-        let (map, buf) = (self.map, self.buf.clone());
-        self.constants();
-        let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
-        let embedding = Task("embedding", &[Operator::Embedding]);
-        for t in 0..self.tokens {
-            self.load_fixed(
-                embedding,
-                space::V,
-                buf.embedding + t * rows,
-                0,
-                map.embedding_blocks,
-                Reg::Token,
-            );
-            self.last().token = Some(t);
-        }
-        let width = map.widths.hidden;
-        let (bank, row) = vec_parts(buf.embedding);
-        let copy = Vector {
-            fun: Function::Copy as u32,
-            tokens: self.tokens,
-            subs: 1,
-            rows: width.stride,
-            a: isa::table::vec_addr(bank, 2 * row),
-            a_stride: 2 * rows,
-            a_half: 1,
-            d: buf.x,
-            d_stride: width.stride,
-            shift: self.model.numbers.embedding_shift,
-            ..Default::default()
-        };
-        self.vector(embedding, copy, 0);
-        self.all_tokens(Value::Embedding);
-        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
-        self.load_carried(0);
-        std::mem::take(&mut self.steps)
-    }
-
     /// One layer, up to the first norm of the next.
     fn layer(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
         self.layer_steps(early)?;
@@ -178,13 +130,15 @@ impl<'a> Builder<'a> {
                 self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), None, value);
                 self.give(&held);
             }
+            self.bias(linear, (dst, w.outputs(linear).stride), value);
             match linear {
-                Linear::K => self.rope_keys(),
+                Linear::K => self.pack_keys(),
                 Linear::V => self.pack_values(),
-                _ => self.rope_queries(),
+                _ => self.pack_queries(),
             }
         }
-        let after = [Linear::O, Linear::Gate].into_iter().flat_map(|l| map.of(l));
+        let first = self.model.first_half();
+        let after = [Linear::O, first].into_iter().flat_map(|l| map.of(l));
         let (mut ahead, mut none) = (std::collections::VecDeque::new(), map.carried);
         for chunk in after.take(early) {
             ahead.push_back(self.chunk(chunk, &mut none)?);
@@ -199,16 +153,19 @@ impl<'a> Builder<'a> {
             self.load_fixed(NEXT_NORM, space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
         }
         self.quantise_attention();
-        for (linear, input, dst, value) in [
+        let up = if self.model.kind.gated { buf.up } else { buf.gate };
+        let all = [
             (Linear::O, input, buf.x, Value::AttentionResidual),
             (Linear::Gate, input, buf.gate, Value::Gate),
-            (Linear::Up, input, buf.up, Value::Up),
+            (Linear::Up, input, up, Value::Up),
             (Linear::Down, (buf.a_product, buf.s_product), buf.x, Value::MlpResidual),
-        ] {
-            match linear {
-                Linear::Gate => self.norm(post_norm, Value::PostNorm, 1, buf.gains[1]),
-                Linear::Down => self.activation(),
-                _ => {}
+        ];
+        for (linear, input, dst, value) in all.into_iter().filter(|(l, ..)| self.model.has(*l)) {
+            if linear == first {
+                self.norm(post_norm, Value::PostNorm, 1, buf.gains[1]);
+            }
+            if linear == Linear::Down {
+                self.activation();
             }
             let residual = (dst == buf.x).then_some(buf.x);
             for chunk in map.of(linear) {
@@ -219,26 +176,9 @@ impl<'a> Builder<'a> {
                 self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), residual, value);
                 self.give(&held);
             }
+            self.bias(linear, (dst, w.outputs(linear).stride), value);
         }
         Ok(())
-    }
-
-    /// The projection to logits.
-    fn epilogue(&mut self) -> Result<Vec<Step>, Diagnostic> {
-        let (map, buf) = (self.map, self.buf.clone());
-        let (mut carried, mut done) = (0, 0);
-        for (i, chunk) in map.of(Linear::Head).enumerate() {
-            let held = self.chunk(chunk, &mut carried)?;
-            let rows = super::map::logits_rows(chunk, &self.g);
-            let dst = buf.logits[i % 2];
-            self.gemms(chunk, &held, (buf.a_input, buf.s_input), (dst, rows), None, Value::Logits);
-            self.give(&held);
-            let blocks = self.tokens * rows * self.g.v_row / BLOCK_BYTES;
-            let task = Task("logits", &[Operator::Linear(Linear::Head)]);
-            self.store_rows(task, dst, map.logits + done, blocks);
-            done += blocks;
-        }
-        Ok(std::mem::take(&mut self.steps))
     }
 
     /// Appends a step; `extra` as for [`touches`].
@@ -261,7 +201,8 @@ impl<'a> Builder<'a> {
     /// The last step completes `value` for all tokens.
     pub fn all_tokens(&mut self, value: Value) {
         let count = self.tokens;
-        self.last().produces = Some(Produces { value, token: 0, step: 1, count, head: 0, row: 0 });
+        self.last().produces =
+            Some(Produces { value, token: 0, step: 1, count, head: 0, row: 0, partial: false });
     }
 
     /// The last step touches cached data in DRAM, in blocks of the layer's record.
@@ -279,7 +220,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A load of fixed size to a vector address or a byte of the channel buffer.
-    fn load_fixed(&mut self, task: Task, space: u32, dst: u32, addr: u32, blocks: u32, reg: Reg) {
+    pub fn load_fixed(&mut self, task: Task, space: u32, dst: u32, addr: u32, blocks: u32, reg: Reg) {
         let (bank, byte) = match space {
             space::V => (vec_parts(dst).0, vec_parts(dst).1 * self.g.v_row),
             _ => (0, dst),
@@ -290,7 +231,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Loads the chunks that a layer starts with; `ahead` is the distance to its record.
-    fn load_carried(&mut self, ahead: u32) {
+    pub fn load_carried(&mut self, ahead: u32) {
         let map = self.map;
         for (i, chunk) in map.chunks[..map.carried].iter().enumerate() {
             let at = self.buf.carried[i];
@@ -301,16 +242,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// RMS norm of the residual stream to codes.
-    fn norm(&mut self, task: Task, value: Value, which: usize, gain: u32) {
+    /// The norm of the residual stream to codes.
+    pub fn norm(&mut self, task: Task, value: Value, which: usize, gain: u32) {
         let width = self.map.widths.hidden;
         let (bank, row) = vec_parts(gain);
+        // RMS norms have int16 gains, layer norms words and the number of elements.
+        let (b, len) = match self.model.kind.norm {
+            NormKind::Rms => (isa::table::vec_addr(bank, 2 * row), 0),
+            NormKind::Layer => (gain, width.elements),
+        };
         let norm = Vector {
-            fun: Function::RmsNorm as u32,
+            fun: self.model.kind.norm_function() as u32,
             out: self.input_codes(),
             rows: width.stride,
+            len,
             a: self.buf.x,
-            b: isa::table::vec_addr(bank, 2 * row),
+            b,
             d: self.buf.scratch,
             o: self.buf.a_input,
             o_step: self.buf.s_input,
@@ -323,7 +270,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A chunk's place: carried ones are there already, others are loaded.
-    fn chunk(&mut self, chunk: &super::map::Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
+    pub fn chunk(&mut self, chunk: &super::map::Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
         if let Some(&at) = self.buf.carried.get(*carried) {
             *carried += 1;
             return Ok(Held { at, carried: true });
@@ -349,7 +296,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn give(&mut self, held: &Held) {
+    pub fn give(&mut self, held: &Held) {
         if !held.carried {
             (0..3).for_each(|i| self.rings[i].give(held.at[i]));
         }

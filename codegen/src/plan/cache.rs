@@ -24,21 +24,22 @@ const NEW_VALUES: Task = Task("new values", &[Operator::CacheV]);
 const MOST_SEGMENTS: u32 = 4095;
 
 impl Builder<'_> {
-    /// Rotates k, quantises each head, stores codes and scales.
-    pub fn rope_keys(&mut self) {
+    /// Rotates k, if it is, quantises each head, stores codes and scales.
+    pub fn pack_keys(&mut self) {
         let (w, mode) = (self.map.widths, self.model.widths.keys());
-        let rope = Vector {
-            fun: Function::Rope as u32,
+        let template = Vector {
+            fun: Function::Copy as u32,
             out: if mode.bits() == 8 { out::Q8K } else { out::Q4K },
             rows: w.head.rows,
-            rlen: Reg::Position as u32,
-            inc: 1,
             a: self.buf.k,
-            b: self.buf.rope,
             ..Default::default()
         };
+        let (task, body) = match self.model.kind.learned {
+            None => ("rope k", self.rope(template, 0)),
+            Some(_) => ("pack k", template),
+        };
         let stage = self.buf.k_stage;
-        self.stage(Task("rope k", &[Operator::RopeK, Operator::CacheK]), rope, stage, Value::RopeK);
+        self.stage(Task(task, &[Operator::RopeK, Operator::CacheK]), body, stage, Value::RopeK);
         let unit = (w.head.rows, self.g.segment(mode), self.g.w_row(mode));
         self.store_part(NEW_KEYS, part::K, Reg::KStore, stage.at, stage.step, unit);
         self.store_part(
@@ -55,8 +56,8 @@ impl Builder<'_> {
     pub fn pack_values(&mut self) {
         let (head, mode) = (self.map.widths.head, self.model.widths.values());
         let out = if mode.bits() == 8 { out::Q8V } else { out::Q4V };
-        let copy =
-            Vector { fun: Function::Copy as u32, out, rows: head.rows, a: self.buf.v, ..Default::default() };
+        let fun = Function::Copy as u32;
+        let copy = Vector { fun, out, rows: head.rows, a: self.buf.v, ..Default::default() };
         let stage = self.buf.v_stage;
         self.stage(Task("pack v", &[Operator::CacheV]), copy, stage, Value::PackedV);
         let unit = (head.stride * self.g.l / self.g.n, self.g.segment(mode), self.g.w_row(mode));

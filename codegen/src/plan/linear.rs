@@ -60,6 +60,7 @@ impl Builder<'_> {
             Value::MlpResidual => &[linear, Operator::MlpResidual],
             _ => &[linear],
         };
+        let partial = self.model.has_bias(chunk.linear);
         for u in 0..self.buf.groups {
             let gemm = Gemm {
                 mode: mode as u32,
@@ -84,7 +85,37 @@ impl Builder<'_> {
             };
             self.push(Task(chunk.linear.name(), operators), gemm.into(), 0);
             let (count, step) = (self.in_group(u), self.buf.groups);
-            self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row });
+            self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row, partial });
+        }
+    }
+
+    /// Adds the bias of a linear layer, if it has one, to its outputs at `(dst, stride)`, in place.
+    pub fn bias(&mut self, linear: Linear, (dst, stride): (u32, u32), value: Value) {
+        if !self.model.has_bias(linear) {
+            return;
+        }
+        let task = Task("bias", &[Operator::Bias(linear)]);
+        let (piece, bias) = (self.map.biases[linear as usize], self.buf.biases[self.biases % 2]);
+        self.biases += 1;
+        self.load_fixed(task, space::V, bias, self.map.records + piece.at, piece.blocks, Reg::Layer);
+        let step = if self.tokens > 1 { stride } else { 0 };
+        for first in (0..stride).step_by(MOST_ROWS as usize) {
+            let add = Vector {
+                fun: Function::Add as u32,
+                tokens: self.tokens,
+                subs: 1,
+                rows: (stride - first).min(MOST_ROWS),
+                a: dst + first,
+                a_stride: step,
+                b: bias + first,
+                d: dst + first,
+                d_stride: step,
+                ..Default::default()
+            };
+            self.vector(task, add, 0);
+            let count = self.tokens;
+            let whole = Produces { value, token: 0, step: 1, count, head: 0, row: first, partial: false };
+            self.last().produces = Some(whole);
         }
     }
 
@@ -118,7 +149,8 @@ impl Builder<'_> {
             };
             self.vector(task, body, 0);
             let (token, count) = (plane * groups, tokens * subs);
-            self.last().produces = Some(Produces { value, token, step: 1, count, head: 0, row: 0 });
+            self.last().produces =
+                Some(Produces { value, token, step: 1, count, head: 0, row: 0, partial: false });
         }
     }
 
@@ -140,7 +172,8 @@ impl Builder<'_> {
         };
         self.vector(task, body, 0);
         let (count, step) = (tokens, self.buf.groups);
-        self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row: 0 });
+        self.last().produces =
+            Some(Produces { value, token: u, step, count, head: 0, row: 0, partial: false });
     }
 
     /// The output of a vector instruction whose result enters a linear layer.
@@ -164,24 +197,25 @@ impl Builder<'_> {
         self.permuted(task, copy, self.buf.attention_stride, Value::AttentionOutput);
     }
 
-    /// silu(gate) * up to codes; one group at a time, because `up` has no vectors beside each other.
+    /// The activation to codes, times `up` where it is that of a gate; one group at a time, because the result has no vectors
+    /// beside each other.
     pub fn activation(&mut self) {
-        let stride = self.map.widths.intermediate.stride;
-        let silu = Vector {
-            fun: Function::Silu as u32,
-            gated: 1,
+        let (stride, kind) = (self.map.widths.intermediate.stride, &self.model.kind);
+        let active = Vector {
+            fun: kind.activation as u32,
+            gated: kind.gated.into(),
             out: self.input_codes(),
             rows: stride,
             a: self.buf.gate,
-            b: self.buf.up,
+            b: if kind.gated { self.buf.up } else { 0 },
             d: self.buf.scratch,
             o: self.buf.a_product,
             o_step: self.buf.s_product,
             ..Default::default()
         };
-        let task = Task("silu", &[Operator::Silu, Operator::Product]);
+        let task = Task(kind.activation.name(), &[Operator::Activation, Operator::Product]);
         for u in 0..self.buf.groups {
-            self.one_group(task, silu, stride, u, Value::Product);
+            self.one_group(task, active, stride, u, Value::Product);
         }
     }
 
@@ -198,6 +232,9 @@ impl Builder<'_> {
 pub(super) fn activation_codes(bits: u32) -> u32 {
     if bits == 4 { out::Q4 } else { out::Q8 }
 }
+
+/// Most rows of a vector: the bits of the instruction's field.
+const MOST_ROWS: u32 = 1023;
 
 /// Most steps of a group: the bits of the instruction's field.
 const MOST_STEPS: u32 = 255;

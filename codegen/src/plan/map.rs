@@ -8,11 +8,13 @@
 //!
 //! A layer without ends has one record, no embedding, and instead of logits the residual stream, in and out.
 
+use super::chunks::Chunker;
 use super::width::{Width, head_block};
 use super::{Options, Reg};
 use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Machine};
+use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use isa::program::ArgValue;
 
@@ -76,6 +78,8 @@ pub struct Map {
     pub tokens: u32,
     /// Gains of the norm before attention and before the MLP, in the record.
     pub gains: [Piece; 2],
+    /// Biases of the linear layers in the order of [`Linear::ALL`], in the record; of no blocks where there is none.
+    pub biases: [Piece; 8],
     /// Chunks of every linear layer of a record, in load order; the head's are in the last record.
     pub chunks: Vec<Chunk>,
     /// Leading entries of `chunks` that have their twin at the start of the last record.
@@ -85,7 +89,11 @@ pub struct Map {
     pub rope: Piece,
     pub value_channels: Piece,
     pub embedding: u32,
+    /// Blocks of a row of the embedding, and of the table of positions.
     pub embedding_blocks: u32,
+    /// Table of learned positions, and its row for position 0 if there is one.
+    pub positions: u32,
+    pub learned: Option<u32>,
     pub cache: u32,
     pub cache_blocks: u32,
     /// K codes, K scales, V codes, V scales.
@@ -164,12 +172,20 @@ impl Map {
     ) -> Result<Map, Diagnostic> {
         let g = Geometry::of(machine);
         let widths = widths(model, &g);
-        let gain = blocks(2 * g.lp * widths.hidden.stride);
+        let gain_bytes = if model.kind.norm == NormKind::Rms { 2 } else { 4 };
+        let gain = blocks(gain_bytes * g.lp * widths.hidden.stride);
         let gains = [Piece { at: 0, blocks: gain }, Piece { at: gain, blocks: gain }];
-        let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, at: 2 * gain };
+        let mut start = 2 * gain;
+        let biases = Linear::ALL.map(|linear| {
+            let blocks =
+                if model.has_bias(linear) { blocks(g.v_row * widths.outputs(linear).stride) } else { 0 };
+            start += blocks;
+            Piece { at: start - blocks, blocks }
+        });
+        let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, at: start };
         let layer = chunker.layer()?;
         let layer_end = chunker.at;
-        let (carried, head) = chunker.head(&layer, 2 * gain)?;
+        let (carried, head) = chunker.head(&layer, start)?;
         let record = u64::from(layer_end.max(chunker.at));
         let mut parts = parts(model, &widths, &g);
         let mut cache_blocks = 0;
@@ -182,15 +198,19 @@ impl Map {
         let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
         let records = model.layers + u32::from(model.has_ends());
         let stream = if model.has_ends() { 0 } else { blocks(tokens * widths.hidden.stride * g.v_row) };
+        let rotated = model.kind.learned.is_none();
         let mut map = Map {
             gains,
+            biases,
             carried,
             record_blocks: record as u32,
             records: at.take(record * u64::from(records)),
-            rope: Piece { at: 0, blocks: blocks(widths.head.rows / 2 * g.v_row) },
+            rope: Piece { at: 0, blocks: if rotated { blocks(widths.head.rows / 2 * g.v_row) } else { 0 } },
             value_channels: Piece { at: 0, blocks: blocks(widths.head.stride * g.l / g.n * g.c_row) },
             embedding: 0,
             embedding_blocks: blocks(2 * g.lp * widths.hidden.stride),
+            positions: 0,
+            learned: model.kind.learned,
             cache: 0,
             cache_blocks,
             parts,
@@ -206,6 +226,8 @@ impl Map {
         map.rope.at = at.take(map.rope.blocks.into());
         map.value_channels.at = at.take(map.value_channels.blocks.into());
         map.embedding = at.take(u64::from(map.embedding_blocks) * u64::from(model.vocab));
+        let rows = model.kind.learned.map_or(0, |first| u64::from(first) + u64::from(model.max_positions));
+        map.positions = at.take(u64::from(map.embedding_blocks) * rows);
         map.cache = at.take(u64::from(cache_blocks) * u64::from(model.layers));
         map.stream.at = at.take(map.stream.blocks.into());
         map.logits = at.take(map.logits_blocks.into());
@@ -260,6 +282,12 @@ impl Map {
             Reg::KScaleStore => store_to(part::K_SCALE),
             Reg::VStore => store_to(part::V),
             Reg::VScaleStore => store_to(part::V_SCALE),
+            Reg::PositionRow => self.learned.map(|first| ArgValue::Position {
+                div: 1,
+                quotient: self.embedding_blocks,
+                remainder: 0,
+                constant: self.positions + first * self.embedding_blocks,
+            }),
             Reg::Zero | Reg::Layer | Reg::Cache | Reg::Token => None,
         }
     }
@@ -325,123 +353,6 @@ impl Cursor {
         let at = self.0;
         self.0 = at.saturating_add(blocks);
         u32::try_from(at).unwrap_or(u32::MAX)
-    }
-}
-
-struct Chunker<'a> {
-    model: &'a Model,
-    machine: &'a Machine,
-    options: &'a Options,
-    g: &'a Geometry,
-    widths: &'a Widths,
-    at: u32,
-}
-
-impl Chunker<'_> {
-    /// The chunks of a layer, in the order in which they are used.
-    fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
-        use Linear::*;
-        // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
-        let head_tiles = if self.model.has_ends() { self.tiles(Head) } else { u32::MAX };
-        let mut chunks = Vec::new();
-        for linear in [K, V, Q, O, Gate, Up, Down] {
-            let most = if linear == K { self.most(linear)?.min(head_tiles) } else { self.most(linear)? };
-            let tiles = self.tiles(linear);
-            self.split(linear, 0, tiles, most, &mut chunks);
-        }
-        Ok(chunks)
-    }
-
-    /// How many chunks of the layer are carried, and the chunks of the projection to logits with their twins first.
-    fn head(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
-        if !self.model.has_ends() {
-            return Ok((0, Vec::new()));
-        }
-        self.at = start;
-        let tiles = self.tiles(Linear::Head);
-        let (mut chunks, mut done) = (Vec::new(), 0);
-        let b = &self.machine.buffers;
-        let limits =
-            [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
-        let mut used = [0; 3];
-        for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
-            let sizes = [twin.weights, twin.groups, twin.channels].map(|p| p.blocks);
-            let fits = (0..3).all(|i| used[i] + sizes[i] <= limits[i]) || chunks.is_empty();
-            let shared = matches!(twin.linear, Linear::K | Linear::V | Linear::Q);
-            if !fits || !shared || done + twin.tiles > tiles {
-                break;
-            }
-            (0..3).for_each(|i| used[i] += sizes[i]);
-            self.split(Linear::Head, done, twin.tiles, twin.tiles, &mut chunks);
-            done += twin.tiles;
-        }
-        let carried = chunks.len();
-        let most = self.most(Linear::Head)?;
-        self.split(Linear::Head, done, tiles - done, most, &mut chunks);
-        Ok((carried, chunks))
-    }
-
-    fn tiles(&self, linear: Linear) -> u32 {
-        self.widths.outputs(linear).stride * self.g.l / self.g.n
-    }
-
-    /// Weight rows and groups of a tile.
-    fn tile(&self, linear: Linear) -> (u32, u32) {
-        let inputs = match linear {
-            Linear::O => self.widths.q,
-            Linear::Down => self.widths.intermediate,
-            _ => self.widths.hidden,
-        };
-        (self.model.steps(inputs.rows), self.model.groups(linear))
-    }
-
-    /// Most tiles of a chunk.
-    fn most(&self, linear: Linear) -> Result<u32, Diagnostic> {
-        let (rows, groups) = self.tile(linear);
-        let b = &self.machine.buffers;
-        let part = self.options.chunk_part.max(1);
-        let mut most = u32::MAX;
-        for (buffer, bytes, tile) in [
-            ("weight", b.weight_bytes, u64::from(rows) * u64::from(self.g.w_row(self.model.widths.weights))),
-            ("group_scale", b.group_scale_bytes, u64::from(groups) * u64::from(self.g.g_row)),
-            ("channel", b.channel_bytes, u64::from(self.g.c_row)),
-        ] {
-            let share = u64::from(bytes / part);
-            if tile > share {
-                let why = format!(
-                    "one output tile needs {tile} bytes, a chunk may take {share} of the {bytes} (1/{part})"
-                );
-                return Err(Diagnostic::new(
-                    "machine-too-small",
-                    format!("a layer does not fit the {buffer} buffer"),
-                )
-                .at_item(linear.name())
-                .because(why)
-                .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
-            }
-            // Without group scales a tile takes nothing of their buffer.
-            most = most.min((share / tile.max(1)) as u32);
-        }
-        Ok(most)
-    }
-
-    fn split(&mut self, linear: Linear, first: u32, tiles: u32, most: u32, out: &mut Vec<Chunk>) {
-        let (rows, groups) = self.tile(linear);
-        let count = tiles.div_ceil(most.max(1));
-        let mut first_tile = first;
-        for i in 0..count {
-            let tiles = tiles / count + u32::from(i < tiles % count);
-            let mut piece = |bytes: u32| {
-                let piece = Piece { at: self.at, blocks: blocks(bytes) };
-                self.at += piece.blocks;
-                piece
-            };
-            let weights = piece(tiles * rows * self.g.w_row(self.model.widths.weights));
-            let groups = piece(tiles * groups * self.g.g_row);
-            let channels = piece(tiles * self.g.c_row);
-            out.push(Chunk { linear, first_tile, tiles, weights, groups, channels });
-            first_tile += tiles;
-        }
     }
 }
 

@@ -23,6 +23,8 @@ pub mod width;
 mod attention;
 mod buffers;
 mod cache;
+mod chunks;
+mod ends;
 mod linear;
 mod ring;
 
@@ -86,11 +88,13 @@ pub enum Reg {
     Token = 13,
     /// Blocks from the first layer's cache to this one's.
     Cache = 14,
+    /// Address of the first new position's row in the table of positions.
+    PositionRow = 15,
 }
 
 impl Reg {
     /// Registers that are set once from an argument.
-    pub const ARGUMENTS: [Reg; 11] = [
+    pub const ARGUMENTS: [Reg; 12] = [
         Reg::Position,
         Reg::Tiles,
         Reg::Rows,
@@ -102,6 +106,7 @@ impl Reg {
         Reg::KScaleStore,
         Reg::VStore,
         Reg::VScaleStore,
+        Reg::PositionRow,
     ];
     /// Registers that move on by a layer's cache, in bytes.
     pub const STORES: [Reg; 4] = [Reg::KStore, Reg::KScaleStore, Reg::VStore, Reg::VScaleStore];
@@ -141,19 +146,27 @@ pub struct Produces {
     pub head: u32,
     /// First element row of the part, where a linear layer comes in chunks.
     pub row: u32,
+    /// Its bias is still to be added.
+    pub partial: bool,
 }
 
 /// A value of the integer graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     Embedding,
+    /// Rows of learned positions.
+    Positions,
+    /// Residual stream before the first layer, where positions are learned.
+    Stream,
     InputNorm,
     K,
     V,
     Q,
+    /// k as it is quantised.
     RopeK,
     /// v as it is quantised.
     PackedV,
+    /// q as it is quantised.
     RopeQ,
     Scores,
     /// Numerators times V's scales; its codes are the probabilities.

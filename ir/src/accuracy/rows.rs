@@ -13,6 +13,7 @@ const TYPES: &[(&str, usize)] =
 pub struct Rows {
     data: Vec<u8>,
     width: usize,
+    signed: bool,
     length: usize,
 }
 
@@ -40,13 +41,18 @@ impl Rows {
             let why = format!("they are of type {dtype}; known are {}", known.join(", "));
             refused("the tokens are not integers", why).help("convert the array")
         })?;
-        Ok(Rows { data: bytes, width, length })
+        Ok(Rows { data: bytes, width, signed: dtype.contains('i'), length })
     }
 
     /// Rows of bytes; `None` unless they are of one length.
     pub fn of_bytes(rows: &[Vec<u8>]) -> Option<Rows> {
         let length = rows.first().map_or(0, Vec::len);
-        rows.iter().all(|r| r.len() == length).then(|| Rows { data: rows.concat(), width: 1, length })
+        rows.iter().all(|r| r.len() == length).then(|| Rows {
+            data: rows.concat(),
+            width: 1,
+            signed: false,
+            length,
+        })
     }
 
     /// Number of rows.
@@ -71,13 +77,18 @@ impl Rows {
 
     /// A row; empty beyond the last. A token that no model knows is `u32::MAX`.
     pub fn row(&self, n: usize) -> Vec<u32> {
-        let size = self.width * self.length;
-        let token = |bytes: &[u8]| {
-            let low = bytes.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
-            u32::try_from(low).unwrap_or(u32::MAX)
+        self.numbers(n).map(|token| u32::try_from(token).unwrap_or(u32::MAX)).collect()
+    }
+
+    /// What stands in a row of the file.
+    fn numbers(&self, n: usize) -> impl Iterator<Item = i128> {
+        let (size, unused) = (self.width * self.length, 128 - 8 * self.width as u32);
+        let number = move |bytes: &[u8]| {
+            let low = bytes.iter().rev().fold(0u128, |n, &b| n << 8 | u128::from(b));
+            if self.signed { (low << unused) as i128 >> unused } else { low as i128 }
         };
         let row = self.data.get(n.saturating_mul(size)..).unwrap_or_default();
-        row.chunks_exact(self.width.max(1)).take(self.length).map(token).collect()
+        row.chunks_exact(self.width.max(1)).take(self.length).map(number)
     }
 
     /// All rows, decoded.
@@ -101,8 +112,11 @@ impl Rows {
                 .help("give one row or more, of two tokens or more"));
         }
         for n in 0..self.len() {
-            if let Some(token) = self.row(n).iter().find(|&&token| token as usize >= vocab) {
-                let why = format!("row {n} has the token {token}, and the model knows those below {vocab}");
+            if let Some(token) = self.numbers(n).find(|token| !(0..vocab as i128).contains(token)) {
+                let why = format!(
+                    "row {n} has the token {token}, and the model knows those from 0 to {}",
+                    vocab.saturating_sub(1)
+                );
                 return Err(refused("the model does not know all tokens of the rows", why)
                     .help("give texts in the tokens of this model"));
             }

@@ -165,3 +165,20 @@ fn the_arrays_of_a_file_share_one_limit() {
     let refused = read_npz(&file(1 << 30)).unwrap_err();
     assert!(refused.why.contains("its arrays are too large"), "{refused}");
 }
+
+/// Numbers that are no tokens are named as they stand in the file.
+#[test]
+fn negative_tokens_are_told() {
+    let header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 2), }";
+    let data: Vec<u8> = [3i32, 5, 7, -9].iter().flat_map(|t| t.to_le_bytes()).collect();
+    let npy = [b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header, &data].concat();
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let local = [b"PK\x03\x04", &[0; 26][..], &npy].concat();
+    let sizes = [word(npy.len()), word(npy.len())].concat();
+    let entry = [b"PK\x01\x02", &[0; 16][..], &sizes, &[10, 0], &[0; 16], b"tokens.npy"].concat();
+    let end = [b"PK\x05\x06", &[0; 6][..], &[1, 0, 0, 0, 0, 0], &word(local.len()), &[0; 2]].concat();
+    let rows = Rows::parse(&[local, entry, end].concat()).unwrap();
+    assert_eq!((rows.row(0), rows.row(1)), (vec![3, 5], vec![7, u32::MAX]));
+    let refused = rows.check(10).unwrap_err();
+    assert!(refused.why.contains("row 1 has the token -9") && refused.why.contains("0 to 9"), "{refused}");
+}

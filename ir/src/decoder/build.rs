@@ -1,10 +1,16 @@
 //! Rebuilds the graph of a decoder for a number of tokens and a length of the cache.
 
-use super::{Config, Decoder, Layer, Weight};
+use super::{Config, Decoder, Layer, Norm, NormKind, Positions, Projection, Weight};
+use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
-use crate::op::{Add, Attention, Cast, Concat, Dequantise, Gather, Linear, Mul, Op, RmsNorm, Rope, Silu};
-use crate::types::{DType, Type};
+use crate::num::Point;
+use crate::op::{
+    Add, Attention, Cast, Concat, Dequantise, Div, Erf, Gather, LayerNorm, Linear, Mul, Op, Relu, Reshape,
+    RmsNorm, Rope, Silu, Slice, Tanh,
+};
+use crate::types::{DType, Shape, Type};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 impl Decoder {
     /// The graph that reads `tokens` tokens at the positions `past..past + tokens`, with `past` cached tokens.
@@ -17,7 +23,7 @@ impl Decoder {
         self.check()?;
         self.config.check_reach(tokens, past)?;
         let mut rebuild =
-            Rebuild { b: Builder::new(self.name.clone()), config: &self.config, past, x: ValueId(0) };
+            Rebuild { b: Builder::new(self.name.clone()), config: &self.config, tokens, past, x: ValueId(0) };
         let (name, ty) = match self.ends {
             Some(_) => ("tokens", Type::of(DType::I64, [tokens])),
             None => ("hidden", Type::of(DType::F32, [tokens, self.config.hidden])),
@@ -27,6 +33,9 @@ impl Decoder {
         if let Some(ends) = &self.ends {
             let table = rebuild.weight(&ends.embedding)?;
             rebuild.x = rebuild.op(Gather { axis: 0 }, &[table, rebuild.x], &ends.embedding.origin)?;
+            if let Some(positions) = &ends.positions {
+                rebuild.positions(positions)?;
+            }
         }
         let mut presents = Vec::new();
         for (layer, cache) in self.layers.iter().zip(caches) {
@@ -83,6 +92,7 @@ type Cache = Option<[ValueId; 2]>;
 struct Rebuild<'d> {
     b: Builder,
     config: &'d Config,
+    tokens: usize,
     past: usize,
     /// The residual stream as it stands.
     x: ValueId,
@@ -103,14 +113,37 @@ impl Rebuild<'_> {
         weight.value(&mut self.b)
     }
 
-    fn linear(&mut self, x: ValueId, weight: &Weight) -> Result<ValueId, Diagnostic> {
-        let w = self.weight(weight)?;
-        self.op(Linear {}, &[x, w], &weight.origin)
+    /// Adds the rows of the tokens' positions.
+    fn positions(&mut self, table: &Weight) -> Result<(), Diagnostic> {
+        let first = match self.config.positions {
+            Positions::Learned { first } => first,
+            Positions::Rotary { .. } => 0,
+        };
+        let rows = Slice { axis: 0, start: first + self.past, length: self.tokens, step: 1 };
+        let w = self.weight(table)?;
+        let rows = self.op(rows, &[w], &table.origin)?;
+        self.x = self.op(Add {}, &[self.x, rows], &table.origin)?;
+        Ok(())
     }
 
-    fn norm(&mut self, x: ValueId, gain: &Weight) -> Result<ValueId, Diagnostic> {
-        let g = self.weight(gain)?;
-        self.op(RmsNorm { eps: self.config.eps }, &[x, g], &gain.origin)
+    fn linear(&mut self, x: ValueId, linear: &Projection) -> Result<ValueId, Diagnostic> {
+        let w = self.weight(&linear.weight)?;
+        let product = self.op(Linear {}, &[x, w], &linear.weight.origin)?;
+        let Some(bias) = &linear.bias else { return Ok(product) };
+        let b = self.weight(bias)?;
+        self.op(Add {}, &[product, b], &bias.origin)
+    }
+
+    fn norm(&mut self, x: ValueId, norm: &Norm) -> Result<ValueId, Diagnostic> {
+        let eps = self.config.eps;
+        let mut operands = vec![x, self.weight(&norm.gain)?];
+        if let Some(bias) = &norm.bias {
+            operands.push(self.weight(bias)?);
+        }
+        match self.config.norm {
+            NormKind::Rms => self.op(RmsNorm { eps }, &operands, &norm.gain.origin),
+            NormKind::Layer => self.op(LayerNorm { eps }, &operands, &norm.gain.origin),
+        }
     }
 
     fn layer(&mut self, layer: &Layer, cache: Cache) -> Result<[ValueId; 2], Diagnostic> {
@@ -121,15 +154,31 @@ impl Rebuild<'_> {
         Ok(present)
     }
 
+    /// RMS norms of the heads of a row, with one gain for all.
+    fn head_norm(&mut self, x: ValueId, gain: &Weight) -> Result<ValueId, Diagnostic> {
+        let (dim, flat) = (self.config.head_dim, self.b.graph().ty(x).shape.clone());
+        let width = flat.fixed().and_then(|s| s.last().copied()).unwrap_or(0);
+        let heads = Shape::of([self.tokens, width / dim.max(1), dim]);
+        let split = self.op(Reshape { shape: heads }, &[x], &gain.origin)?;
+        let g = self.weight(gain)?;
+        let normed = self.op(RmsNorm { eps: self.config.eps }, &[split, g], &gain.origin)?;
+        self.op(Reshape { shape: flat }, &[normed], &gain.origin)
+    }
+
     fn attention(&mut self, layer: &Layer, cache: Cache) -> Result<(ValueId, [ValueId; 2]), Diagnostic> {
         let (c, origins) = (self.config, &layer.origins);
-        let rope = Rope { head_dim: c.head_dim, theta: c.theta, start: self.past };
         let h = self.norm(self.x, &layer.input_norm)?;
-        let q = self.linear(h, &layer.wq)?;
-        let k = self.linear(h, &layer.wk)?;
+        let mut q = self.linear(h, &layer.wq)?;
+        let mut k = self.linear(h, &layer.wk)?;
         let v = self.linear(h, &layer.wv)?;
-        let q = self.op(rope.clone(), &[q], &origins.rope_q)?;
-        let k = self.op(rope, &[k], &origins.rope_k)?;
+        if let Some([of_q, of_k]) = &layer.head_norms {
+            (q, k) = (self.head_norm(q, of_q)?, self.head_norm(k, of_k)?);
+        }
+        if let Positions::Rotary { theta } = c.positions {
+            let rope = Rope { head_dim: c.head_dim, theta, start: self.past };
+            q = self.op(rope.clone(), &[q], &origins.rope_q)?;
+            k = self.op(rope, &[k], &origins.rope_k)?;
+        }
         let (k, v) = match cache {
             None => (k, v),
             Some([past_k, past_v]) => (
@@ -144,10 +193,56 @@ impl Rebuild<'_> {
 
     fn mlp(&mut self, layer: &Layer) -> Result<ValueId, Diagnostic> {
         let h = self.norm(self.x, &layer.post_norm)?;
-        let gate = self.linear(h, &layer.gate)?;
+        let gate = layer.gate.as_ref().map(|gate| self.linear(h, gate)).transpose()?;
         let up = self.linear(h, &layer.up)?;
-        let active = self.op(Silu {}, &[gate], &layer.origins.activation)?;
-        let product = self.op(Mul {}, &[active, up], &layer.origins.product)?;
+        let active = self.activation(gate.unwrap_or(up), &layer.origins.activation)?;
+        let product = match gate {
+            Some(_) => self.op(Mul {}, &[active, up], &layer.origins.product)?,
+            None => active,
+        };
         self.linear(product, &layer.down)
+    }
+
+    fn activation(&mut self, x: ValueId, origin: &Origin) -> Result<ValueId, Diagnostic> {
+        match self.config.activation.function {
+            Point::Silu => self.op(Silu {}, &[x], origin),
+            Point::Relu => self.op(Relu {}, &[x], origin),
+            Point::SquaredRelu => {
+                let active = self.op(Relu {}, &[x], origin)?;
+                self.op(Mul {}, &[active, active], origin)
+            }
+            Point::Gelu => {
+                let root = self.scalar(2f32.sqrt())?;
+                let bent = self.op(Div {}, &[x, root], origin)?;
+                let bent = self.op(Erf {}, &[bent], origin)?;
+                self.half_weighted(x, bent, origin)
+            }
+            Point::GeluTanh => {
+                let (cubic, factor) = (self.scalar(0.044_715)?, self.scalar(FRAC_2_SQRT_PI * FRAC_1_SQRT_2)?);
+                let square = self.op(Mul {}, &[x, x], origin)?;
+                let cube = self.op(Mul {}, &[square, x], origin)?;
+                let bent = self.op(Mul {}, &[cube, cubic], origin)?;
+                let bent = self.op(Add {}, &[x, bent], origin)?;
+                let bent = self.op(Mul {}, &[bent, factor], origin)?;
+                let bent = self.op(Tanh {}, &[bent], origin)?;
+                self.half_weighted(x, bent, origin)
+            }
+            other => Err(Diagnostic::new("decoder-activation", format!("MLPs with {other:?} are not built"))
+                .because("decoders have SiLU, GELU, ReLU or squared ReLU")
+                .help("import the model as a graph")),
+        }
+    }
+
+    /// `x * (1 + bent) / 2`
+    fn half_weighted(&mut self, x: ValueId, bent: ValueId, origin: &Origin) -> Result<ValueId, Diagnostic> {
+        let (one, half) = (self.scalar(1.0)?, self.scalar(0.5)?);
+        let weight = self.op(Add {}, &[bent, one], origin)?;
+        let product = self.op(Mul {}, &[x, weight], origin)?;
+        self.op(Mul {}, &[product, half], origin)
+    }
+
+    fn scalar(&mut self, value: f32) -> Result<ValueId, Diagnostic> {
+        let bytes = value.to_le_bytes().to_vec();
+        Ok(self.b.constant("", Constant::new(Type::of(DType::F32, []), bytes)?))
     }
 }

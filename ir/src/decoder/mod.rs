@@ -1,11 +1,15 @@
-//! The decoder: a transformer of the LLaMA family as its configuration and its weights.
+//! The decoder: a causal transformer as its configuration and its weights.
+//!
+//! Norms stand before attention and before the MLP. What tells families apart is data ([`Config`], and which biases and norms
+//! there are): rotary or learned positions, RMS or layer norms, gated or plain MLPs.
 //!
 //! A model file freezes the number of tokens and the length of the cache. The decoder has neither: [`Decoder::graph`]
 //! rebuilds the network for any of both, and the quantisers take it as their input.
 //!
 //! Invariants ([`Decoder::check`]):
 //! - weights of linear layers are `[outputs, inputs]`, row-major: floats of any width, or codes on a grid;
-//! - shapes agree with the configuration; elements may be absent.
+//! - shapes agree with the configuration; elements may be absent;
+//! - all layers have the same tensors.
 
 mod build;
 mod recognise;
@@ -15,6 +19,7 @@ pub use recognise::{Recognised, recognise};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
+use crate::num::Point;
 use crate::types::Shape;
 use std::sync::Arc;
 
@@ -33,12 +38,54 @@ pub struct Config {
     pub head_dim: usize,
     /// Elements between the two halves of the MLP.
     pub intermediate: usize,
-    /// Base of the frequencies of the rotary embedding.
-    pub theta: f64,
-    /// Added to the mean square in the norms.
+    /// How a token knows where it stands.
+    pub positions: Positions,
+    /// What the norms are.
+    pub norm: NormKind,
+    /// Added to the mean square, or to the variance, in the norms.
     pub eps: f64,
+    /// What stands between the two halves of the MLP.
+    pub activation: Activation,
     /// Most positions the model was made for, if the model file says so, at most its window of attention. An ONNX graph does not.
     pub max_positions: Option<usize>,
+}
+
+/// How a token knows where it stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Positions {
+    /// Rotary embedding of queries and keys, in halves.
+    Rotary {
+        /// Base of the frequencies.
+        theta: f64,
+    },
+    /// A row of a table is added to the embedding of the token.
+    Learned {
+        /// Row of the table for position 0.
+        first: usize,
+    },
+}
+
+/// What the norms of a decoder are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// `x / sqrt(mean(x^2) + eps) * gain`
+    Rms,
+    /// `(x - mean(x)) / sqrt(variance(x) + eps) * gain + bias`
+    Layer,
+}
+
+/// The function of an MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activation {
+    /// Of the gate, or of the only first half.
+    pub function: Point,
+    /// Whether a gate is multiplied with a second first half, `up`; otherwise there is `up` alone.
+    pub gated: bool,
+}
+
+impl Activation {
+    /// SiLU of a gate, as in SwiGLU.
+    pub const SWIGLU: Activation = Activation { function: Point::Silu, gated: true };
 }
 
 impl Config {
@@ -94,27 +141,47 @@ pub struct Weight {
     pub origin: Origin,
 }
 
+/// The norm of a vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Norm {
+    /// Factor of each element, `[hidden]`.
+    pub gain: Weight,
+    /// Added to each element, `[hidden]`; of layer norms only.
+    pub bias: Option<Weight>,
+}
+
+/// A linear layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    /// `[outputs, inputs]`.
+    pub weight: Weight,
+    /// Added to the outputs, `[outputs]`.
+    pub bias: Option<Weight>,
+}
+
 /// One layer: attention and MLP, each behind a norm and added to the residual stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Gain of the norm before attention, `[hidden]`.
-    pub input_norm: Weight,
+    /// Norm before attention.
+    pub input_norm: Norm,
     /// Query projection, `[heads * head_dim, hidden]`.
-    pub wq: Weight,
+    pub wq: Projection,
     /// Key projection, `[kv_heads * head_dim, hidden]`.
-    pub wk: Weight,
+    pub wk: Projection,
     /// Value projection, `[kv_heads * head_dim, hidden]`.
-    pub wv: Weight,
+    pub wv: Projection,
+    /// Gains of RMS norms of each head of q and of k, `[head_dim]`.
+    pub head_norms: Option<[Weight; 2]>,
     /// Output projection, `[hidden, heads * head_dim]`.
-    pub wo: Weight,
-    /// Gain of the norm before the MLP, `[hidden]`.
-    pub post_norm: Weight,
-    /// Gate projection of the MLP, through SiLU, `[intermediate, hidden]`.
-    pub gate: Weight,
-    /// Up projection of the MLP, `[intermediate, hidden]`.
-    pub up: Weight,
+    pub wo: Projection,
+    /// Norm before the MLP.
+    pub post_norm: Norm,
+    /// Gate projection of a gated MLP, through the activation, `[intermediate, hidden]`.
+    pub gate: Option<Projection>,
+    /// Up projection of the MLP, `[intermediate, hidden]`; through the activation where there is no gate.
+    pub up: Projection,
     /// Down projection of the MLP, `[hidden, intermediate]`.
-    pub down: Weight,
+    pub down: Projection,
     /// Where the operators without weights come from.
     pub origins: LayerOrigins,
 }
@@ -138,7 +205,7 @@ pub struct LayerOrigins {
     pub values: Origin,
     /// Addition of attention to the residual stream.
     pub attention_residual: Origin,
-    /// SiLU of the gate.
+    /// The function of the MLP.
     pub activation: Origin,
     /// Product of gate and up.
     pub product: Origin,
@@ -183,39 +250,93 @@ pub struct Decoder {
 pub struct Ends {
     /// Token embedding, `[vocab, hidden]`.
     pub embedding: Weight,
-    /// Gain of the last norm, `[hidden]`.
-    pub final_norm: Weight,
+    /// Table of learned positions, `[rows, hidden]`.
+    pub positions: Option<Weight>,
+    /// Last norm.
+    pub final_norm: Norm,
     /// Projection to logits, `[vocab, hidden]`.
-    pub lm_head: Weight,
+    pub lm_head: Projection,
+}
+
+/// A weight, what it is, and the shape that the configuration asks for.
+pub type Role<'a> = (&'static str, &'a Weight, Vec<usize>);
+
+impl From<Weight> for Norm {
+    /// A norm of this gain, without a bias.
+    fn from(gain: Weight) -> Norm {
+        Norm { gain, bias: None }
+    }
+}
+
+impl From<Weight> for Projection {
+    /// A linear layer without a bias.
+    fn from(weight: Weight) -> Projection {
+        Projection { weight, bias: None }
+    }
+}
+
+impl Norm {
+    fn roles(&self, name: [&'static str; 2], width: usize) -> impl Iterator<Item = Role<'_>> {
+        let bias = self.bias.as_ref().map(|bias| (name[1], bias, vec![width]));
+        [(name[0], &self.gain, vec![width])].into_iter().chain(bias)
+    }
+}
+
+impl Projection {
+    fn roles(&self, name: [&'static str; 2], shape: [usize; 2]) -> impl Iterator<Item = Role<'_>> {
+        let bias = self.bias.as_ref().map(|bias| (name[1], bias, vec![shape[0]]));
+        [(name[0], &self.weight, shape.to_vec())].into_iter().chain(bias)
+    }
 }
 
 impl Ends {
     /// All weights with the shape that the configuration asks for.
-    pub fn weights(&self, config: &Config) -> [(&'static str, &Weight, Vec<usize>); 3] {
+    pub fn weights(&self, config: &Config) -> Vec<Role<'_>> {
         let (vocab, hidden) = (config.vocab, config.hidden);
-        [
-            ("embedding", &self.embedding, vec![vocab, hidden]),
-            ("final_norm", &self.final_norm, vec![hidden]),
-            ("lm_head", &self.lm_head, vec![vocab, hidden]),
-        ]
+        let first = match config.positions {
+            Positions::Learned { first } => first,
+            Positions::Rotary { .. } => 0,
+        };
+        let rows = |table: &Weight| match config.max_positions {
+            Some(most) => first.saturating_add(most),
+            None => table.constant.ty().shape.fixed().and_then(|s| s.first().copied()).unwrap_or(0),
+        };
+        let mut all = vec![("embedding", &self.embedding, vec![vocab, hidden])];
+        all.extend(self.positions.iter().map(|table| ("positions", table, vec![rows(table), hidden])));
+        all.extend(self.final_norm.roles(["final_norm", "final_norm.bias"], hidden));
+        all.extend(self.lm_head.roles(["lm_head", "lm_head.bias"], [vocab, hidden]));
+        all
     }
 }
 
 impl Layer {
     /// All weights with the shape that the configuration asks for.
-    pub fn weights(&self, config: &Config) -> [(&'static str, &Weight, Vec<usize>); 9] {
+    pub fn weights(&self, config: &Config) -> Vec<Role<'_>> {
         let (h, q, kv, i) = (config.hidden, config.q_width(), config.kv_width(), config.intermediate);
-        [
-            ("input_norm", &self.input_norm, vec![h]),
-            ("wq", &self.wq, vec![q, h]),
-            ("wk", &self.wk, vec![kv, h]),
-            ("wv", &self.wv, vec![kv, h]),
-            ("wo", &self.wo, vec![h, q]),
-            ("post_norm", &self.post_norm, vec![h]),
-            ("gate", &self.gate, vec![i, h]),
-            ("up", &self.up, vec![i, h]),
-            ("down", &self.down, vec![h, i]),
-        ]
+        let mut all: Vec<Role<'_>> = self.input_norm.roles(["input_norm", "input_norm.bias"], h).collect();
+        all.extend(self.wq.roles(["wq", "wq.bias"], [q, h]));
+        all.extend(self.wk.roles(["wk", "wk.bias"], [kv, h]));
+        all.extend(self.wv.roles(["wv", "wv.bias"], [kv, h]));
+        let of_heads = self.head_norms.iter().flat_map(|[q, k]| [("q_norm", q), ("k_norm", k)]);
+        all.extend(of_heads.map(|(role, gain)| (role, gain, vec![config.head_dim])));
+        all.extend(self.wo.roles(["wo", "wo.bias"], [h, q]));
+        all.extend(self.post_norm.roles(["post_norm", "post_norm.bias"], h));
+        all.extend(self.gate.iter().flat_map(|gate| gate.roles(["gate", "gate.bias"], [i, h])));
+        all.extend(self.up.roles(["up", "up.bias"], [i, h]));
+        all.extend(self.down.roles(["down", "down.bias"], [h, i]));
+        all
+    }
+
+    /// All linear layers.
+    pub fn projections(&self) -> impl Iterator<Item = &Projection> {
+        let attention = [&self.wq, &self.wk, &self.wv, &self.wo];
+        attention.into_iter().chain(&self.gate).chain([&self.up, &self.down])
+    }
+
+    /// The same, to change.
+    pub fn projections_mut(&mut self) -> impl Iterator<Item = &mut Projection> {
+        let attention = [&mut self.wq, &mut self.wk, &mut self.wv, &mut self.wo];
+        attention.into_iter().chain(&mut self.gate).chain([&mut self.up, &mut self.down])
     }
 }
 
@@ -228,15 +349,30 @@ impl Decoder {
         for (role, weight, shape) in outer.chain(inner) {
             let (found, expected) = (weight.constant.ty(), Shape::of(shape));
             if found.shape != expected || !found.dtype.is_float() {
-                return Err(Diagnostic::new(
-                    "decoder-weight",
-                    format!("the weight {role} does not fit the decoder"),
-                )
-                .because(format!("it is {found}, and the configuration asks for floats {expected}"))
-                .help("all layers of a decoder have the same sizes")
-                .at_node(&*weight.origin.name));
+                return Err(unfit(role, weight)
+                    .because(format!("it is {found}, and the configuration asks for floats {expected}")));
             }
         }
-        Ok(())
+        let roles = |layer: &Layer| layer.weights(c).iter().map(|(role, ..)| *role).collect::<Vec<_>>();
+        let first = self.layers.first().map(roles).unwrap_or_default();
+        for layer in &self.layers {
+            let found = roles(layer);
+            if found != first || found.contains(&"gate") != c.activation.gated {
+                let why = "all layers have the same tensors, and a gate if the configuration has gates";
+                return Err(unfit("gate or bias", &layer.up.weight).because(why));
+            }
+        }
+        let learned = matches!(c.positions, Positions::Learned { .. });
+        match self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {
+            None => Ok(()),
+            Some(ends) => Err(unfit("positions", &ends.embedding)
+                .because("learned positions, and only these, have a table")),
+        }
     }
+}
+
+fn unfit(role: &str, weight: &Weight) -> Diagnostic {
+    Diagnostic::new("decoder-weight", format!("the weight {role} does not fit the decoder"))
+        .help("all layers of a decoder have the same sizes")
+        .at_node(&*weight.origin.name)
 }

@@ -38,6 +38,6 @@ pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, w
 pub use point::{Point, add, mul};
 pub use scale::{Scale, norm16};
 pub use vector::{
-    copy, copy_vector, layer_norm, mean, quantise, quantise_vector, rms_norm, rope, softmax, softmax_slot,
-    softmax_value,
+    NORM_BIAS_BITS, copy, copy_vector, layer_norm, mean, quantise, quantise_vector, rms_norm, rope, softmax,
+    softmax_slot, softmax_value,
 };

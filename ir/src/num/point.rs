@@ -48,6 +48,22 @@ impl Point {
         Point::Tanh,
     ];
 
+    /// As machine files and graphs spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Point::Silu => "silu",
+            Point::Gelu => "gelu",
+            Point::GeluTanh => "gelu_tanh",
+            Point::Relu => "relu",
+            Point::Relu6 => "relu6",
+            Point::HardSwish => "hard_swish",
+            Point::SquaredRelu => "squared_relu",
+            Point::Sigmoid => "sigmoid",
+            Point::HardSigmoid => "hard_sigmoid",
+            Point::Tanh => "tanh",
+        }
+    }
+
     /// The function of a.
     pub fn of(self, a: i32) -> i32 {
         let weighted = |gate: u32| rshr(i64::from(a) * i64::from(gate), 16) as i32;

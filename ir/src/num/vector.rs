@@ -2,7 +2,7 @@
 //!
 //! Slices of unequal length are read as far as the shortest goes.
 
-use super::basic::{bit_length, max_abs, rshr, sat32};
+use super::basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
 use super::function::{cos, exp2n, recip, rsqrt, sin};
 use super::scale::{Scale, norm16};
 
@@ -51,8 +51,8 @@ pub fn rms_norm(x: &[i32], gain: &[i16], eps: u32, shift: i32, y: &mut [i32]) {
     normalise(x, gains, eps, shift, y);
 }
 
-/// Fractional bits of a bias of [`layer_norm`] below those of its result.
-const BIAS_SHIFT: u32 = 5;
+/// Fractional bits of a bias of [`layer_norm`].
+pub const NORM_BIAS_BITS: u32 = 11;
 
 /// `(x - mean) * gain / sqrt(sum (x - mean)^2 + eps) + bias`, scaled by `2^(23 - shift)`; `mean` is that of the first `len`
 /// elements, those from `len` on count as the mean.
@@ -63,7 +63,9 @@ pub fn layer_norm(x: &[i32], gain_bias: &[i32], len: usize, eps: u32, shift: i32
     let mean = mean(&x[..len.min(x.len())]);
     let centred = |(i, &x): (usize, &i32)| if i < len { sat32(i64::from(x) - mean) } else { 0 };
     let x: Vec<i32> = x.iter().enumerate().map(centred).collect();
-    let words = gain_bias.iter().map(|&word| (word as i16, i64::from(word >> 16) << BIAS_SHIFT));
+    let words = gain_bias
+        .iter()
+        .map(|&word| (word as i16, i64::from(word >> 16) << (FRACTION_BITS - NORM_BIAS_BITS)));
     normalise(&x, words, eps, shift, y);
 }
 

@@ -7,10 +7,11 @@
 //!   `(code - zero point) * scale / steps` in units of the fixed-point values they were quantised from ([`super::Code`]);
 //! - each rounding is the one that the operator's `num` function states; shapes are static.
 
+use super::attr::{Attr, AttrValue};
 use super::{Fault, Operator, operator, result};
 use crate::num::{self, Scale};
 use crate::tensor::{Data, Tensor};
-use crate::types::{DType, Type};
+use crate::types::{DType, Shape, Type};
 use std::ops::RangeInclusive;
 
 /// The dimensions of an operand of this type and rank.
@@ -102,7 +103,40 @@ impl Operator for IntRmsNorm {
 }
 
 operator! {
-    /// `add-saturate(a i32, b i32)`: the sum of two tensors of one type, saturated ([`num::residual`]).
+    /// `int-layer-norm(x i32[n, K], words i32[K])`: [`num::layer_norm`] of each row; a word holds a gain in bits 15:0 and a
+    /// bias of 11 fractional bits in bits 31:16.
+    IntLayerNorm "int-layer-norm" {
+        /// `eps * K * 2^32`.
+        eps: u32,
+        /// Fractional bits of the gain, which holds `g * sqrt(K)`, plus 7.
+        shift: i32,
+    }
+}
+
+impl Operator for IntLayerNorm {
+    fn arity(&self) -> RangeInclusive<usize> {
+        2..=2
+    }
+    fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
+        let [_, width] = dims(&operands[0], DType::I32, "x")?;
+        let [words] = dims(&operands[1], DType::I32, "gain and bias")?;
+        require(width == words, "gain and bias are as long as a row")?;
+        Ok(vec![operands[0].clone()])
+    }
+    fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
+        let (x, words) = (operands[0], operands[1].ints());
+        let mut data = vec![0; x.ints().len()];
+        let width = words.len().max(1);
+        for (x, y) in x.ints().chunks_exact(width).zip(data.chunks_exact_mut(width)) {
+            num::layer_norm(x, words, width, self.eps, self.shift, y);
+        }
+        fixed_point(x.shape(), data)
+    }
+}
+
+operator! {
+    /// `add-saturate(a i32, b i32)`: the sum of two tensors of one type, or of a row `b` and each row of `a`, saturated
+    /// ([`num::residual`]).
     AddSaturate "add-saturate" {}
 }
 
@@ -111,36 +145,56 @@ impl Operator for AddSaturate {
         2..=2
     }
     fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
+        let row = operands[0].shape.0.last().map(|last| Shape(vec![last.clone()]));
+        let rows = operands[0].shape.rank() == 2 && operands[1].shape.rank() == 1;
+        if rows && row.as_ref() == Some(&operands[1].shape) && operands.iter().all(|t| t.dtype == DType::I32)
+        {
+            return Ok(vec![operands[0].clone()]);
+        }
         same_fixed_point(operands)
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
-        let pairs = operands[0].ints().iter().zip(operands[1].ints());
+        let pairs = operands[0].ints().iter().zip(operands[1].ints().iter().cycle());
         fixed_point(operands[0].shape(), pairs.map(|(&a, &b)| num::residual(a, b)).collect())
     }
 }
 
 operator! {
-    /// `int-silu-mul(gate i32, up i32)`: gate * sigmoid(gate) * up ([`num::Point::Silu`]).
-    IntSiluMul "int-silu-mul" {}
+    /// `int-point(a i32)`: a function of each element; `int-point(a, b)`: gated, times the element of b ([`num::Point`]).
+    IntPoint "int-point" {
+        /// As machine files spell it.
+        function: num::Point,
+    }
 }
 
-impl Operator for IntSiluMul {
+impl Operator for IntPoint {
     fn arity(&self) -> RangeInclusive<usize> {
-        2..=2
+        1..=2
     }
     fn infer(&self, operands: &[Type]) -> Result<Vec<Type>, Fault> {
         same_fixed_point(operands)
     }
     fn evaluate(&self, operands: &[&Tensor]) -> Result<Vec<Tensor>, Fault> {
-        let mut data = vec![0; operands[0].ints().len()];
-        num::Point::Silu.vector(operands[0].ints(), Some(operands[1].ints()), &mut data);
-        fixed_point(operands[0].shape(), data)
+        let (a, b) = (operands[0], operands.get(1).map(|b| b.ints()));
+        let mut data = vec![0; a.ints().len()];
+        self.function.vector(a.ints(), b, &mut data);
+        fixed_point(a.shape(), data)
+    }
+}
+
+impl AttrValue for num::Point {
+    fn to_attr(&self) -> Attr {
+        Attr::Word(self.name().into())
+    }
+    fn from_attr(attr: &Attr) -> Option<Self> {
+        let Attr::Word(word) = attr else { return None };
+        num::Point::ALL.into_iter().find(|point| point.name() == word)
     }
 }
 
 fn same_fixed_point(operands: &[Type]) -> Result<Vec<Type>, Fault> {
-    let alike = operands[0].dtype == DType::I32 && operands[0] == operands[1];
-    require(alike && operands[0].shape.symbol().is_none(), "both are i32 of one static shape")?;
+    let alike = operands.iter().all(|t| t.dtype == DType::I32 && *t == operands[0]);
+    require(alike && operands[0].shape.symbol().is_none(), "operands are i32 of one static shape")?;
     Ok(vec![operands[0].clone()])
 }
 

@@ -207,7 +207,7 @@ operators! {
     // attention
     Rope Attention
     // integer
-    IntEmbed IntRmsNorm AddSaturate IntSiluMul
+    IntEmbed IntRmsNorm IntLayerNorm AddSaturate IntPoint
     // quantise, group_linear
     Quantise GroupLinear
     // cached

@@ -2,11 +2,12 @@
 
 use super::{QuantDecoder, QuantEnds, QuantLayer, QuantLinear, QuantVector};
 use crate::constant::Constant;
+use crate::decoder::{NormKind, Positions};
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
 use crate::op::{
     AddSaturate, CachedScores, CachedValues, Code, Concat, FoldedSoftmax, Gather, GroupLinear, IntEmbed,
-    IntRmsNorm, IntRope, IntSiluMul, Op, Quantise,
+    IntLayerNorm, IntPoint, IntRmsNorm, IntRope, Op, Quantise,
 };
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
@@ -26,10 +27,13 @@ impl QuantDecoder {
             None => build.b.input("hidden", Type::of(DType::I32, [tokens, self.config.hidden])),
         };
         let caches = (0..self.layers.len()).map(|n| build.cache_inputs(n)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(QuantEnds { embedding, .. }) = &self.ends {
+        if let Some(QuantEnds { embedding, positions, .. }) = &self.ends {
             let table = build.vector(embedding);
             let embed = IntEmbed { shift: embedding.shift };
             build.x = build.op(embed, &[table, build.x], &embedding.origin)?;
+            if let Some(positions) = positions {
+                build.positions(positions, tokens)?;
+            }
         }
         let mut presents = Vec::new();
         for (layer, cache) in self.layers.iter().zip(caches) {
@@ -38,7 +42,7 @@ impl QuantDecoder {
         match &self.ends {
             Some(QuantEnds { final_norm, lm_head, .. }) => {
                 let normed = build.norm(final_norm)?;
-                let logits = build.linear(normed, lm_head)?;
+                let logits = build.biased(normed, lm_head)?;
                 build.b.output("logits", logits);
             }
             None => build.b.output("hidden", build.x),
@@ -106,7 +110,7 @@ impl<'d> Build<'d> {
         let mut b = Builder::new(decoder.name.clone());
         let steps = words(&mut b, "rope.steps", decoder.phase_steps.iter().copied())?;
         let channel = words(&mut b, "values.channel", [decoder.value_channel.word()])?;
-        Ok(Build { b, decoder, past, steps, channel, x: steps, inputs: 0 })
+        Ok(Build { b, decoder, past, steps, channel, x: channel, inputs: 0 })
     }
 
     fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId], origin: &Origin) -> Result<ValueId, Diagnostic> {
@@ -149,7 +153,11 @@ impl<'d> Build<'d> {
     /// The norm of the residual stream, ready to enter a linear layer.
     fn norm(&mut self, gain: &QuantVector) -> Result<Codes, Diagnostic> {
         let g = self.vector(gain);
-        let norm = IntRmsNorm { eps: self.decoder.eps, shift: gain.shift };
+        let (eps, shift) = (self.decoder.eps, gain.shift);
+        let norm: Op = match self.decoder.config.norm {
+            NormKind::Rms => IntRmsNorm { eps, shift }.into(),
+            NormKind::Layer => IntLayerNorm { eps, shift }.into(),
+        };
         let normed = self.op(norm, &[self.x, g], &gain.origin)?;
         self.activation(normed, &gain.origin)
     }
@@ -167,6 +175,40 @@ impl<'d> Build<'d> {
         }
         let op = Quantise { bits: code.bits, parts: 1, symmetric: code.symmetric };
         Codes::from(&self.b.node(op, &operands, origin.clone())?)
+    }
+
+    /// Adds the rows of learned positions.
+    fn positions(&mut self, table: &QuantVector, tokens: usize) -> Result<(), Diagnostic> {
+        let first = match self.decoder.config.positions {
+            Positions::Learned { first } => first + self.past,
+            Positions::Rotary { .. } => self.past,
+        };
+        let rows = Tensor::i64([tokens], (first..first + tokens).map(|row| row as i64).collect());
+        let rows = rows.ok_or_else(|| Diagnostic::internal("the positions make no tensor"))?;
+        let (values, rows) = (self.vector(table), self.b.constant("positions", rows.to_constant()));
+        let values = self.op(IntEmbed { shift: table.shift }, &[values, rows], &table.origin)?;
+        self.x = self.op(AddSaturate {}, &[self.x, values], &table.origin)?;
+        Ok(())
+    }
+
+    /// A linear layer with its bias.
+    fn biased(&mut self, x: Codes, linear: &QuantLinear) -> Result<ValueId, Diagnostic> {
+        let product = self.linear(x, linear)?;
+        self.bias(product, linear)
+    }
+
+    fn bias(&mut self, x: ValueId, linear: &QuantLinear) -> Result<ValueId, Diagnostic> {
+        let Some(bias) = &linear.bias else { return Ok(x) };
+        let b = self.vector(bias);
+        self.op(AddSaturate {}, &[x, b], &bias.origin)
+    }
+
+    /// Adds a linear layer to the residual stream, then its bias.
+    fn add(&mut self, x: Codes, linear: &QuantLinear, origin: &Origin) -> Result<(), Diagnostic> {
+        let product = self.linear(x, linear)?;
+        let sum = self.op(AddSaturate {}, &[self.x, product], origin)?;
+        self.x = self.bias(sum, linear)?;
+        Ok(())
     }
 
     fn linear(&mut self, x: Codes, linear: &QuantLinear) -> Result<ValueId, Diagnostic> {
@@ -196,14 +238,15 @@ impl<'d> Build<'d> {
         let present = self.cache(h, layer, cache)?;
         let mixed = self.attention(h, layer, present)?;
         let mixed = self.activation(mixed, &layer.origins.values)?;
-        let attended = self.linear(mixed, &layer.wo)?;
-        self.x = self.op(AddSaturate {}, &[self.x, attended], &layer.origins.attention_residual)?;
-        let projected = self.mlp(layer)?;
-        self.x = self.op(AddSaturate {}, &[self.x, projected], &layer.origins.mlp_residual)?;
+        self.add(mixed, &layer.wo, &layer.origins.attention_residual)?;
+        let product = self.mlp(layer)?;
+        self.add(product, &layer.down, &layer.origins.mlp_residual)?;
         Ok(present)
     }
 
+    /// The rotary embedding, if there is one.
     fn rope(&mut self, x: ValueId, origin: &Origin) -> Result<ValueId, Diagnostic> {
+        let Positions::Rotary { .. } = self.decoder.config.positions else { return Ok(x) };
         let op = IntRope { head_dim: self.decoder.config.head_dim, start: self.past };
         self.op(op, &[x, self.steps], origin)
     }
@@ -212,9 +255,9 @@ impl<'d> Build<'d> {
     fn cache(&mut self, h: Codes, layer: &QuantLayer, cache: Option<Cache>) -> Result<Cache, Diagnostic> {
         let (code, heads) = (self.decoder.scheme.cache_code(), self.decoder.config.kv_heads);
         let (at_k, at_v) = (&layer.origins.cache_k, &layer.origins.cache_v);
-        let k = self.linear(h, &layer.wk)?;
+        let k = self.biased(h, &layer.wk)?;
         let k = self.rope(k, &layer.origins.rope_k)?;
-        let v = self.linear(h, &layer.wv)?;
+        let v = self.biased(h, &layer.wv)?;
         let key = self.quantise(k, code, heads, at_k)?;
         let value = self.quantise(v, code, heads, at_v)?;
         let Some(old) = cache else { return Ok(Cache { key, value }) };
@@ -231,7 +274,7 @@ impl<'d> Build<'d> {
         let (c, d, origins) = (&self.decoder.config, self.decoder, &layer.origins);
         let (heads, kv_heads) = (c.heads, c.kv_heads);
         let Cache { key, value } = present;
-        let q = self.linear(h, &layer.wq)?;
+        let q = self.biased(h, &layer.wq)?;
         let q = self.rope(q, &origins.rope_q)?;
         let code = d.scheme.attention_code();
         let q = self.quantise(q, code, heads, &origins.rope_q)?;
@@ -245,13 +288,15 @@ impl<'d> Build<'d> {
         self.op(values, &operands.collect::<Vec<_>>(), &origins.values)
     }
 
-    fn mlp(&mut self, layer: &QuantLayer) -> Result<ValueId, Diagnostic> {
+    /// What enters the down projection.
+    fn mlp(&mut self, layer: &QuantLayer) -> Result<Codes, Diagnostic> {
         let h = self.norm(&layer.post_norm)?;
-        let gate = self.linear(h, &layer.gate)?;
-        let up = self.linear(h, &layer.up)?;
-        let product = self.op(IntSiluMul {}, &[gate, up], &layer.origins.product)?;
-        let product = self.activation(product, &layer.origins.product)?;
-        self.linear(product, &layer.down)
+        let gate = layer.gate.as_ref().map(|gate| self.biased(h, gate)).transpose()?;
+        let up = self.biased(h, &layer.up)?;
+        let op = IntPoint { function: self.decoder.config.activation.function };
+        let operands: Vec<ValueId> = gate.into_iter().chain([up]).collect();
+        let product = self.op(op, &operands, &layer.origins.product)?;
+        self.activation(product, &layer.origins.product)
     }
 }
 

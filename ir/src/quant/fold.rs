@@ -12,7 +12,7 @@
 
 use super::Scheme;
 use super::exact;
-use crate::decoder::Config;
+use crate::decoder::{Config, Positions};
 use crate::diag::Diagnostic;
 use crate::num::{FRACTION_BITS, Scale};
 use rug::{Integer, Rational};
@@ -58,7 +58,8 @@ impl Factors {
 }
 
 fn phase_steps(config: &Config) -> Result<Vec<u32>, Diagnostic> {
-    let (theta, dim) = (config.theta, config.head_dim);
+    let Positions::Rotary { theta } = config.positions else { return Ok(Vec::new()) };
+    let dim = config.head_dim;
     let good = dim > 0 && dim <= 4096 && dim % 2 == 0;
     exact::phase_steps(theta, dim).filter(|_| good).ok_or_else(|| {
         Diagnostic::new("quant-rope", "the rotary embedding cannot be put in integers")
@@ -82,6 +83,7 @@ fn eps(config: &Config) -> Result<u32, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoder::{Activation, NormKind};
 
     fn w2a8kv4() -> Scheme {
         Scheme::named("w2a8kv4").unwrap()
@@ -95,8 +97,10 @@ mod tests {
             kv_heads: 4,
             head_dim: 32,
             intermediate: 256,
-            theta: 10000.0,
+            positions: Positions::Rotary { theta: 1e4 },
+            norm: NormKind::Rms,
             eps: 1e-6,
+            activation: Activation::SWIGLU,
             max_positions: None,
         }
     }
@@ -121,7 +125,7 @@ mod tests {
         assert_eq!(code(|c| c.eps = 0.1), Err("quant-eps"));
         assert_eq!(code(|c| c.eps = -1e-6), Err("quant-eps"));
         assert_eq!(code(|c| c.eps = f64::NAN), Err("quant-eps"));
-        assert_eq!(code(|c| c.theta = f64::INFINITY), Err("quant-rope"));
+        assert_eq!(code(|c| c.positions = Positions::Rotary { theta: f64::INFINITY }), Err("quant-rope"));
         assert_eq!(code(|c| c.head_dim = 3), Err("quant-rope"));
     }
 }

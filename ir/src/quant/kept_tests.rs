@@ -173,9 +173,9 @@ fn a_shipped_decoder_keeps_its_codes() {
     let wide = asymmetric.replace("[activations]", "scale_bits = 32\n[activations]");
     let of = |text: &str| QuantDecoder::new(&float, &Scheme::parse(text).unwrap()).unwrap();
     let (kept, bytes) = (of(&wide), of(&asymmetric));
-    let inner = float.layers.iter().flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo, &l.gate, &l.up, &l.down]);
+    let inner = float.layers.iter().flat_map(|l| l.projections());
     let weights = inner.chain(float.ends.iter().map(|ends| &ends.lm_head));
-    for (n, weight) in weights.enumerate() {
+    for (n, weight) in weights.map(|linear| &linear.weight).enumerate() {
         let codes = weight.constant.grid().unwrap().codes().tensor().unwrap();
         for decoder in [&kept, &bytes] {
             let found = decoder.linears().nth(n).unwrap().codes.tensor().unwrap();

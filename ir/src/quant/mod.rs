@@ -28,9 +28,10 @@ pub use fold::Factors;
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
 
-use crate::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Weight};
+use crate::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Norm, Projection, Weight};
 use crate::diag::Diagnostic;
 use crate::num::Scale;
+use rug::Rational;
 use scheme::ScaleSource;
 use std::sync::Arc;
 
@@ -49,8 +50,8 @@ pub struct QuantLayer {
     pub wo: QuantLinear,
     /// Norm before the MLP.
     pub post_norm: QuantVector,
-    /// Gate projection.
-    pub gate: QuantLinear,
+    /// Gate projection, where there is one.
+    pub gate: Option<QuantLinear>,
     /// Up projection.
     pub up: QuantLinear,
     /// Down projection.
@@ -64,6 +65,8 @@ pub struct QuantLayer {
 pub struct QuantEnds {
     /// Token embedding, i16 `[vocab, hidden]`; its shift is that of `int-embed`.
     pub embedding: QuantVector,
+    /// Learned positions, i16 `[rows, hidden]`; its shift is that of `int-embed`.
+    pub positions: Option<QuantVector>,
     /// Last norm.
     pub final_norm: QuantVector,
     /// Projection to logits.
@@ -86,7 +89,7 @@ pub struct QuantDecoder {
     pub layers: Vec<QuantLayer>,
     /// What stands before and behind the layers. Without it, the residual stream comes in and goes out.
     pub ends: Option<QuantEnds>,
-    /// Phase steps of the rotary embedding, one per pair of a head.
+    /// Phase steps of the rotary embedding, one per pair of a head; none without one.
     pub phase_steps: Vec<u32>,
     /// `eps * hidden * 2^32` of the norms.
     pub eps: u32,
@@ -137,29 +140,50 @@ impl QuantDecoder {
         decoder.check()?;
         let config = &decoder.config;
         let factors = Factors::new(config, scheme)?;
-        let linear = |weight: &Weight| QuantLinear::new(weight, &factors.linear, &scheme.weights);
+        if let Some([of_q, _]) = decoder.layers.iter().find_map(|layer| layer.head_norms.as_ref()) {
+            return Err(Diagnostic::new(
+                "quant-head-norms",
+                "no scheme quantises norms of the heads of q and k",
+            )
+            .because("integer graphs have norms of whole rows only")
+            .help("measure the model as floats: `eval` without a scheme")
+            .at_item(&*of_q.name));
+        }
+        let one = Rational::from(1);
+        let linear = |p: &Projection| {
+            QuantLinear::new(&p.weight, &factors.linear, &scheme.weights)?.with_bias(p.bias.as_ref(), &one)
+        };
+        let query = |p: &Projection| {
+            let linear = QuantLinear::new(&p.weight, &factors.query, &scheme.weights)?;
+            linear.with_bias(p.bias.as_ref(), &Rational::from(&factors.query / &factors.linear))
+        };
         let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
-        let norms: Vec<&Weight> = norms.chain(decoder.ends.iter().map(|ends| &ends.final_norm)).collect();
-        let gains = QuantVector::gains(&norms)?;
+        let norms: Vec<&Norm> = norms.chain(decoder.ends.iter().map(|ends| &ends.final_norm)).collect();
+        let gains = QuantVector::norms(&norms, config.norm)?;
         let layer = |(layer, gains): (&Layer, &[QuantVector])| {
             Ok(QuantLayer {
                 input_norm: gains[0].clone(),
-                wq: QuantLinear::new(&layer.wq, &factors.query, &scheme.weights)?,
+                wq: query(&layer.wq)?,
                 wk: linear(&layer.wk)?,
                 wv: linear(&layer.wv)?,
                 wo: linear(&layer.wo)?,
                 post_norm: gains[1].clone(),
-                gate: linear(&layer.gate)?,
+                gate: layer.gate.as_ref().map(linear).transpose()?,
                 up: linear(&layer.up)?,
                 down: linear(&layer.down)?,
                 origins: layer.origins.clone(),
             })
         };
+        let table = |table: &Option<Weight>| {
+            table.as_ref().map(|table| QuantVector::table(table, scheme.embedding)).transpose()
+        };
         let ends = |ends: &Ends| {
             Ok::<_, Diagnostic>(QuantEnds {
                 embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
+                positions: table(&ends.positions)?,
                 final_norm: gains[gains.len() - 1].clone(),
-                lm_head: QuantLinear::new(&ends.lm_head, &factors.linear, scheme.lm_head())?,
+                lm_head: QuantLinear::new(&ends.lm_head.weight, &factors.linear, scheme.lm_head())?
+                    .with_bias(ends.lm_head.bias.as_ref(), &one)?,
             })
         };
         Ok(QuantDecoder {
@@ -186,7 +210,7 @@ impl QuantDecoder {
     pub fn linears(&self) -> impl Iterator<Item = &QuantLinear> {
         self.layers
             .iter()
-            .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo, &l.gate, &l.up, &l.down])
+            .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo].into_iter().chain(&l.gate).chain([&l.up, &l.down]))
             .chain(self.ends.iter().map(|ends| &ends.lm_head))
     }
 

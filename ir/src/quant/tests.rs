@@ -2,7 +2,7 @@ use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::{Ends, recognise};
+use crate::decoder::{Activation, Ends, NormKind, Positions, recognise};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;
@@ -78,20 +78,23 @@ fn shared_heads() -> Decoder {
         kv_heads: 2,
         head_dim: 16,
         intermediate: 96,
-        theta: 500.0,
+        positions: Positions::Rotary { theta: 500.0 },
+        norm: NormKind::Rms,
         eps: 1e-5,
+        activation: Activation::SWIGLU,
         max_positions: None,
     };
     let mut layer = |_| Layer {
-        input_norm: weight("norm", &[32], 0.5, 1.5),
-        wq: weight("wq", &[64, 32], -0.3, 0.3),
-        wk: weight("wk", &[32, 32], -0.3, 0.3),
-        wv: weight("wv", &[32, 32], -0.3, 0.3),
-        wo: weight("wo", &[32, 64], -0.3, 0.3),
-        post_norm: weight("norm", &[32], 0.5, 1.5),
-        gate: weight("gate", &[96, 32], -0.3, 0.3),
-        up: weight("up", &[96, 32], -0.3, 0.3),
-        down: weight("down", &[32, 96], -0.3, 0.3),
+        input_norm: weight("norm", &[32], 0.5, 1.5).into(),
+        wq: weight("wq", &[64, 32], -0.3, 0.3).into(),
+        wk: weight("wk", &[32, 32], -0.3, 0.3).into(),
+        wv: weight("wv", &[32, 32], -0.3, 0.3).into(),
+        head_norms: None,
+        wo: weight("wo", &[32, 64], -0.3, 0.3).into(),
+        post_norm: weight("norm", &[32], 0.5, 1.5).into(),
+        gate: Some(weight("gate", &[96, 32], -0.3, 0.3).into()),
+        up: weight("up", &[96, 32], -0.3, 0.3).into(),
+        down: weight("down", &[32, 96], -0.3, 0.3).into(),
         origins: LayerOrigins::default(),
     };
     Decoder {
@@ -100,8 +103,9 @@ fn shared_heads() -> Decoder {
         layers: (0..2).map(&mut layer).collect(),
         ends: Some(Ends {
             embedding: weight("embed", &[20, 32], -1.0, 1.0),
-            final_norm: weight("norm", &[32], 0.5, 1.5),
-            lm_head: weight("head", &[20, 32], -0.3, 0.3),
+            positions: None,
+            final_norm: weight("norm", &[32], 0.5, 1.5).into(),
+            lm_head: weight("head", &[20, 32], -0.3, 0.3).into(),
         }),
     }
 }
@@ -139,10 +143,9 @@ fn on_grid(decoder: &Decoder, scheme: &Scheme) -> Decoder {
         weight.constant = Tensor::f32(tensor.shape(), rows.collect()).unwrap().to_constant();
     };
     for l in &mut decoder.layers {
-        let linears = [&mut l.wq, &mut l.wk, &mut l.wv, &mut l.wo, &mut l.gate, &mut l.up, &mut l.down];
-        linears.into_iter().for_each(|weight| rounded(weight, &scheme.weights));
+        l.projections_mut().for_each(|linear| rounded(&mut linear.weight, &scheme.weights));
     }
-    rounded(&mut decoder.ends.as_mut().unwrap().lm_head, scheme.lm_head());
+    rounded(&mut decoder.ends.as_mut().unwrap().lm_head.weight, scheme.lm_head());
     decoder
 }
 
@@ -209,7 +212,7 @@ fn come_back(float: &Decoder, scheme: &Scheme) {
     assert!(quantised(float, scheme).on_grid());
     let config = &float.config;
     let layers = float.layers.iter().flat_map(|l| l.weights(config));
-    let weights = layers.map(|(_, w, _)| w).chain(float.ends.iter().map(|ends| &ends.lm_head));
+    let weights = layers.map(|(_, w, _)| w).chain(float.ends.iter().map(|ends| &ends.lm_head.weight));
     for weight in weights.filter(|w| w.constant.ty().shape.rank() == 2) {
         let tensor = weight.constant.tensor().unwrap();
         for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
@@ -238,7 +241,7 @@ fn graphs_round_trip_and_know_their_origin() {
 #[test]
 fn absent_weights_stay_absent() {
     let mut float = shared_heads();
-    let head = &mut float.ends.as_mut().unwrap().lm_head.constant;
+    let head = &mut float.ends.as_mut().unwrap().lm_head.weight.constant;
     *head = Constant::absent(head.ty().clone());
     let graph = w2a8kv4(&float).graph(2, 3).unwrap();
     let absent = graph.values().filter(|(_, v)| matches!(&v.def, Def::Constant(_, c) if c.is_absent()));
@@ -261,10 +264,10 @@ fn refusals_are_explained() {
     let texts = [
         Scheme::named("w3a3").unwrap_err().render(),
         refused(|d| d.config.eps = 0.5),
-        refused(|d| d.config.theta = 0.5),
+        refused(|d| d.config.positions = Positions::Rotary { theta: 0.5 }),
         refused(|d| {
             let weights = Tensor::f32([20, 32], vec![f32::INFINITY; 640]).unwrap();
-            d.ends.as_mut().unwrap().lm_head.constant = weights.to_constant();
+            d.ends.as_mut().unwrap().lm_head.weight.constant = weights.to_constant();
         }),
         w2a8kv4(&shared_heads()).graph(0, 0).unwrap_err().render(),
         w2a8kv4(&shared_heads()).graph(2, 65535).unwrap_err().render(),

@@ -3,10 +3,10 @@
 use super::scheme::{Sparsity, TableScheme, WeightScheme};
 use super::{Fidelity, exact, grid};
 use crate::constant::{Constant, Grid};
-use crate::decoder::Weight;
+use crate::decoder::{Norm, NormKind, Weight};
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
-use crate::num::FRACTION_BITS;
+use crate::num::{self, FRACTION_BITS};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
 use rayon::prelude::*;
@@ -32,6 +32,8 @@ pub struct QuantLinear {
     pub levels: Vec<i32>,
     /// The input of each column of the codes, i64 `[inputs]`, if they do not stand in their order.
     pub order: Option<Constant>,
+    /// Added to the outputs, i32 `[outputs]`.
+    pub bias: Option<QuantVector>,
     /// What became of the weights of the model.
     pub fidelity: Fidelity,
     /// Name of the weight in the model.
@@ -40,10 +42,10 @@ pub struct QuantLinear {
     pub origin: Origin,
 }
 
-/// A tensor with one power-of-two scale: the embedding, or the gain of a norm.
+/// A tensor with one power-of-two scale: a table of embeddings, the gain of a norm, or a bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantVector {
-    /// The elements: i16, or i8.
+    /// The elements: i16, or i8; i32 of layer norms (gain and bias in a word) and of biases.
     pub constant: Constant,
     /// The `shift` of the operator that reads it.
     pub shift: i32,
@@ -84,10 +86,16 @@ impl QuantLinear {
             group,
             levels: scheme.levels.clone(),
             order,
+            bias: None,
             fidelity,
             name: weight.name.clone(),
             origin: weight.origin.clone(),
         })
+    }
+
+    /// The same with a bias; `factor` is what outputs are multiplied with.
+    pub fn with_bias(self, bias: Option<&Weight>, factor: &Rational) -> Result<QuantLinear, Diagnostic> {
+        Ok(QuantLinear { bias: bias.map(|bias| QuantVector::bias(bias, factor)).transpose()?, ..self })
     }
 }
 
@@ -173,11 +181,62 @@ impl QuantVector {
         QuantVector::new(weight, DType::I16, (elements as f64).sqrt(), [23 - FRACTION_BITS as i32, most])
     }
 
-    /// Gains of the norms of a network, with one shift: one loop body of instructions serves all layers.
-    pub fn gains(weights: &[&Weight]) -> Result<Vec<QuantVector>, Diagnostic> {
-        let each = |most| weights.iter().map(|w| QuantVector::gain(w, most)).collect::<Result<Vec<_>, _>>();
+    /// Gains of the norms of a network, with one shift: one loop body of instructions serves all layers. Biases of layer norms
+    /// stand in the words of their gains.
+    pub fn norms(norms: &[&Norm], kind: NormKind) -> Result<Vec<QuantVector>, Diagnostic> {
+        let each =
+            |most| norms.iter().map(|n| QuantVector::gain(&n.gain, most)).collect::<Result<Vec<_>, _>>();
         let most = each(i32::MAX)?.iter().map(|gain| gain.shift).min();
-        each(most.unwrap_or(i32::MAX))
+        let gains = each(most.unwrap_or(i32::MAX))?;
+        match kind {
+            NormKind::Rms => Ok(gains),
+            NormKind::Layer => gains.into_iter().zip(norms).map(|(g, n)| g.with_norm_bias(n)).collect(),
+        }
+    }
+
+    /// Words of `int-layer-norm`: the gain below, the bias of the norm above.
+    fn with_norm_bias(self, norm: &Norm) -> Result<QuantVector, Diagnostic> {
+        let shape = self.constant.ty().shape.fixed().unwrap_or_default();
+        let (Some(gains), Some(bias)) = (self.constant.tensor(), &norm.bias) else {
+            let all_there = norm.bias.is_none() && self.constant.tensor().is_some();
+            let constant = match self.constant.tensor().filter(|_| all_there) {
+                Some(gains) => {
+                    let words = gains.ints().iter().map(|&g| g & 0xffff).collect();
+                    constant(&norm.gain, DType::I32, &shape, words)?
+                }
+                None => Constant::absent(Type::of(DType::I32, shape)),
+            };
+            return Ok(QuantVector { constant, ..self });
+        };
+        let Some(floats) = bias.constant.tensor() else {
+            return Ok(QuantVector { constant: Constant::absent(Type::of(DType::I32, shape)), ..self });
+        };
+        finite(bias, &floats)?;
+        let unit = f64::from(1u32 << num::NORM_BIAS_BITS);
+        let word = |(&gain, &bias): (&i32, &f32)| {
+            let code = (f64::from(bias) * unit).round();
+            (code.abs() <= f64::from(i16::MAX)).then_some((code as i32) << 16 | gain & 0xffff)
+        };
+        let words = gains.ints().iter().zip(floats.floats()).map(word).collect::<Option<Vec<i32>>>();
+        let words = words.ok_or_else(|| refused(bias, "the bias of a layer norm reaches beyond 16"))?;
+        Ok(QuantVector { constant: constant(bias, DType::I32, &shape, words)?, ..self })
+    }
+
+    /// A bias in fixed point, times `factor`, each element rounded once.
+    fn bias(weight: &Weight, factor: &Rational) -> Result<QuantVector, Diagnostic> {
+        let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
+        let constant = match weight.constant.tensor() {
+            None => Constant::absent(Type::of(DType::I32, shape)),
+            Some(tensor) => {
+                finite(weight, &tensor)?;
+                let unit = Rational::from(factor << FRACTION_BITS);
+                let word = |&x: &f32| exact::rounded(&(exact::float(x.into())? * &unit)).to_i32();
+                let words = tensor.floats().iter().map(word).collect::<Option<Vec<i32>>>();
+                let words = words.ok_or_else(|| refused(weight, "its elements are too large"))?;
+                constant(weight, DType::I32, &shape, words)?
+            }
+        };
+        Ok(QuantVector { constant, shift: 0, name: weight.name.clone(), origin: weight.origin.clone() })
     }
 
     /// Embedding; its shift is that of `int-embed`.
@@ -272,7 +331,8 @@ mod tests {
         assert_eq!(gain.constant.tensor().unwrap().ints(), [16384 / 2, 16384, 4096, -8192]);
         assert_eq!(gain.shift, 12 + 7);
         let (small, large) = (weight(&[4], vec![0.5; 4]), weight(&[4], vec![3.0; 4]));
-        let gains = QuantVector::gains(&[&small, &large]).unwrap();
+        let norms = [small, large].map(|gain| Norm { gain, bias: None });
+        let gains = QuantVector::norms(&[&norms[0], &norms[1]], NormKind::Rms).unwrap();
         assert_eq!([gains[0].shift, gains[1].shift], [12 + 7; 2]);
         assert_eq!(gains[0].constant.tensor().unwrap().ints(), [4096; 4]);
     }

@@ -1,17 +1,17 @@
 //! Matches attention: projections, rotary embedding, cache, scores, softmax, mixing of values.
 
 use super::matcher::{Matcher, Starts};
-use super::projection::Norm;
-use super::{Op, Weight};
+use super::norm::Found;
+use super::{Op, Projection};
 use crate::diag::Diagnostic;
 use crate::graph::{Origin, ValueId};
 
 /// Attention as it was found.
 #[derive(Debug, Clone)]
 pub(super) struct Attended {
-    pub(super) norm: Norm,
+    pub(super) norm: Found,
     /// Of q, k, v and the output.
-    pub(super) weights: [Weight; 4],
+    pub(super) linears: [Projection; 4],
     pub(super) heads: usize,
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
@@ -19,8 +19,8 @@ pub(super) struct Attended {
     pub(super) past: usize,
     /// What is added to the scores.
     pub(super) mask: ValueId,
-    /// Cosines and sines of the rotary embedding of q and of k.
-    pub(super) turns: [[ValueId; 2]; 2],
+    /// Cosines and sines of the rotary embedding of q and of k, if there is one.
+    pub(super) turns: Option<[[ValueId; 2]; 2]>,
     pub(super) origins: Origins,
 }
 
@@ -44,7 +44,9 @@ impl Starts for Attended {
 /// A projection split into heads: the vector it starts from, and the sizes.
 struct Heads {
     h: ValueId,
-    weight: Weight,
+    linear: Projection,
+    /// What q or k is multiplied with, before the scores are.
+    factor: f64,
     heads: usize,
     dim: usize,
 }
@@ -56,13 +58,14 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
     let mixed = swapped(m, mixed, &[0, 2, 1, 3], "heads moved behind tokens")?;
     let [weights, values] = m.operands(mixed, "the mixing of values", is!(Op::MatMul(_)))?;
     let (scores, mask) = masked(m, weights)?;
-    let (product, scale) = scaled(m, scores)?;
+    let (product, scale) = m.scaled(scores);
     let [q, keys] = m.operands(product, "the product of queries and keys", is!(Op::MatMul(_)))?;
-    let keys = swapped(m, keys, &[0, 1, 3, 2], "transposed keys")?;
-    let ((keys, of_k), (values, of_v)) = (repeated(m, keys)?, repeated(m, values)?);
-    let ((k, past), (v, past_v)) = (cached(m, keys)?, cached(m, values)?);
-    let ((plain_q, turn_q), (plain_k, turn_k)) = (rotated(m, q)?, rotated(m, k)?);
-    let (q_heads, k_heads, v_heads) = (heads(m, plain_q)?, heads(m, plain_k)?, heads(m, v)?);
+    let ((q, of_q), (keys, of_keys)) = (m.scaled(q), m.scaled(keys));
+    let keys = Keys::of(m, keys)?;
+    let (values, of_v) = repeated(m, values)?;
+    let (v, past_v) = cached(m, values)?;
+    let (plain_q, turn_q) = rotated(m, q)?;
+    let (q_heads, k_heads, v_heads) = (heads(m, plain_q)?, keys.heads, heads(m, v)?);
     let node = m.graph.producer(product).map(|p| p.0);
     let dim = q_heads.dim;
     m.expect(q_heads.h == k_heads.h && q_heads.h == v_heads.h, node, "q, k and v of one vector")?;
@@ -73,33 +76,63 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
     )?;
     // One head of k and v is broadcast to all of q without being repeated.
     let shared = |repeats: usize| [1, q_heads.heads].contains(&(k_heads.heads * repeats));
-    m.expect(of_k == of_v && shared(of_k), node, "heads of q that share those of k and v evenly")?;
-    m.expect(past == past_v, node, "as many cached keys as values")?;
-    m.expect(
-        (f64::from(scale) * (dim as f64).sqrt() - 1.0).abs() < 1e-5,
-        node,
-        "the scale 1 / sqrt(head_dim)",
-    )?;
+    m.expect(keys.repeats == of_v && shared(of_v), node, "heads of q that share those of k and v evenly")?;
+    m.expect(keys.past == past_v, node, "as many cached keys as values")?;
+    let scale = scale * of_q * of_keys * q_heads.factor * k_heads.factor;
+    let usual = (scale * (dim as f64).sqrt() - 1.0).abs() < 1e-5 && v_heads.factor == 1.0;
+    m.expect(usual, node, "the scale 1 / sqrt(head_dim)")?;
+    let turns = match (turn_q, keys.turn) {
+        (Some(q), Some(k)) => Some([q, k]),
+        (None, None) => None,
+        _ => return Err(m.mismatch(node, "a rotary embedding of both queries and keys", "of one of them")),
+    };
     let origins = Origins {
         rope_q: m.origin(q),
-        rope_k: m.origin(k),
-        cache_k: m.origin(keys),
+        rope_k: m.origin(keys.turned),
+        cache_k: m.origin(keys.joined),
         cache_v: m.origin(values),
         scores: m.origin(product),
         softmax: m.origin(weights),
         values: m.origin(mixed),
     };
     Ok(Attended {
-        norm: m.rms_norm(q_heads.h)?,
-        weights: [q_heads.weight, k_heads.weight, v_heads.weight, wo],
+        norm: m.norm(q_heads.h)?,
+        linears: [q_heads.linear, k_heads.linear, v_heads.linear, wo],
         heads: q_heads.heads,
         kv_heads: k_heads.heads,
         head_dim: dim,
-        past,
+        past: keys.past,
         mask,
-        turns: [turn_q, turn_k],
+        turns,
         origins,
     })
+}
+
+/// Keys as they enter the product with queries, from there back to their projection.
+struct Keys {
+    heads: Heads,
+    repeats: usize,
+    past: usize,
+    turn: Option<[ValueId; 2]>,
+    /// The keys, cached and new.
+    joined: ValueId,
+    /// The new keys.
+    turned: ValueId,
+}
+
+impl Keys {
+    fn of(m: &Matcher<'_>, value: ValueId) -> Result<Keys, Diagnostic> {
+        // Keys that nothing happens to between their projection and the product are moved once.
+        if let Ok(split) = swapped(m, value, &[0, 2, 3, 1], "keys of each head") {
+            let heads = split_heads(m, split)?;
+            return Ok(Keys { heads, repeats: 1, past: 0, turn: None, joined: value, turned: value });
+        }
+        let keys = swapped(m, value, &[0, 1, 3, 2], "transposed keys")?;
+        let (joined, repeats) = repeated(m, keys)?;
+        let (turned, past) = cached(m, joined)?;
+        let (plain, turn) = rotated(m, turned)?;
+        Ok(Keys { heads: heads(m, plain)?, repeats, past, turn, joined, turned })
+    }
 }
 
 /// Matches a transposition; returns its operand.
@@ -115,23 +148,11 @@ fn masked(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, ValueId), Diagnos
     let (id, node) = m.node(value, "softmax of the scores", is!(Op::Softmax(_)))?;
     m.expect(matches!(&node.op, Op::Softmax(s) if s.axis == 3), Some(id), "softmax along the last axis")?;
     for [scores, mask] in m.either(node.inputs[0], "scores and mask", is!(Op::Add(_)))? {
-        if scaled(m, scores).is_ok() {
+        if m.find(m.scaled(scores).0, is!(Op::MatMul(_))).is_some() {
             return Ok((scores, mask));
         }
     }
-    Err(m.mismatch(Some(id), "scaled scores and a mask", "something else"))
-}
-
-/// Matches `product * scale` or `product / divisor`.
-fn scaled(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, f32), Diagnostic> {
-    let (id, node) = m.node(value, "scaled scores", is!(Op::Mul(_) | Op::Div(_)))?;
-    let (a, b) = (node.inputs[0], node.inputs[1]);
-    match (&node.op, m.scalar(a), m.scalar(b)) {
-        (Op::Div(_), _, Some(divisor)) => Ok((a, divisor.recip())),
-        (Op::Mul(_), _, Some(scale)) => Ok((a, scale)),
-        (Op::Mul(_), Some(scale), _) => Ok((b, scale)),
-        _ => Err(m.mismatch(Some(id), "a constant scale", "a computed one")),
-    }
+    Err(m.mismatch(Some(id), "scores and a mask", "something else"))
 }
 
 /// Matches what may repeat each head for the heads of q that share it; returns what is repeated, and how often.
@@ -171,8 +192,11 @@ fn cached(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, usize), Diagnosti
     }
 }
 
-/// Matches `x cos + rotate_half(x) sin`; returns x and the two tables.
-fn rotated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, [ValueId; 2]), Diagnostic> {
+/// Matches `x cos + rotate_half(x) sin`; returns x and the two tables. Heads that are not turned are returned as they are.
+fn rotated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Option<[ValueId; 2]>), Diagnostic> {
+    if m.find(value, is!(Op::Transpose(_))).is_some() {
+        return Ok((value, None));
+    }
     let sums = m.either(value, "the rotary embedding", is!(Op::Add(_)))?;
     for [straight, turned] in sums {
         let straight = m.either(straight, "x cos", is!(Op::Mul(_)))?;
@@ -180,7 +204,7 @@ fn rotated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, [ValueId; 2]), D
         for [half, sin] in turned {
             let Some(x) = rotate_half(m, half) else { continue };
             if let Some([_, cos]) = straight.into_iter().find(|[first, _]| *first == x) {
-                return Ok((x, [cos, sin]));
+                return Ok((x, Some([cos, sin])));
             }
         }
     }
@@ -205,11 +229,16 @@ fn rotate_half(m: &Matcher<'_>, value: ValueId) -> Option<ValueId> {
 
 /// Matches a projection reshaped to `[1, tokens, heads, dim]` with heads moved before tokens.
 fn heads(m: &Matcher<'_>, value: ValueId) -> Result<Heads, Diagnostic> {
-    let split = swapped(m, value, &[0, 2, 1, 3], "heads moved before tokens")?;
+    split_heads(m, swapped(m, value, &[0, 2, 1, 3], "heads moved before tokens")?)
+}
+
+/// Matches a projection, times a constant or not, reshaped to `[1, tokens, heads, dim]`.
+fn split_heads(m: &Matcher<'_>, split: ValueId) -> Result<Heads, Diagnostic> {
     let (id, node) = m.node(split, "a projection split into heads", is!(Op::Reshape(_)))?;
-    let (h, weight) = m.projection(node.inputs[0])?;
+    let (product, factor) = m.scaled(node.inputs[0]);
+    let (h, linear) = m.projection(product)?;
     match m.dims(split)?[..] {
-        [1, _, heads, dim] => Ok(Heads { h, weight, heads, dim }),
+        [1, _, heads, dim] => Ok(Heads { h, linear, factor, heads, dim }),
         _ => Err(m.mismatch(Some(id), "one sequence of [tokens, heads, dim]", "another shape")),
     }
 }

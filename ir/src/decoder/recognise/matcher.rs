@@ -19,9 +19,12 @@ impl<'g> Matcher<'g> {
 
     /// What was expected at a node, and what was there.
     pub(super) fn mismatch(&self, node: Option<NodeId>, expected: &str, found: &str) -> Diagnostic {
-        let d = Diagnostic::new("decoder-mismatch", "the graph is not a decoder of the LLaMA family")
+        let d = Diagnostic::new("decoder-mismatch", "the graph is not a decoder that this compiler knows")
             .because(format!("expected {expected}, found {found}"))
-            .help("supported are LLaMA-style decoders with RMSNorm, rotary embedding, causal attention and SwiGLU");
+            .help(
+                "known are causal decoders with RMS or layer norms before attention and MLP, rotary or learned positions, and \
+                 gated or plain MLPs: LLaMA, Mistral, Qwen, OPT",
+            );
         match node {
             Some(node) => d.at_node(self.graph.node_name(node)),
             None => d,
@@ -85,6 +88,33 @@ impl<'g> Matcher<'g> {
         tensor.floats().first().copied()
     }
 
+    /// What a value is a mere reshaping of, by axes of length 1: a residual stream goes with and without its batch.
+    pub(super) fn plain(&self, mut value: ValueId) -> ValueId {
+        let long = |v| self.dims(v).map(|d| d.into_iter().filter(|&n| n != 1).collect::<Vec<_>>()).ok();
+        while let Some((_, node)) = self.find(value, |op| matches!(op, Op::Reshape(_))) {
+            let from = node.inputs[0];
+            if long(from).is_none() || long(from) != long(value) {
+                break;
+            }
+            value = from;
+        }
+        value
+    }
+
+    /// A value that is another one times or divided by a constant, and the factor; itself times 1 if it is none.
+    pub(super) fn scaled(&self, value: ValueId) -> (ValueId, f64) {
+        let Some((_, node)) = self.find(value, |op| matches!(op, Op::Mul(_) | Op::Div(_))) else {
+            return (value, 1.0);
+        };
+        let (a, b) = (node.inputs[0], node.inputs[1]);
+        match (&node.op, self.scalar(a), self.scalar(b)) {
+            (Op::Div(_), _, Some(divisor)) => (a, f64::from(divisor).recip()),
+            (Op::Mul(_), _, Some(factor)) => (a, factor.into()),
+            (Op::Mul(_), Some(factor), _) => (b, factor.into()),
+            _ => (value, 1.0),
+        }
+    }
+
     /// Dimensions of a value, which are numbers.
     pub(super) fn dims(&self, value: ValueId) -> Result<Vec<usize>, Diagnostic> {
         self.dims_of(self.graph, value)
@@ -105,7 +135,9 @@ impl<'g> Matcher<'g> {
         branch: fn(&Matcher<'g>, ValueId) -> Result<T, Diagnostic>,
     ) -> Result<(ValueId, T, Joint), Diagnostic> {
         let mut failure = None;
+        let value = self.plain(value);
         for [x, other] in self.either(value, "the addition to the residual stream", is!(Op::Add(_)))? {
+            let x = self.plain(x);
             match branch(self, other) {
                 Ok(found) if found.start() == x => {
                     let node = self.graph.producer(value).map(|(id, _)| id);

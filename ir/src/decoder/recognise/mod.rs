@@ -15,16 +15,20 @@ macro_rules! is {
 
 mod attention;
 mod matcher;
+mod mlp;
+mod norm;
 mod probe;
 mod projection;
 
-use super::{Config, Decoder, Ends, Layer, LayerOrigins, Weight};
+use super::{
+    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection, Weight,
+};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, ValueId};
 use crate::op::Op;
 use attention::Attended;
 use matcher::Matcher;
-use projection::Norm;
+use mlp::Embedding;
 
 /// A decoder with the sizes that its model file was frozen at.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,41 +46,69 @@ pub struct Recognised {
 pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
     let m = Matcher::new(graph);
     let result = graph.outputs().first().ok_or_else(|| m.mismatch(None, "a graph with outputs", "none"))?;
-    let head = match m.find(result.value, is!(Op::Add(_))) {
-        Some(_) => None,
-        None => Some(Head::of(&m, result.value)?),
-    };
-    let (mut x, mut found) = (head.as_ref().map_or(result.value, |h| h.norm.x), Vec::new());
-    while m.gather(x).is_none() && graph.input_name(x).is_none() {
+    let end = m.plain(result.value);
+    // The last of layers without ends adds to the residual stream; logits are a linear layer's.
+    let head = if m.projection(end).is_ok() { Some(Head::of(&m, end)?) } else { None };
+    let (mut x, mut found) = (head.as_ref().map_or(end, |h| h.norm.x), Vec::<Found>::new());
+    let mut embedding = None;
+    while graph.input_name(x).is_none() {
+        // The first layer that is met tells how many tokens are cached, which tables of positions depend on.
+        let past = found.first().map_or(0, |f| f.attended.past);
+        embedding = m.embedding(graph, x, past)?;
+        if embedding.is_some() {
+            break;
+        }
         let layer = layer(&m, x)?;
         x = layer.x;
         found.push(layer);
     }
     found.reverse();
     let first = found.first().ok_or_else(|| m.mismatch(None, "at least one layer", "none"))?;
-    let (past, eps) = (first.attended.past, first.eps);
-    let (ends, tokens, hidden) = match head {
-        None => {
+    let (past, eps, norm) = (first.attended.past, first.eps, first.norm);
+    let learned = embedding.as_ref().and_then(|e| Some(e.positions.as_ref()?.1));
+    let positions = match learned {
+        Some(first) => Positions::Learned { first },
+        None => Positions::Rotary { theta: probe::theta(graph, &m, &first.attended)? },
+    };
+    let (ends, tokens, hidden) = match (head, embedding) {
+        (None, None) => {
             let (tokens, hidden) = m.stream(x)?;
             (None, tokens, hidden)
         }
-        Some(Head { norm, lm_head }) => {
-            let (embedding, tokens) = m.embedding(x)?;
-            let hidden = m.matrix(&embedding)?[1];
-            m.expect(norm.eps == eps, first.node, "norms of one epsilon")?;
-            (Some(Ends { embedding, final_norm: norm.gain, lm_head }), tokens, hidden)
+        (Some(Head { norm: last, lm_head }), Some(Embedding { table, positions, tokens })) => {
+            let hidden = m.matrix(&table)?[1];
+            m.expect((last.eps, last.kind) == (eps, norm), first.node, "norms of one kind and epsilon")?;
+            let positions = positions.map(|(table, _)| table);
+            (Some(Ends { embedding: table, positions, final_norm: last.norm, lm_head }), tokens, hidden)
         }
+        _ => return Err(m.mismatch(None, "both tokens and logits, or neither", "one of them")),
     };
-    let theta = probe::theta(graph, &m, &first.attended)?;
     for layer in &found {
-        probe::check(graph, &m, &layer.attended, [tokens, past], theta)?;
-        m.expect(layer.attended.past == past && layer.eps == eps, layer.node, "layers of one kind")?;
+        probe::check(graph, &m, &layer.attended, [tokens, past], positions)?;
+        let same = layer.attended.past == past && (layer.eps, layer.norm) == (eps, norm);
+        m.expect(same && layer.activation == first.activation, layer.node, "layers of one kind")?;
     }
     let Attended { heads, kv_heads, head_dim, .. } = first.attended;
     let vocab = ends.as_ref().map_or(Ok(0), |e| m.matrix(&e.embedding).map(|[rows, _]| rows))?;
-    let intermediate = m.matrix(&first.layer.gate)?[0];
-    let config =
-        Config { vocab, hidden, heads, kv_heads, head_dim, intermediate, theta, eps, max_positions: None };
+    let intermediate = m.matrix(&first.layer.up.weight)?[0];
+    // A table of positions has a row for each that there may be.
+    let table = ends.as_ref().and_then(|e| e.positions.as_ref());
+    let rows = table.map(|table| m.matrix(table).map(|[rows, _]| rows)).transpose()?;
+    let max_positions = rows.map(|rows| rows.saturating_sub(learned.unwrap_or(0)));
+    let activation = first.activation;
+    let config = Config {
+        vocab,
+        hidden,
+        heads,
+        kv_heads,
+        head_dim,
+        intermediate,
+        positions,
+        norm,
+        eps,
+        activation,
+        max_positions,
+    };
     let layers = (0..).zip(found).map(|(n, f)| f.into_layer(n)).collect();
     let decoder = Decoder { name: graph.name().into(), config, layers, ends };
     decoder.check()?;
@@ -85,14 +117,14 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
 
 /// What stands behind the layers.
 struct Head {
-    norm: Norm,
-    lm_head: Weight,
+    norm: norm::Found,
+    lm_head: Projection,
 }
 
 impl Head {
     fn of(m: &Matcher<'_>, logits: ValueId) -> Result<Head, Diagnostic> {
         let (normed, lm_head) = m.projection(logits)?;
-        Ok(Head { norm: m.rms_norm(normed)?, lm_head })
+        Ok(Head { norm: m.norm(normed)?, lm_head })
     }
 }
 
@@ -103,6 +135,8 @@ struct Found {
     /// The addition that ends the layer.
     node: Option<NodeId>,
     eps: f64,
+    norm: NormKind,
+    activation: Activation,
     attended: Attended,
     layer: Layer,
 }
@@ -111,7 +145,8 @@ struct Found {
 fn layer(m: &Matcher<'_>, end: ValueId) -> Result<Found, Diagnostic> {
     let (middle, mlp, mlp_residual) = m.residual(end, |m, branch| m.mlp(branch))?;
     let (x, attended, attention_residual) = m.residual(middle, attention::attention)?;
-    m.expect(mlp.norm.eps == attended.norm.eps, mlp_residual.0, "norms of one epsilon")?;
+    let (eps, norm) = (attended.norm.eps, attended.norm.kind);
+    m.expect((mlp.norm.eps, mlp.norm.kind) == (eps, norm), mlp_residual.0, "norms of one kind and epsilon")?;
     let origins = LayerOrigins {
         rope_q: attended.origins.rope_q.clone(),
         rope_k: attended.origins.rope_k.clone(),
@@ -125,19 +160,32 @@ fn layer(m: &Matcher<'_>, end: ValueId) -> Result<Found, Diagnostic> {
         product: mlp.product,
         mlp_residual: mlp_residual.1,
     };
-    let [wq, wk, wv, wo] = attended.weights.clone();
-    let [gate, up, down] = mlp.weights;
-    let (input_norm, post_norm) = (attended.norm.gain.clone(), mlp.norm.gain);
-    let layer = Layer { input_norm, wq, wk, wv, wo, post_norm, gate, up, down, origins };
-    Ok(Found { x, node: mlp_residual.0, eps: attended.norm.eps, attended, layer })
+    let [wq, wk, wv, wo] = attended.linears.clone();
+    let layer = Layer {
+        input_norm: attended.norm.norm.clone(),
+        wq,
+        wk,
+        wv,
+        head_norms: None,
+        wo,
+        post_norm: mlp.norm.norm,
+        gate: mlp.gate,
+        up: mlp.up,
+        down: mlp.down,
+        origins,
+    };
+    Ok(Found { x, node: mlp_residual.0, eps, norm, activation: mlp.function, attended, layer })
 }
 
 impl Found {
     /// The layer, with its number in all origins whatever the names of the nodes say.
     fn into_layer(self, n: u32) -> Layer {
         let mut layer = self.layer;
-        let Layer { input_norm, wq, wk, wv, wo, post_norm, gate, up, down, origins } = &mut layer;
-        for weight in [input_norm, wq, wk, wv, wo, post_norm, gate, up, down] {
+        let Layer { input_norm, wq, wk, wv, head_norms, wo, post_norm, gate, up, down, origins } = &mut layer;
+        let linears = [wq, wk, wv, wo, up, down].into_iter().chain(gate);
+        let linears = linears.flat_map(|linear| [Some(&mut linear.weight), linear.bias.as_mut()]);
+        let norms = [input_norm, post_norm].into_iter().flat_map(|n| [Some(&mut n.gain), n.bias.as_mut()]);
+        for weight in linears.chain(norms).flatten().chain(head_norms.iter_mut().flatten()) {
             weight.origin.block = Some(n);
         }
         let LayerOrigins { rope_q, rope_k, cache_k, cache_v, scores, softmax, values, .. } = origins;

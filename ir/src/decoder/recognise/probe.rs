@@ -3,6 +3,7 @@
 //! Inputs of the model whose name contains `mask` are set to ones (nothing is padded), or, where they are floats, to the
 //! causal mask; those whose name contains `position` to positions. A part of the graph that depends on any other input is a mismatch.
 
+use super::Positions;
 use super::attention::Attended;
 use super::matcher::Matcher;
 use crate::diag::Diagnostic;
@@ -19,7 +20,9 @@ const HIDDEN: f32 = -1e4;
 
 /// The base of the frequencies, read off the angles at position 1.
 pub(super) fn theta(graph: &Graph, m: &Matcher<'_>, found: &Attended) -> Result<f64, Diagnostic> {
-    let [[cos, sin], _] = found.turns;
+    let Some([[cos, sin], _]) = found.turns else {
+        return Err(m.mismatch(None, "a rotary embedding or a table of positions", "neither"));
+    };
     let (cos, sin) = (probe(graph, m, cos, [1, 0])?, probe(graph, m, sin, [1, 0])?);
     let (half, dim) = (found.head_dim / 2, found.head_dim as f64);
     let angle = |i: usize| Some(f64::from(*sin.floats().get(i)?).atan2(f64::from(*cos.floats().get(i)?)));
@@ -45,7 +48,7 @@ pub(super) fn check(
     m: &Matcher<'_>,
     found: &Attended,
     [tokens, past]: [usize; 2],
-    theta: f64,
+    positions: Positions,
 ) -> Result<(), Diagnostic> {
     let node = graph.producer(found.mask).map(|p| p.0);
     let total = past + tokens;
@@ -56,7 +59,12 @@ pub(super) fn check(
         if visible { x == 0.0 } else { x < HIDDEN }
     });
     m.expect(causal, node, "a causal mask")?;
-    for [cos, sin] in found.turns {
+    let (turns, theta) = match (found.turns, positions) {
+        (Some(turns), Positions::Rotary { theta }) => (turns, theta),
+        (None, Positions::Learned { .. }) => return Ok(()),
+        _ => return Err(m.mismatch(node, "layers that all turn queries and keys, or none", "some that do")),
+    };
+    for [cos, sin] in turns {
         for (table, f) in [(cos, f64::cos as fn(f64) -> f64), (sin, f64::sin)] {
             let node = graph.producer(table).map(|p| p.0);
             let turns = probe(graph, m, table, [past, 1])?;
@@ -74,6 +82,17 @@ fn is_table(turns: &[f32], f: fn(f64) -> f64, dim: usize, tokens: usize, past: u
     };
     turns.len() == tokens * dim
         && turns.iter().enumerate().all(|(i, &x)| (f64::from(x) - expected(i)).abs() < TURN_TOLERANCE)
+}
+
+/// The rows of a table of positions that tokens behind `past` cached ones select.
+pub(super) fn rows(
+    graph: &Graph,
+    m: &Matcher<'_>,
+    value: ValueId,
+    past: usize,
+) -> Result<Vec<i64>, Diagnostic> {
+    let rows = probe(graph, m, value, [past, 1])?.to_i64s();
+    rows.ok_or_else(|| m.mismatch(None, "row numbers of a table", "something else"))
 }
 
 /// Evaluates a value for the positions `first, first + step, ..`.

@@ -3,31 +3,62 @@
 
 use super::fields::Fields;
 use super::net::Net;
-use crate::decoder::{Config, Decoder, Ends, Layer, LayerOrigins};
+use crate::decoder::{
+    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection,
+};
 use crate::diag::Diagnostic;
-use crate::graph::{Graph, Origin, ValueId};
-use crate::op::{Add, Attention, Concat, Gather, Mul, Relu, Reshape, RmsNorm, Rope, Silu, Slice};
-use crate::types::{DType, Shape, Type};
+use crate::graph::Origin;
+use crate::num::Point;
 
-/// Sizes of a decoder, and what it has beyond a LLaMA.
+/// Sizes of a decoder, and where its tensors are.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Causal {
     config: Config,
     layers: usize,
     /// Whether logits come from the embedding.
     tied: bool,
-    kind: Kind,
+    /// Of q, k and v.
+    biases: bool,
+    /// Norms of the heads of q and k.
+    head_norms: bool,
+    names: &'static Names,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Kind {
-    /// Rotary embedding; biases of q, k, v; norms of the heads of q and k.
-    Rotary {
-        biases: bool,
-        head_norms: bool,
-    },
-    Opt,
+/// Names of the tensors of a family.
+#[derive(Debug, PartialEq)]
+struct Names {
+    /// What stands before all names but that of the projection to logits.
+    root: &'static str,
+    input_norm: &'static str,
+    wo: &'static str,
+    post_norm: &'static str,
+    gate: &'static str,
+    up: &'static str,
+    down: &'static str,
+    final_norm: &'static str,
 }
+
+const LLAMA: Names = Names {
+    root: "model",
+    input_norm: "input_layernorm",
+    wo: "self_attn.o_proj",
+    post_norm: "post_attention_layernorm",
+    gate: "mlp.gate_proj",
+    up: "mlp.up_proj",
+    down: "mlp.down_proj",
+    final_norm: "norm",
+};
+
+const OPT: Names = Names {
+    root: "model.decoder",
+    input_norm: "self_attn_layer_norm",
+    wo: "self_attn.out_proj",
+    post_norm: "final_layer_norm",
+    gate: "",
+    up: "fc1",
+    down: "fc2",
+    final_norm: "final_layer_norm",
+};
 
 /// OPT leaves two rows of its table of positions free (Zhang et al., 2022, and its code).
 const OPT_OFFSET: usize = 2;
@@ -69,8 +100,10 @@ impl Causal {
             kv_heads,
             head_dim,
             intermediate: fields.size("intermediate_size", None)?,
-            theta,
+            positions: Positions::Rotary { theta },
+            norm: NormKind::Rms,
             eps: fields.number("rms_norm_eps", 1e-6)?,
+            activation: Activation::SWIGLU,
             // Within its window a token sees all before it, as without one; further texts are refused.
             max_positions: Some(fields.size("max_position_embeddings", Some(2048))?.min(window)),
         };
@@ -78,7 +111,9 @@ impl Causal {
             config,
             layers: fields.layers()?,
             tied: fields.flag("tie_word_embeddings", false)?,
-            kind: Kind::Rotary { biases, head_norms: kind == "qwen3" },
+            biases,
+            head_norms: kind == "qwen3",
+            names: &LLAMA,
         })
     }
 
@@ -110,174 +145,73 @@ impl Causal {
             kv_heads: heads,
             head_dim: hidden / heads,
             intermediate: fields.size("ffn_dim", None)?,
-            theta: 1.0,
+            positions: Positions::Learned { first: OPT_OFFSET },
+            norm: NormKind::Layer,
             eps: 1e-5,
+            activation: Activation { function: Point::Relu, gated: false },
             max_positions: Some(fields.size("max_position_embeddings", Some(2048))?),
         };
         let tied = fields.flag("tie_word_embeddings", true)?;
-        Ok(Causal { config, layers: fields.layers()?, tied, kind: Kind::Opt })
-    }
-
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Whether a [`Decoder`] says it all.
-    pub(super) fn is_plain(&self) -> bool {
-        self.kind == Kind::Rotary { biases: false, head_norms: false }
+        Ok(Causal { config, layers: fields.layers()?, tied, biases: true, head_norms: false, names: &OPT })
     }
 
     pub(super) fn decoder(&self, mut net: Net<'_>) -> Result<Decoder, Diagnostic> {
-        let c = &self.config;
+        let (c, names) = (&self.config, self.names);
         let (h, q, kv, i) = (c.hidden, c.q_width(), c.kv_width(), c.intermediate);
+        let outer = c.norm == NormKind::Layer;
         let mut layers = Vec::with_capacity(self.layers);
         for n in 0..self.layers {
             net.block = Some(n as u32);
-            let at = |part: &str| format!("model.layers.{n}.{part}");
+            let at = |part: &str| format!("{}.layers.{n}.{part}", names.root);
             let origin = |part: &str| Origin::named(at(part)).in_block(n as u32);
-            let matrix = |part: &str, shape| net.matrix(&at(part), shape);
+            let linear = |part: &str, shape, bias| projection(&net, &at(part), shape, bias);
+            let head_norm = |part: &str| net.tensor(&at(part), &[c.head_dim]);
+            let head_norms = match self.head_norms {
+                true => Some([head_norm("self_attn.q_norm.weight")?, head_norm("self_attn.k_norm.weight")?]),
+                false => None,
+            };
+            let gate = c.activation.gated.then(|| linear(names.gate, [i, h], outer)).transpose()?;
             layers.push(Layer {
-                input_norm: net.tensor(&at("input_layernorm.weight"), &[h])?,
-                wq: matrix("self_attn.q_proj", [q, h])?,
-                wk: matrix("self_attn.k_proj", [kv, h])?,
-                wv: matrix("self_attn.v_proj", [kv, h])?,
-                wo: matrix("self_attn.o_proj", [h, q])?,
-                post_norm: net.tensor(&at("post_attention_layernorm.weight"), &[h])?,
-                gate: matrix("mlp.gate_proj", [i, h])?,
-                up: matrix("mlp.up_proj", [i, h])?,
-                down: matrix("mlp.down_proj", [h, i])?,
+                input_norm: self.norm(&net, &at(names.input_norm))?,
+                wq: linear("self_attn.q_proj", [q, h], self.biases)?,
+                wk: linear("self_attn.k_proj", [kv, h], self.biases)?,
+                wv: linear("self_attn.v_proj", [kv, h], self.biases)?,
+                head_norms,
+                wo: linear(names.wo, [h, q], outer)?,
+                post_norm: self.norm(&net, &at(names.post_norm))?,
+                gate,
+                up: linear(names.up, [i, h], outer)?,
+                down: linear(names.down, [h, i], outer)?,
                 origins: LayerOrigins::of(&origin),
             });
         }
         net.block = None;
-        let embedding = net.tensor("model.embed_tokens.weight", &[c.vocab, h])?;
-        let lm_head = if self.tied { embedding.clone() } else { net.matrix("lm_head", [c.vocab, h])? };
-        let ends = Some(Ends { final_norm: net.tensor("model.norm.weight", &[h])?, embedding, lm_head });
+        let at = |part: &str| format!("{}.{part}", names.root);
+        let embedding = net.tensor(&at("embed_tokens.weight"), &[c.vocab, h])?;
+        let positions = match c.positions {
+            Positions::Learned { first } => {
+                let rows = first + c.max_positions.unwrap_or(0);
+                Some(net.tensor(&at("embed_positions.weight"), &[rows, h])?)
+            }
+            Positions::Rotary { .. } => None,
+        };
+        let head = if self.tied { embedding.clone() } else { net.matrix("lm_head", [c.vocab, h])? };
+        let final_norm = self.norm(&net, &at(names.final_norm))?;
+        let lm_head = Projection { weight: head, bias: None };
+        let ends = Some(Ends { embedding, positions, final_norm, lm_head });
         let decoder = Decoder { name: net.name.into(), config: c.clone(), layers, ends };
         decoder.check()?;
         Ok(decoder)
     }
 
-    pub(super) fn graph(&self, mut net: Net<'_>, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
-        self.config.check_reach(tokens, past)?;
-        let c = &self.config;
-        let opt = self.kind == Kind::Opt;
-        let root = if opt { "model.decoder" } else { "model" };
-        let ids = net.b.input("tokens", Type::of(DType::I64, [tokens]));
-        let ty = Type::of(DType::F32, [past, c.kv_width()]);
-        let caches: Vec<Option<[ValueId; 2]>> = (0..self.layers)
-            .map(|n| {
-                let mut input = |part| net.b.input(format!("past.{n}.{part}"), ty.clone());
-                (past > 0).then(|| [input("key"), input("value")])
-            })
-            .collect();
-        let name = format!("{root}.embed_tokens");
-        let table = net.parameter(&format!("{name}.weight"), &[c.vocab, c.hidden])?;
-        let mut x = net.op(&name, Gather { axis: 0 }, &[table, ids])?;
-        if opt {
-            let name = format!("{root}.embed_positions");
-            let rows = c.max_positions.unwrap_or(0) + OPT_OFFSET;
-            let positions = net.parameter(&format!("{name}.weight"), &[rows, c.hidden])?;
-            let slice = Slice { axis: 0, start: past + OPT_OFFSET, length: tokens, step: 1 };
-            let positions = net.op(&name, slice, &[positions])?;
-            x = net.op(&name, Add {}, &[x, positions])?;
-        }
-        let mut presents = Vec::new();
-        for (n, cache) in caches.into_iter().enumerate() {
-            net.block = Some(n as u32);
-            let (next, present) =
-                self.layer(&mut net, x, &format!("{root}.layers.{n}"), cache, tokens, past)?;
-            x = next;
-            presents.push(present);
-        }
-        net.block = None;
-        x = self.norm(&mut net, x, &format!("{root}.{}", if opt { "final_layer_norm" } else { "norm" }))?;
-        let logits = match self.tied {
-            true => net.op("lm_head", crate::op::Linear {}, &[x, table])?,
-            false => net.linear(x, "lm_head", [c.vocab, c.hidden], false)?,
-        };
-        net.b.output("logits", logits);
-        for (n, [k, v]) in presents.into_iter().enumerate() {
-            net.b.output(format!("present.{n}.key"), k);
-            net.b.output(format!("present.{n}.value"), v);
-        }
-        net.finish()
+    fn norm(&self, net: &Net<'_>, name: &str) -> Result<Norm, Diagnostic> {
+        let part = |part: &str| net.tensor(&format!("{name}.{part}"), &[self.config.hidden]);
+        let bias = (self.config.norm == NormKind::Layer).then(|| part("bias")).transpose()?;
+        Ok(Norm { gain: part("weight")?, bias })
     }
+}
 
-    fn norm(&self, net: &mut Net<'_>, x: ValueId, name: &str) -> Result<ValueId, Diagnostic> {
-        match self.kind {
-            Kind::Opt => net.layer_norm(x, name, self.config.hidden, self.config.eps),
-            Kind::Rotary { .. } => net.rms_norm(x, name, self.config.hidden, self.config.eps),
-        }
-    }
-
-    fn layer(
-        &self,
-        net: &mut Net<'_>,
-        x: ValueId,
-        name: &str,
-        cache: Option<[ValueId; 2]>,
-        tokens: usize,
-        past: usize,
-    ) -> Result<(ValueId, [ValueId; 2]), Diagnostic> {
-        let (c, opt) = (&self.config, self.kind == Kind::Opt);
-        let (h, i) = (c.hidden, c.intermediate);
-        let first = if opt { "self_attn_layer_norm" } else { "input_layernorm" };
-        let normed = self.norm(net, x, &format!("{name}.{first}"))?;
-        let biases = opt || matches!(self.kind, Kind::Rotary { biases: true, .. });
-        let widths = [("q_proj", c.q_width()), ("k_proj", c.kv_width()), ("v_proj", c.kv_width())];
-        let mut projected = [normed; 3];
-        for (value, (part, width)) in projected.iter_mut().zip(widths) {
-            *value = net.linear(normed, &format!("{name}.self_attn.{part}"), [width, h], biases)?;
-        }
-        let [mut q, mut k, mut v] = projected;
-        if let Kind::Rotary { head_norms, .. } = self.kind {
-            if head_norms {
-                q = self.head_norm(net, q, &format!("{name}.self_attn.q_norm"), tokens)?;
-                k = self.head_norm(net, k, &format!("{name}.self_attn.k_norm"), tokens)?;
-            }
-            let rope = Rope { head_dim: c.head_dim, theta: c.theta, start: past };
-            q = net.op(&format!("{name}.self_attn.rope"), rope.clone(), &[q])?;
-            k = net.op(&format!("{name}.self_attn.rope"), rope, &[k])?;
-        }
-        if let Some([past_k, past_v]) = cache {
-            k = net.op(&format!("{name}.self_attn.cache"), Concat { axis: 0 }, &[past_k, k])?;
-            v = net.op(&format!("{name}.self_attn.cache"), Concat { axis: 0 }, &[past_v, v])?;
-        }
-        let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale(), causal: true };
-        let mixed = net.op(&format!("{name}.self_attn"), attention, &[q, k, v])?;
-        let out = format!("{name}.self_attn.{}", if opt { "out_proj" } else { "o_proj" });
-        let mixed = net.linear(mixed, &out, [h, c.q_width()], opt)?;
-        let x = net.op(&format!("{name}.self_attn"), Add {}, &[x, mixed])?;
-        let second = if opt { "final_layer_norm" } else { "post_attention_layernorm" };
-        let normed = self.norm(net, x, &format!("{name}.{second}"))?;
-        let inner = if opt {
-            let inner = net.linear(normed, &format!("{name}.fc1"), [i, h], true)?;
-            let active = net.op(&format!("{name}.activation"), Relu {}, &[inner])?;
-            net.linear(active, &format!("{name}.fc2"), [h, i], true)?
-        } else {
-            let gate = net.linear(normed, &format!("{name}.mlp.gate_proj"), [i, h], false)?;
-            let up = net.linear(normed, &format!("{name}.mlp.up_proj"), [i, h], false)?;
-            let active = net.op(&format!("{name}.mlp"), Silu {}, &[gate])?;
-            let product = net.op(&format!("{name}.mlp"), Mul {}, &[active, up])?;
-            net.linear(product, &format!("{name}.mlp.down_proj"), [h, i], false)?
-        };
-        Ok((net.op(&format!("{name}.mlp"), Add {}, &[x, inner])?, [k, v]))
-    }
-
-    /// A norm of each head, with one gain for all.
-    fn head_norm(
-        &self,
-        net: &mut Net<'_>,
-        x: ValueId,
-        name: &str,
-        tokens: usize,
-    ) -> Result<ValueId, Diagnostic> {
-        let (dim, flat) = (self.config.head_dim, net.b.graph().ty(x).shape.clone());
-        let heads = flat.fixed().and_then(|s| s.get(1).copied()).unwrap_or(0) / dim;
-        let split = net.op(name, Reshape { shape: Shape::of([tokens, heads, dim]) }, &[x])?;
-        let gain = net.parameter(&format!("{name}.weight"), &[dim])?;
-        let normed = net.op(name, RmsNorm { eps: self.config.eps }, &[split, gain])?;
-        net.op(name, Reshape { shape: flat }, &[normed])
-    }
+fn projection(net: &Net<'_>, name: &str, shape: [usize; 2], bias: bool) -> Result<Projection, Diagnostic> {
+    let bias = bias.then(|| net.tensor(&format!("{name}.bias"), &shape[..1])).transpose()?;
+    Ok(Projection { weight: net.matrix(name, shape)?, bias })
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `llama`, `mistral` | [`Decoder`], for any number of tokens |
 //! | `qwen2`, `qwen3` | the same with biases of q, k and v, or norms of the heads of q and k |
-//! | `opt` | decoder with learned positions, layer norms and biases |
+//! | `opt` | the same with learned positions, layer norms and biases |
 //! | `bert` | encoder |
 //!
 //! Invariants:
@@ -23,10 +23,9 @@ mod tests;
 
 use super::layouts::Quantisation;
 use super::safetensors::Tensors;
-use crate::decoder::{Config, Decoder};
+use crate::decoder::Decoder;
 use crate::diag::Diagnostic;
 use crate::graph::Graph;
-use crate::session::Predictor;
 use fields::Fields;
 
 /// A configuration.
@@ -41,23 +40,6 @@ pub struct Network {
 enum Family {
     Causal(causal::Causal),
     Bert(bert::Bert),
-}
-
-/// A decoder of any type, with its weights, to be evaluated as floats.
-#[derive(Debug, Clone, Copy)]
-pub struct Language<'a> {
-    network: &'a Network,
-    tensors: &'a Tensors,
-    vocab: usize,
-}
-
-impl Predictor for Language<'_> {
-    fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
-        self.network.graph(self.tensors, tokens, past)
-    }
-    fn vocab(&self) -> usize {
-        self.vocab
-    }
 }
 
 /// Reads a configuration.
@@ -94,53 +76,24 @@ impl Network {
                 .help("ask for one or more"));
         }
         match &self.family {
-            Family::Causal(causal) if causal.is_plain() => self.decoder(tensors)?.graph(tokens, past),
-            Family::Causal(causal) => causal.graph(self.net(tensors), tokens, past),
+            Family::Causal(causal) => causal.decoder(self.net(tensors))?.graph(tokens, past),
             Family::Bert(bert) => bert.graph(self.net(tensors), tokens),
         }
     }
 
-    /// Whether a [`Decoder`] says it all.
-    pub fn is_plain(&self) -> bool {
-        matches!(&self.family, Family::Causal(causal) if causal.is_plain())
-    }
-
-    /// The name of the type of model.
-    pub fn kind(&self) -> &str {
-        &self.name
-    }
-
-    /// The decoder, if the model is one of the LLaMA family without biases.
-    pub fn decoder(&self, tensors: &Tensors) -> Result<Decoder, Diagnostic> {
-        match &self.family {
-            Family::Causal(causal) if causal.is_plain() => causal.decoder(self.net(tensors)),
-            _ => Err(Diagnostic::new(
-                "config-decoder",
-                format!("models of type `{}` are not compiled", self.name),
-            )
-            .because("they have biases, norms or positions that a LLaMA does not have")
-            .help("take one of type llama or mistral; `import` builds the graph of this one, `eval` without `--scheme` measures a decoder as floats")),
-        }
-    }
-
-    /// What predicts the next token, as floats: a decoder of any type.
+    /// The decoder, if the model is one.
     ///
     /// # Errors
-    /// An encoder predicts none.
-    pub fn language<'a>(&'a self, tensors: &'a Tensors) -> Result<Language<'a>, Diagnostic> {
+    /// An encoder, or tensors that do not fit the configuration.
+    pub fn decoder(&self, tensors: &Tensors) -> Result<Decoder, Diagnostic> {
         match &self.family {
-            Family::Causal(causal) => Ok(Language { network: self, tensors, vocab: causal.config().vocab }),
-            Family::Bert(_) => Err(Diagnostic::new("config-encoder", "an encoder predicts no next token")
-                .because("its tokens see those behind them, too")
-                .help("give a decoder")),
-        }
-    }
-
-    /// Sizes of a decoder with rotary embedding.
-    pub fn config(&self) -> Option<&Config> {
-        match &self.family {
-            Family::Causal(causal) => Some(causal.config()),
-            Family::Bert(_) => None,
+            Family::Causal(causal) => causal.decoder(self.net(tensors)),
+            Family::Bert(_) => Err(Diagnostic::new(
+                "config-encoder",
+                format!("models of type `{}` are not compiled", self.name),
+            )
+            .because("an encoder predicts no next token: its tokens see those behind them, too")
+            .help("give a decoder; `import` builds the graph of this model")),
         }
     }
 

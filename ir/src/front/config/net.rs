@@ -6,7 +6,7 @@ use crate::diag::Diagnostic;
 use crate::front::layouts::{self, Quantisation};
 use crate::front::safetensors::Tensors;
 use crate::graph::{Builder, Graph, Origin, ValueId};
-use crate::op::{Add, Div, Erf, LayerNorm, Linear, Mul, Op, RmsNorm};
+use crate::op::{Add, Div, Erf, LayerNorm, Linear, Mul, Op};
 use crate::types::{DType, Shape, Type};
 
 /// A graph under construction, and where its weights come from.
@@ -102,17 +102,6 @@ impl<'t> Net<'t> {
         }
         let bias = self.parameter(&format!("{name}.bias"), &shape[..1])?;
         self.op(name, Add {}, &[product, bias])
-    }
-
-    pub(super) fn rms_norm(
-        &mut self,
-        x: ValueId,
-        name: &str,
-        width: usize,
-        eps: f64,
-    ) -> Result<ValueId, Diagnostic> {
-        let gain = self.parameter(&format!("{name}.weight"), &[width])?;
-        self.op(name, RmsNorm { eps }, &[x, gain])
     }
 
     pub(super) fn layer_norm(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{self, relative_error};
+use crate::decoder::Config;
 use crate::decoder::recognise;
 use crate::eval::evaluate;
 use crate::front::onnx::proto::ModelProto;
@@ -44,10 +45,9 @@ fn a_checkpoint_is_the_decoder_of_its_export() {
     let exported = recognise(&case.normal()).unwrap().decoder;
     assert_eq!(decoder.config, Config { max_positions: Some(256), ..exported.config.clone() });
     let weights = |d: &Decoder| -> Vec<Constant> {
-        let inner = d.layers.iter().flat_map(|l| l.weights(&d.config)).map(|(_, w, _)| w.constant.clone());
-        inner
-            .chain(d.ends.iter().flat_map(|e| e.weights(&d.config).map(|(_, w, _)| w.constant.clone())))
-            .collect()
+        let inner = d.layers.iter().flat_map(|l| l.weights(&d.config));
+        let all = inner.chain(d.ends.iter().flat_map(|e| e.weights(&d.config)));
+        all.map(|(_, w, _)| w.constant.clone()).collect()
     };
     assert!(weights(&decoder) == weights(&exported));
     let graph = network.graph(&tensors, 16, 0).unwrap();
@@ -55,7 +55,7 @@ fn a_checkpoint_is_the_decoder_of_its_export() {
     let error = relative_error(outputs[0].floats(), case.outputs[0].floats());
     assert!(error <= 1e-4, "{error:e}");
     let missing = Tensors::default();
-    assert!(network.decoder(&missing).unwrap().layers.iter().all(|l| l.wq.constant.is_absent()));
+    assert!(network.decoder(&missing).unwrap().layers.iter().all(|l| l.wq.weight.constant.is_absent()));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn diagnostics() {
         error(&with("\"quantization_config\": {\"quant_method\": \"aqlm\"}")),
         error(small),
         network(small).graph(&few, 1, 0).unwrap_err().to_string(),
-        network(&small.replace("llama", "qwen2")).decoder(&Tensors::default()).unwrap_err().to_string(),
+        network(&small.replace("llama", "bert")).decoder(&Tensors::default()).unwrap_err().to_string(),
         safetensors::read(b"\x10\0\0\0\0\0\0\0{\"a\": ").unwrap_err().to_string(),
     ];
     insta::assert_snapshot!(rendered.join("\n\n"));

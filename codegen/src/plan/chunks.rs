@@ -1,0 +1,126 @@
+//! Weights of linear layers in chunks that load at once: whole output tiles, as many as their share of the buffers takes.
+
+use super::Options;
+use super::map::{Chunk, Piece, Widths, blocks};
+use crate::model::{Linear, Model};
+use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Machine};
+use ir::diag::Diagnostic;
+
+/// Cuts the weights of a record into chunks, one behind the other.
+pub(super) struct Chunker<'a> {
+    pub model: &'a Model,
+    pub machine: &'a Machine,
+    pub options: &'a Options,
+    pub g: &'a Geometry,
+    pub widths: &'a Widths,
+    pub at: u32,
+}
+
+impl Chunker<'_> {
+    /// The chunks of a layer, in the order in which they are used.
+    pub fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
+        use Linear::*;
+        // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
+        let head_tiles = if self.model.has_ends() { self.tiles(Head) } else { u32::MAX };
+        let mut chunks = Vec::new();
+        for linear in [K, V, Q, O, Gate, Up, Down].into_iter().filter(|&l| self.model.has(l)) {
+            let most = if linear == K { self.most(linear)?.min(head_tiles) } else { self.most(linear)? };
+            let tiles = self.tiles(linear);
+            self.split(linear, 0, tiles, most, &mut chunks);
+        }
+        Ok(chunks)
+    }
+
+    /// How many chunks of the layer are carried, and the chunks of the projection to logits with their twins first.
+    pub fn head(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
+        if !self.model.has_ends() {
+            return Ok((0, Vec::new()));
+        }
+        self.at = start;
+        let tiles = self.tiles(Linear::Head);
+        let (mut chunks, mut done) = (Vec::new(), 0);
+        let b = &self.machine.buffers;
+        let limits =
+            [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
+        let mut used = [0; 3];
+        for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
+            let sizes = [twin.weights, twin.groups, twin.channels].map(|p| p.blocks);
+            let fits = (0..3).all(|i| used[i] + sizes[i] <= limits[i]) || chunks.is_empty();
+            let shared = matches!(twin.linear, Linear::K | Linear::V | Linear::Q);
+            if !fits || !shared || done + twin.tiles > tiles {
+                break;
+            }
+            (0..3).for_each(|i| used[i] += sizes[i]);
+            self.split(Linear::Head, done, twin.tiles, twin.tiles, &mut chunks);
+            done += twin.tiles;
+        }
+        let carried = chunks.len();
+        let most = self.most(Linear::Head)?;
+        self.split(Linear::Head, done, tiles - done, most, &mut chunks);
+        Ok((carried, chunks))
+    }
+
+    fn tiles(&self, linear: Linear) -> u32 {
+        self.widths.outputs(linear).stride * self.g.l / self.g.n
+    }
+
+    /// Weight rows and groups of a tile.
+    fn tile(&self, linear: Linear) -> (u32, u32) {
+        let inputs = match linear {
+            Linear::O => self.widths.q,
+            Linear::Down => self.widths.intermediate,
+            _ => self.widths.hidden,
+        };
+        (self.model.steps(inputs.rows), self.model.groups(linear))
+    }
+
+    /// Most tiles of a chunk.
+    fn most(&self, linear: Linear) -> Result<u32, Diagnostic> {
+        let (rows, groups) = self.tile(linear);
+        let b = &self.machine.buffers;
+        let part = self.options.chunk_part.max(1);
+        let mut most = u32::MAX;
+        for (buffer, bytes, tile) in [
+            ("weight", b.weight_bytes, u64::from(rows) * u64::from(self.g.w_row(self.model.widths.weights))),
+            ("group_scale", b.group_scale_bytes, u64::from(groups) * u64::from(self.g.g_row)),
+            ("channel", b.channel_bytes, u64::from(self.g.c_row)),
+        ] {
+            let share = u64::from(bytes / part);
+            if tile > share {
+                let why = format!(
+                    "one output tile needs {tile} bytes, a chunk may take {share} of the {bytes} (1/{part})"
+                );
+                return Err(Diagnostic::new(
+                    "machine-too-small",
+                    format!("a layer does not fit the {buffer} buffer"),
+                )
+                .at_item(linear.name())
+                .because(why)
+                .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
+            }
+            // Without group scales a tile takes nothing of their buffer.
+            most = most.min((share / tile.max(1)) as u32);
+        }
+        Ok(most)
+    }
+
+    fn split(&mut self, linear: Linear, first: u32, tiles: u32, most: u32, out: &mut Vec<Chunk>) {
+        let (rows, groups) = self.tile(linear);
+        let count = tiles.div_ceil(most.max(1));
+        let mut first_tile = first;
+        for i in 0..count {
+            let tiles = tiles / count + u32::from(i < tiles % count);
+            let mut piece = |bytes: u32| {
+                let piece = Piece { at: self.at, blocks: blocks(bytes) };
+                self.at += piece.blocks;
+                piece
+            };
+            let weights = piece(tiles * rows * self.g.w_row(self.model.widths.weights));
+            let groups = piece(tiles * groups * self.g.g_row);
+            let channels = piece(tiles * self.g.c_row);
+            out.push(Chunk { linear, first_tile, tiles, weights, groups, channels });
+            first_tile += tiles;
+        }
+    }
+}
