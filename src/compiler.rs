@@ -35,6 +35,9 @@ pub struct Request {
     /// Draw the times of a memory of the kind `random` from this seed instead of the machine file's
     #[arg(long, value_name = "N")]
     pub seed: Option<u32>,
+    /// Store weights that no mode of the machine is made for in a wider one: the same results from more bytes
+    #[arg(long)]
+    pub widen: bool,
     /// Number of a named dimension
     #[arg(long, value_name = "NAME=VALUE", value_parser = model::binding)]
     pub bind: Vec<(String, u64)>,
@@ -92,10 +95,10 @@ pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> 
         machine.seed(seed)?;
     }
     let scheme = place::scheme(&request.scheme)?;
-    codegen::support::widths(&scheme).map_err(|e| e.in_file(request.scheme.clone()))?;
+    codegen::support::widths(&scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
     let decoder = model::decoder(&request.model, &model::bindings(&request.bind)?)?;
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
-    let model = Model::of(&quantised)?;
+    let model = Model::stored(&quantised, request.widen)?;
     let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
     let image = match image::absent(&quantised) {
         Some(_) => None,
@@ -135,6 +138,22 @@ pub struct Named {
 }
 
 impl Product {
+    /// What happened to the codes of the model file, and to the width of its weights; empty if nothing did.
+    pub fn notes(&self) -> Vec<String> {
+        let (bits, mode) = (self.quantised.scheme.weights.bits, self.target.model.widths.weights);
+        let widened = (mode.bits() != bits).then(|| {
+            format!(
+                "weights of {bits} bits are stored as {} of the mode {}, as asked for",
+                mode.bits(),
+                mode.name()
+            )
+        });
+        let narrow = (self.target.model.widths.activations == 4).then(|| {
+            "activations of 4 bits take a byte on the chip and run at the rate of 8-bit ones".to_string()
+        });
+        self.quantised.notes().into_iter().chain(widened).chain(narrow).collect()
+    }
+
     /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ impl Target {
     /// The model or the machine is beyond this compiler, or the machine is too small: place, reason, remedy.
     pub fn new(model: &Model, machine: &Machine, options: &Options) -> Result<Target, Diagnostic> {
         model.check()?;
-        support::modes(model, machine)?;
+        let model = &Model { widths: support::modes(model, machine)?, ..model.clone() };
         support::functions(model, machine)?;
         accumulators(model, machine)?;
         let n = machine.matrix.outputs;

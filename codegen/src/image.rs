@@ -23,12 +23,21 @@ use ir::types::DType;
 const USUAL_POSITIONS: usize = 2048;
 
 impl Model {
-    /// The sizes and constants of a quantised decoder.
+    /// The sizes and constants of a quantised decoder, whose weights are stored in their own mode.
     ///
     /// # Errors
     /// A scheme that no machine has, sizes beyond this compiler, or layers that differ in a constant.
     pub fn of(decoder: &QuantDecoder) -> Result<Model, Diagnostic> {
-        support::decoder(decoder)?;
+        Model::stored(decoder, false)
+    }
+
+    /// The same; with `widen`, weights that no mode is made for, or none that the machine has, go into a wider one. Results are
+    /// the same bits.
+    ///
+    /// # Errors
+    /// As [`Model::of`].
+    pub fn stored(decoder: &QuantDecoder, widen: bool) -> Result<Model, Diagnostic> {
+        support::decoder(decoder, widen)?;
         let c = &decoder.config;
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let norms = decoder.layers.first().map(|l| &l.input_norm);
@@ -59,7 +68,7 @@ impl Model {
                 gated: c.activation.gated,
                 biases: Linear::ALL.map(|linear| biased(decoder, linear)),
             },
-            widths: support::widths(&decoder.scheme)?,
+            widths: support::widths(&decoder.scheme, widen)?,
             numbers: Numbers {
                 embedding_shift: decoder.ends.as_ref().map_or(0, |ends| ends.embedding.shift),
                 positions_shift: positions.map_or(0, |table| table.shift),
@@ -210,7 +219,10 @@ impl Image<'_> {
         let parts = [&tensors[0], &tensors[1], &tensors[2]].map(Tensor::ints);
         let positions = weights.positions.as_ref().map(part).transpose()?;
         let positions = positions.as_ref().map_or(&[][..], Tensor::ints);
-        let bits = Bits { mode: widths.weights, levels: &weights.levels, positions };
+        let zeros = weights.zeros.as_ref().map(part).transpose()?;
+        let zeros = zeros.as_ref().map_or(&[][..], Tensor::ints);
+        let group = weights.group;
+        let bits = Bits { mode: widths.weights, levels: &weights.levels, zeros, group, positions };
         let map = self.map;
         for chunk in map.of(linear) {
             self.chunk(record, chunk, parts, &bits, widths.group);
@@ -270,6 +282,10 @@ const PADDED: Scale = Scale { mantissa: 0, exponent: i8::MIN };
 struct Bits<'a> {
     mode: Mode,
     levels: &'a [i32],
+    /// What codes stand above, of each group; empty if nothing.
+    zeros: &'a [i32],
+    /// Weights of a group.
+    group: usize,
     /// Of the kept weights, if the mode is pruned.
     positions: &'a [i32],
 }
@@ -286,8 +302,8 @@ impl Bits<'_> {
 
     /// Puts weight `i` of `codes` into a row of zeros, for an output and a lane.
     fn put(&self, row: &mut [u8], g: &Geometry, (output, lane): (u32, u32), codes: &[i32], i: usize) {
-        let (bits, code) = (self.mode.bits(), codes[i]);
-        let level = self.levels.get(code as usize).copied().unwrap_or(code);
+        let (bits, zero) = (self.mode.bits(), self.zeros.get(i / self.group.max(1)).copied().unwrap_or(0));
+        let level = self.levels.get(codes[i] as usize).copied().unwrap_or(codes[i] - zero);
         let stored = if matches!(self.mode, Mode::W2 | Mode::W2P) { (level + 3) / 2 } else { level };
         // Two-bit rows have no gap between outputs, others start each at a byte.
         let output_bits = if bits == 2 { 2 * g.lp } else { 8 * g.segment(self.mode) };

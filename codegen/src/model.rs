@@ -77,6 +77,8 @@ impl Kind {
 pub struct Widths {
     /// Weights of linear layers.
     pub weights: Mode,
+    /// The least and the largest weight, if a wider mode that holds both may be taken where a machine lacks theirs.
+    pub wider: Option<(i32, i32)>,
     /// Weights along K that share a group scale; without: a scale per output only.
     pub group: Option<u32>,
     /// Bits of activations that enter a linear layer, 4 or 8.
@@ -90,7 +92,7 @@ pub struct Widths {
 impl Default for Widths {
     /// Those of the scheme `w2a8kv4`.
     fn default() -> Widths {
-        Widths { weights: Mode::W2, group: Some(32), activations: 8, attention: 8, cache: 4 }
+        Widths { weights: Mode::W2, wider: None, group: Some(32), activations: 8, attention: 8, cache: 4 }
     }
 }
 

@@ -14,13 +14,15 @@ use ir::types::DType;
 const ODD: &[i32] = &[-3, -1, 1, 3];
 const SIGNED: std::ops::RangeInclusive<i32> = -2..=1;
 
-/// How the tensors of a scheme are stored, or why no machine of this version computes with it.
+/// How the tensors of a scheme are stored, or why no machine of this version computes with it. With `widen`, weights that no mode
+/// is made for are stored in the narrowest that holds them.
 ///
 /// # Errors
 /// The first class of tensors that no machine computes with, and what would work instead.
-pub fn widths(scheme: &Scheme) -> Result<Widths, Diagnostic> {
-    let weights = Form::of(&scheme.weights).mode("weights")?;
-    let head = Form::of(scheme.lm_head()).mode("lm_head")?;
+pub fn widths(scheme: &Scheme, widen: bool) -> Result<Widths, Diagnostic> {
+    let form = Form::of(&scheme.weights);
+    let weights = form.mode("weights", widen)?;
+    let head = Form::of(scheme.lm_head()).mode("lm_head", widen)?;
     if (head, scheme.lm_head().group) != (weights, scheme.weights.group) {
         let why = "one loop body of instructions loads weights ahead for the next layer, or for the projection to logits";
         return Err(refused(
@@ -53,20 +55,21 @@ pub fn widths(scheme: &Scheme) -> Result<Widths, Diagnostic> {
     }
     let group = scheme.weights.group.map(|group| u32::try_from(group).unwrap_or(u32::MAX));
     let [activations, attention, cache] = kinds.map(|(_, _, code)| code.bits);
-    Ok(Widths { weights, group, activations, attention, cache })
+    let wider = (widen && !weights.pruned()).then(|| form.range());
+    Ok(Widths { weights, wider, group, activations, attention, cache })
 }
 
 /// Refuses a decoder that no machine of this version computes.
 ///
 /// # Errors
 /// As [`widths`]; or a layer whose weights are not stored as the scheme says.
-pub fn decoder(decoder: &QuantDecoder) -> Result<(), Diagnostic> {
-    let widths = widths(&decoder.scheme)?;
+pub fn decoder(decoder: &QuantDecoder, widen: bool) -> Result<(), Diagnostic> {
+    let widths = widths(&decoder.scheme, widen)?;
     for linear in decoder.linears() {
         if linear.order.is_some() {
             return Err(refused(&linear.name, "inputs that are grouped in an order of their own", MODES));
         }
-        let mode = Form::of_layer(linear).mode(&linear.name)?;
+        let mode = Form::of_layer(linear).mode(&linear.name, widen)?;
         if mode != widths.weights || decoder.scheme.weights.group.is_some_and(|group| group != linear.group) {
             return Err(refused(&linear.name, "two ways to store weights", MODES));
         }
@@ -74,25 +77,28 @@ pub fn decoder(decoder: &QuantDecoder) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Refuses a machine that lacks a mode of the model.
+/// The modes in which a machine stores a model: those of its tensors, or wider ones where that is allowed.
 ///
 /// # Errors
-/// Names the mode, what needs it, and the modes that are there.
-pub fn modes(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
-    let w = &model.widths;
+/// A mode is missing: names it, what needs it, and the modes that are there.
+pub fn modes(model: &Model, machine: &Machine) -> Result<Widths, Diagnostic> {
+    let there = |mode: &Mode| machine.matrix.modes.contains(mode);
+    let wider = model.widths.wider.and_then(|range| WIDER.into_iter().find(|m| there(m) && holds(*m, range)));
+    let weights = wider.filter(|_| !there(&model.widths.weights)).unwrap_or(model.widths.weights);
+    let w = Widths { weights, ..model.widths };
     let needs = [("weights", w.weights), ("cached keys", w.keys()), ("cached values", w.values())];
-    let Some((what, mode)) = needs.into_iter().find(|(_, mode)| !machine.matrix.modes.contains(mode)) else {
-        return Ok(());
-    };
-    let there: Vec<&str> = machine.matrix.modes.iter().map(|m| m.name()).collect();
-    let help = if mode.pruned() && machine.matrix.lanes % 2 != 0 {
+    let Some((what, mode)) = needs.into_iter().find(|(_, mode)| !there(mode)) else { return Ok(w) };
+    let help = if what == "weights" && w.wider.is_none() && !mode.pruned() && WIDER.iter().any(there) {
+        "store the weights in a wider mode with `--widen`, choose a scheme that fits, or add the mode to the machine file"
+    } else if mode.pruned() && machine.matrix.lanes % 2 != 0 {
         "choose a scheme without 2:4 pruning, or a machine with the mode, whose matrix.lanes are even"
     } else {
         "choose a scheme that fits them, or add the mode to the machine file"
     };
+    let names: Vec<&str> = machine.matrix.modes.iter().map(|m| m.name()).collect();
     Err(Diagnostic::new("mode-missing", format!("this machine has no mode {} for {what}", mode.name()))
         .at_item("matrix.modes")
-        .because(format!("its matrix engine has the modes {}", there.join(", ")))
+        .because(format!("its matrix engine has the modes {}", names.join(", ")))
         .help(help))
 }
 
@@ -174,7 +180,27 @@ struct Form<'a> {
     scales: DType,
 }
 
+/// Modes whose weights are integers, the narrowest first.
+const WIDER: [Mode; 3] = [Mode::S2, Mode::W4, Mode::W8];
+
+/// Whether a mode of integers has all numbers of a range.
+fn holds(mode: Mode, (low, high): (i32, i32)) -> bool {
+    let half = 1 << (mode.bits() - 1);
+    -half <= low && high < half
+}
+
 impl Form<'_> {
+    /// The least and the largest weight.
+    fn range(&self) -> (i32, i32) {
+        let ends = (self.levels.iter().min(), self.levels.iter().max());
+        let most = self.dtype.range().map_or(i32::MAX, |(_, high)| high as i32);
+        match (ends, self.dtype.range()) {
+            ((Some(&low), Some(&high)), _) => (low, high),
+            (_, Some(_)) if self.zeros => (-most, most),
+            (_, Some((low, high))) => (low as i32, high as i32),
+            (_, None) => (i32::MIN, i32::MAX),
+        }
+    }
     fn of(scheme: &WeightScheme) -> Form<'_> {
         Form {
             dtype: scheme.dtype(),
@@ -195,8 +221,20 @@ impl Form<'_> {
         }
     }
 
-    /// The operand mode of such weights.
-    fn mode(&self, at: &str) -> Result<Mode, Diagnostic> {
+    /// The operand mode of such weights; with `widen`, of what is made for none the narrowest that holds it.
+    fn mode(&self, at: &str, widen: bool) -> Result<Mode, Diagnostic> {
+        let plain = widen && !self.sparse && self.scales == DType::U8;
+        match self.native(at) {
+            Ok(mode) => Ok(mode),
+            Err(error) => {
+                let wider = WIDER.into_iter().find(|&mode| plain && holds(mode, self.range()));
+                wider.ok_or(error)
+            }
+        }
+    }
+
+    /// The operand mode that is made for such weights.
+    fn native(&self, at: &str) -> Result<Mode, Diagnostic> {
         let dense = self.dense(at)?;
         match dense.kept() {
             _ if !self.sparse => Ok(dense),
@@ -229,7 +267,7 @@ fn refused(at: &str, what: &str, why: &str) -> Diagnostic {
         .at_item(at)
         .because(why)
         .help(
-            "use `--scheme w2a8kv4`, `w2s24a8kv4`, `w4a8`, `w4a4` or `w8a8`; `tilewright eval` measures how well a model does under any scheme",
+            "use `--scheme w2a8kv4`, `w2s24a8kv4`, `w4a8`, `w4a4` or `w8a8`; `--widen` stores other weights of bytes or less in a wider mode; `tilewright eval` measures how well a model does under any scheme",
         )
 }
 

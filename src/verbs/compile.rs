@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("  {:<8} {tokens:>3} tokens, {words} instructions\n", p.name));
         entries.push(json!({ "name": p.name, "tokens": tokens, "instructions": words, "bytes": words * 32 }));
     }
-    let notes = product.quantised.notes();
+    let notes = product.notes();
     notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     let json = json!({
         "model": product.name,

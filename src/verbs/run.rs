@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Outcome {
 /// What makes this run differ from a conversation.
 fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>, Diagnostic> {
     let machine = &product.machine.machine;
-    let mut notes = product.quantised.notes();
+    let mut notes = product.notes();
     if let Some(name) = image::absent(&product.quantised) {
         let missing = model::missing_files(&args.request.model)?;
         let files =

@@ -52,7 +52,7 @@ fn list() -> Outcome {
 
 /// Whether a machine of this version computes with it.
 fn hardware(scheme: &Scheme) -> bool {
-    codegen::support::widths(scheme).is_ok()
+    codegen::support::widths(scheme, false).is_ok()
 }
 
 fn facts(s: &Scheme) -> Value {

@@ -1,5 +1,6 @@
 //! Built hardware of the presets, shared by the tests of this binary, and the check that everything comes down to.
 
+use crate::drawn::drawn;
 use hw::Machine;
 use hw::dram::{Dram, Field};
 use hw::machine::MemoryModel;
@@ -30,7 +31,7 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     folder
 }
 
-/// A preset; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
+/// A preset; a machine that is drawn from a seed, `drawn-N`; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
 /// `pair`: the least machine of paired multipliers.
 pub fn machine(name: &str) -> Machine {
     if name == "pair" {
@@ -49,6 +50,9 @@ pub fn machine(name: &str) -> Machine {
         let pair = Machine { name: "pair".into(), matrix, ..unit };
         pair.verify().unwrap();
         return pair;
+    }
+    if let Some(seed) = name.strip_prefix("drawn-") {
+        return drawn(seed.parse().unwrap());
     }
     if name != "wide" {
         return hw::presets::load(name).unwrap();

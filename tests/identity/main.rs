@@ -6,6 +6,7 @@ mod attention;
 mod bench;
 mod control;
 mod corners;
+mod drawn;
 mod errors;
 mod faults;
 mod lint;

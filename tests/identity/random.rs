@@ -12,6 +12,9 @@ const PROGRAMS: u64 = 105;
 const ROUNDS: u64 = 20;
 const AIMS: usize = 3;
 const MACHINES: [&str; 6] = ["tiny", "unit", "three", "odd", "paired", "wide"];
+/// Machines of the long sweep: these and some that are drawn.
+const SWEPT: [&str; 11] =
+    ["tiny", "unit", "three", "odd", "paired", "wide", "drawn-1", "drawn-2", "drawn-3", "drawn-4", "drawn-5"];
 /// A machine whose hardware takes 80 seconds of CPU to build: less of everything.
 const LARGE: &str = "bench-4096";
 
@@ -146,12 +149,19 @@ fn the_large_machine_is_identical() {
 #[test]
 #[ignore = "minutes; other programs: cargo test --release --test identity -- --ignored --nocapture sweep"]
 fn sweep() {
-    const EACH: u64 = 200;
+    const EACH: u64 = 180;
     const ON_LARGE: u64 = 35;
-    let compared = compare_all(&MACHINES, |i| in_turn(10_000 + EACH * i..10_000 + EACH * (i + 1)));
-    say("smaller machines", &compared);
+    let seeds = |i: u64| 10_000 + EACH * i..10_000 + EACH * (i + 1);
+    let mut compared = Compared::new();
+    // A few at a time: each is built first, which takes memory.
+    for (i, machines) in (0..).zip(SWEPT.chunks(3)) {
+        let these = compare_all(machines, |n| in_turn(seeds(3 * i + n)));
+        say(&machines.join(", "), &these);
+        compared = compared.merge(these);
+    }
     let large = compare(LARGE, &in_turn(20_000..20_000 + ON_LARGE));
     say(LARGE, &large);
-    let all = compared.merge(large).sizes.len() as u64;
-    assert_eq!(all, EACH * MACHINES.len() as u64 + ON_LARGE);
+    let all = compared.merge(large);
+    say("all", &all);
+    assert_eq!(all.sizes.len() as u64, EACH * SWEPT.len() as u64 + ON_LARGE);
 }

@@ -16,8 +16,8 @@ mod reference;
 mod vectors;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
-use hw::Machine;
-use ir::quant::{QuantDecoder, Scheme};
+use hw::{Machine, Mode};
+use ir::quant::{QuantDecoder, Scheme, scheme};
 
 fn machine(name: &str) -> Machine {
     hw::presets::load(name).unwrap()
@@ -75,6 +75,41 @@ fn other_families_on_every_machine_whose_rows_suit_them() {
     for name in ["tiny", "odd"] {
         check(&exported, &target(&exported, &machine(name), &plan::Options::default()), &tokens);
     }
+}
+
+/// Weights that no mode is made for, or none that the machine has, in a wider one: the graph's own bits, and a refusal where
+/// that was not asked for.
+#[test]
+fn wider_modes_hold_what_machines_lack() {
+    let (w2, w4) = (scheme::text("w2a8kv4").unwrap(), scheme::text("w4a8").unwrap());
+    let levels = w2.replace("[-3, -1, 1, 3]", "[-4, -1, 0, 7]");
+    let zeros = w4.replace("group = 32", "group = 32\nsymmetric = false");
+    assert!(levels != w2 && zeros != w4);
+    let tokens: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    let full = machine("tiny");
+    let mut narrow = full.clone();
+    narrow.matrix.modes.retain(|mode| !matches!(mode, Mode::W2 | Mode::S2 | Mode::W4));
+    narrow.verify().unwrap();
+    let kv8 = w2.replace("[kv_cache]\nbits = 4", "[kv_cache]\nbits = 8");
+    let cases = [
+        ("levels", &levels, &full, Mode::W4),
+        ("zeros", &zeros, &full, Mode::W8),
+        ("no w2", &kv8, &narrow, Mode::W8),
+    ];
+    for (name, text, machine, mode) in cases {
+        let decoder = models::random_with(1, &models::SMALL, &Scheme::parse(text).unwrap());
+        let strict = Model::of(&decoder).and_then(|m| Target::new(&m, machine, &Default::default()));
+        let strict = strict.unwrap_err();
+        assert!(strict.render().contains("--widen"), "{name}: {strict}");
+        let model = Model::stored(&decoder, true).unwrap();
+        let target = Target::new(&model, machine, &plan::Options::default()).unwrap();
+        assert_eq!(target.model.widths.weights, mode, "{name}");
+        check(&decoder, &target, &tokens);
+    }
+    // What the machine has is not widened.
+    let decoder = models::random(1, &models::SMALL);
+    let model = Model::stored(&decoder, true).unwrap();
+    assert_eq!(Target::new(&model, &full, &Default::default()).unwrap().model.widths.weights, Mode::W2);
 }
 
 /// Every way to store weights, activations and cache that machines have.

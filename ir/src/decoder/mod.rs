@@ -349,8 +349,8 @@ impl Decoder {
         for (role, weight, shape) in outer.chain(inner) {
             let (found, expected) = (weight.constant.ty(), Shape::of(shape));
             if found.shape != expected || !found.dtype.is_float() {
-                return Err(unfit(role, weight)
-                    .because(format!("it is {found}, and the configuration asks for floats {expected}")));
+                let why = format!("it is {found}, and the configuration asks for floats {expected}");
+                return Err(unfit(role, weight, why));
             }
         }
         let roles = |layer: &Layer| layer.weights(c).iter().map(|(role, ..)| *role).collect::<Vec<_>>();
@@ -359,20 +359,23 @@ impl Decoder {
             let found = roles(layer);
             if found != first || found.contains(&"gate") != c.activation.gated {
                 let why = "all layers have the same tensors, and a gate if the configuration has gates";
-                return Err(unfit("gate or bias", &layer.up.weight).because(why));
+                return Err(unfit("gate or bias", &layer.up.weight, why));
             }
         }
         let learned = matches!(c.positions, Positions::Learned { .. });
         match self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {
             None => Ok(()),
-            Some(ends) => Err(unfit("positions", &ends.embedding)
-                .because("learned positions, and only these, have a table")),
+            Some(ends) => {
+                let why = "learned positions, and only these, have a table";
+                Err(unfit("positions", &ends.embedding, why))
+            }
         }
     }
 }
 
-fn unfit(role: &str, weight: &Weight) -> Diagnostic {
+fn unfit(role: &str, weight: &Weight, why: impl Into<String>) -> Diagnostic {
     Diagnostic::new("decoder-weight", format!("the weight {role} does not fit the decoder"))
+        .because(why)
         .help("all layers of a decoder have the same sizes")
         .at_node(&*weight.origin.name)
 }
