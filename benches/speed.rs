@@ -75,6 +75,8 @@ fn large(c: &mut Criterion) {
         group.bench_function("simulate with fixed latency", |b| b.iter(|| run(&fixed)));
         let check = || isa::check::check(black_box(&compiled.program), &target.machine, &args).unwrap();
         group.bench_function("check", |b| b.iter(check));
+        let prove = || black_box(&target).prove(black_box(&compiled)).unwrap();
+        group.bench_function("prove", |b| b.iter(prove));
         group.finish();
     }
 }

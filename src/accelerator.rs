@@ -71,7 +71,6 @@ impl Accelerator {
         let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
         let args = turn.args(&compiled);
         let machine = &self.target.machine;
-        isa::check::check(&compiled.program, machine, &args).map_err(|e| illegal(&e))?;
         if let Some(state) = &mut self.state {
             run_on(state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         }
@@ -93,6 +92,8 @@ impl Accelerator {
             return Ok(Rc::clone(known));
         }
         let made = Rc::new(self.target.compile(tokens, slot)?);
+        // Once for all positions.
+        self.target.prove(&made).map_err(|e| illegal(&e))?;
         self.programs.insert(tokens, Rc::clone(&made));
         Ok(made)
     }

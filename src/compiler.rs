@@ -1,5 +1,6 @@
 //! From the arguments of a verb to a model that is placed on a machine, and the files that describe it.
 
+use crate::accelerator::illegal;
 use crate::folder::{FIRST, IMAGE, args_text};
 use crate::manifest::{MachineId, Manifest, ProgramFile};
 use crate::output::Folder;
@@ -166,6 +167,7 @@ impl Product {
                 compiled: self.target.compile(self.target.chunk, Slot::Chunk)?,
             });
         }
+        all.iter().try_for_each(|p| self.target.prove(&p.compiled)).map_err(|e| illegal(&e))?;
         Ok(all)
     }
 

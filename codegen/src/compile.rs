@@ -9,7 +9,8 @@ use crate::program::{Emitted, emit};
 use crate::support;
 use hw::Machine;
 use ir::diag::Diagnostic;
-use isa::Program;
+use isa::check::Runs;
+use isa::{Illegal, Program};
 
 /// Tokens of a prefill step where the options name none.
 const USUAL_CHUNK: u32 = 16;
@@ -122,6 +123,20 @@ impl Target {
         Ok(Compiled { tokens, program, plan, syncs, places })
     }
 
+    /// The runs that [`Target::accepts`] of a program of `tokens` tokens.
+    pub fn runs(&self, tokens: u32) -> Runs {
+        let step = if tokens > 1 { self.machine.matrix.outputs } else { 1 };
+        Runs { last: self.map.context.saturating_sub(tokens), step, vocab: self.model.vocab }
+    }
+
+    /// Proves a program legal at every position that it may start at, for all tokens.
+    ///
+    /// # Errors
+    /// The rule that it breaks, which is an error of this compiler.
+    pub fn prove(&self, compiled: &Compiled) -> Result<(), Illegal> {
+        isa::check::every(&compiled.program, &self.machine, &self.runs(compiled.tokens))
+    }
+
     /// Whether a program of `tokens` tokens may start at `position`.
     ///
     /// # Errors
@@ -204,6 +219,7 @@ mod tests {
                 let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
                 for tokens in [1, target.chunk] {
                     let compiled = target.compile(tokens, Slot::Rest).unwrap();
+                    target.prove(&compiled).unwrap_or_else(|e| panic!("{name}, {tokens} tokens: {e}"));
                     let [p, b, e] = compiled.plan.segments.each_ref().map(Vec::len);
                     let words = compiled.program.instrs.len();
                     println!(
@@ -213,6 +229,27 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    /// One position more than the cache holds is one too many, for one token and for a chunk.
+    #[test]
+    fn what_is_proven_ends_with_the_context() {
+        let machine = hw::presets::load("tiny").unwrap();
+        let target = Target::new(&model(true), &machine, &Options::default()).unwrap();
+        for tokens in [1, target.chunk] {
+            let compiled = target.compile(tokens, Slot::Rest).unwrap();
+            let runs = target.runs(tokens);
+            assert!(
+                target.accepts(tokens, runs.last).is_ok() && target.accepts(tokens, runs.last + 1).is_err()
+            );
+            let said = |runs: &Runs| isa::check::every(&compiled.program, &machine, runs).map_err(|e| e.what);
+            assert_eq!(said(&runs), Ok(()));
+            let beyond =
+                said(&Runs { last: target.map.context + machine.matrix.outputs, ..runs }).unwrap_err();
+            assert!(beyond.contains("over all runs"), "{beyond}");
+            let unknown = said(&Runs { vocab: runs.vocab + 1, ..runs }).unwrap_err();
+            assert!(unknown.contains("which is no region") && unknown.contains("`addr` is"), "{unknown}");
         }
     }
 

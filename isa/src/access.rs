@@ -123,6 +123,16 @@ impl Access {
         self
     }
 
+    /// All that it covers while its first byte moves up to `last`.
+    pub(crate) fn moved_up_to(mut self, last: u64) -> Access {
+        self.bytes += last.saturating_sub(self.at);
+        if self.count.0 > 0 && self.stride.0 <= self.bytes {
+            self.bytes += (self.count.0 - 1) * self.stride.0;
+            (self.count.0, self.stride.0) = (1, 0);
+        }
+        self
+    }
+
     /// First byte after the last range.
     pub fn end(&self) -> u64 {
         let last = |count: u64, stride: u64| count.saturating_sub(1).saturating_mul(stride);

@@ -94,8 +94,6 @@ impl<'a> Walk<'a> {
     /// Adds registers to fields, and performs sequencer instructions.
     fn resolve(&mut self, body: &mut Body) -> Result<(), Illegal> {
         let registers = self.registers;
-        let take = |r: &mut u32| registers[std::mem::take(r) as usize % REGISTERS];
-        let add = |field: &mut u32, r: &mut u32| *field = field.wrapping_add(take(r));
         match body {
             Body::Nop(_) => {}
             Body::Set(i) => self.set(i.rd, i.imm),
@@ -114,41 +112,21 @@ impl<'a> Walk<'a> {
             }
             Body::Loop(i) => return self.enter(i, registers[i.rcount as usize % REGISTERS]),
             Body::Halt(_) => self.over = true,
-            Body::Load(i) => {
-                add(&mut i.addr, &mut i.raddr);
-                add(&mut i.blocks, &mut i.rblocks);
+            _ => {
+                for (field, register) in sums(body).into_iter().flatten() {
+                    *field = field.wrapping_add(registers[std::mem::take(register) as usize % REGISTERS]);
+                }
             }
-            Body::Gemm(i) => {
-                add(&mut i.ntiles, &mut i.rntiles);
-                add(&mut i.groups, &mut i.rgroups);
-            }
-            Body::Vector(i) => {
-                add(&mut i.rows, &mut i.rrows);
-                add(&mut i.len, &mut i.rlen);
-            }
-            Body::StoreBlocks(i) => add(&mut i.addr, &mut i.raddr),
-            Body::StoreSegments(i) => add(&mut i.addr, &mut i.raddr),
         }
         Ok(())
     }
 
     /// Checks that resolved fields still fit.
     fn fits(&self, word: u32, body: &Body) -> Result<(), Illegal> {
-        let spec = body.spec();
-        let wide = |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << f.width;
-        match spec.fields.iter().zip(body.values()).find(wide) {
-            None => Ok(()),
-            Some((field, value)) => Err(Illegal::new(
-                self.program,
-                word as usize,
-                format!(
-                    "field `{}` becomes {value} with its register, more than {} bits",
-                    field.name, field.width
-                ),
-                "the unit's queue holds the width of the field",
-                "keep the sum within the field",
-            )),
-        }
+        too_wide(body).map_or(Ok(()), |what| {
+            let why = "the unit's queue holds the width of the field";
+            Err(Illegal::new(self.program, word as usize, what, why, "keep the sum within the field"))
+        })
     }
 
     fn enter(&mut self, i: &Loop, count: u32) -> Result<(), Illegal> {
@@ -205,6 +183,27 @@ impl Iterator for Walk<'_> {
         self.over |= step.is_err();
         Some(step)
     }
+}
+
+/// The fields of a unit's instruction that take a register, each with the number of its register.
+pub(crate) fn sums(body: &mut Body) -> [Option<(&mut u32, &mut u32)>; 2] {
+    match body {
+        Body::Load(i) => [Some((&mut i.addr, &mut i.raddr)), Some((&mut i.blocks, &mut i.rblocks))],
+        Body::Gemm(i) => [Some((&mut i.ntiles, &mut i.rntiles)), Some((&mut i.groups, &mut i.rgroups))],
+        Body::Vector(i) => [Some((&mut i.rows, &mut i.rrows)), Some((&mut i.len, &mut i.rlen))],
+        Body::StoreBlocks(i) => [Some((&mut i.addr, &mut i.raddr)), None],
+        Body::StoreSegments(i) => [Some((&mut i.addr, &mut i.raddr)), None],
+        Body::Nop(_) | Body::Set(_) | Body::Add(_) | Body::Arg(_) | Body::Loop(_) | Body::Halt(_) => {
+            [None, None]
+        }
+    }
+}
+
+/// What is wrong if a resolved field outgrows its width.
+pub(crate) fn too_wide(body: &Body) -> Option<String> {
+    let wide = |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << f.width;
+    let (field, value) = body.spec().fields.iter().zip(body.values()).find(wide)?;
+    Some(format!("field `{}` becomes {value} with its register, more than {} bits", field.name, field.width))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
     let graph = decoder.graph(tokens as usize, 0).unwrap();
     let wanted = Evaluator::new(&graph).unwrap().run(&[input]).unwrap();
     let compiled = target.compile(tokens, Slot::Rest).unwrap_or_else(|e| panic!("{e}"));
+    target.prove(&compiled).unwrap_or_else(|e| panic!("{e}"));
     let args = compiled.program.arg_values(0, &vec![0; tokens as usize]);
     isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));
     let mut state = State::new(&target.machine, &image::image(target, decoder).unwrap());

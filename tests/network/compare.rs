@@ -33,7 +33,13 @@ impl<'a> Run<'a> {
     pub fn turn(&mut self, turn: &Turn) -> Vec<i32> {
         let count = turn.tokens.len() as u32;
         let (target, slot) = (self.target, turn.slot);
-        let fresh = || target.compile(count, slot).unwrap_or_else(|e| panic!("{e}"));
+        let fresh = || {
+            let compiled = target.compile(count, slot).unwrap_or_else(|e| panic!("{e}"));
+            target
+                .prove(&compiled)
+                .unwrap_or_else(|e| panic!("{}, {count} tokens: {e}", target.machine.name));
+            compiled
+        };
         let compiled = self.compiled.entry(count).or_insert_with(fresh);
         let args = turn.args(compiled);
         isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));

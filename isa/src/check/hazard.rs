@@ -3,12 +3,13 @@
 //! Each space is a map of disjoint ranges, each with its last writer and the last reader of each unit since. A writer
 //! knows all of them done (or precedes none: same unit), so it replaces them: who is after the new writer is after them.
 
+use super::progress::Order;
 use super::{Broken, Event, Start};
 use crate::access::{Access, Space};
 use std::collections::BTreeMap;
 
 /// Who may still be at work where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memories {
     spaces: [BTreeMap<u64, Range>; Space::COUNT],
     /// Last user of the read and the write port of each space, by unit.
@@ -110,6 +111,30 @@ impl Memories {
                 true => write(map, start.event, from, end),
                 false => read(map, start.event, from, end),
             }
+        }
+    }
+
+    /// See [`super::progress`].
+    pub(super) fn form(&self, order: &Order, form: &mut Vec<u64>) {
+        let users = |users: &[Option<u32>; 4]| {
+            [0, 1, 2, 3].map(|unit| users[unit].map_or(0, |seq| order.unknown(Event { unit, seq })))
+        };
+        form.extend(self.ports.iter().flatten().flat_map(users));
+        for (space, map) in self.spaces.iter().enumerate() {
+            let mut pieces: Vec<(u64, u64, [u64; 6])> = Vec::new();
+            for (from, range) in map {
+                let unknown = range.writer.map_or(0, |writer| order.unknown(writer));
+                let unit = range.writer.filter(|_| unknown > 0).map_or(0, |writer| writer.unit as u64);
+                let [a, b, c, d] = users(&range.readers);
+                let state = [unit, unknown, a, b, c, d];
+                match pieces.last_mut().filter(|last| last.1 == *from && last.2 == state) {
+                    Some(last) => last.1 = range.end,
+                    None if state != [0; 6] => pieces.push((*from, range.end, state)),
+                    None => {}
+                }
+            }
+            form.extend([space as u64, pieces.len() as u64]);
+            pieces.iter().for_each(|(from, end, state)| form.extend([*from, *end].iter().chain(state)));
         }
     }
 }

@@ -14,20 +14,26 @@
 //! Order is known by vector clocks: an instruction knows how many instructions of each unit are done when it starts, from
 //! its unit's order, `drain`, and the clocks of the posts it waits for. Queue depths are never relied on.
 //!
-//! The program is walked with its argument values, loops expanded: time is linear in the dispatched words and in the ranges they touch.
+//! [`check`] walks the program with the argument values of one run, loops expanded; [`every`] all runs at once, with ranges
+//! ([`runs`]). Time is linear in the dispatched words and in the ranges they touch.
 
+mod every;
 pub(crate) mod fields;
 pub(crate) mod hazard;
+mod progress;
+mod runs;
 mod semaphore;
 mod shape;
+
+pub use every::check as every;
+pub use runs::Runs;
 
 use crate::access::{self, Access};
 use crate::table::Unit;
 use crate::walk::{Step, Walk};
-use crate::{Illegal, Program};
-use hazard::Memories;
+use crate::{Head, Illegal, Program};
 use hw::{Geometry, Machine};
-use semaphore::Semaphores;
+use progress::Progress;
 
 /// How many instructions of each unit (in the order of [`Unit::QUEUED`]) are known to be done.
 pub(crate) type Clock = [u32; 4];
@@ -38,13 +44,14 @@ pub(crate) type Clock = [u32; 4];
 /// The first broken rule, in program order.
 pub fn check(program: &Program, machine: &Machine, args: &[u32]) -> Result<(), Illegal> {
     shape::check(program, machine)?;
-    let mut checker = Checker::new(program, machine);
+    let (rules, mut progress) = (Rules::new(program, machine), Progress::default());
     // Values beyond the table are not there: the host cannot write them.
     let table = args.len().min(machine.sequencer.args as usize);
     for step in Walk::new(program, &args[..table]) {
-        checker.step(&step?)?;
+        let step = step?;
+        rules.step(&mut progress, &step).map_err(|broken| rules.illegal(step.word as usize, broken))?;
     }
-    checker.semaphores.balanced().map_err(|broken| checker.illegal(program.instrs.len() - 1, broken))
+    progress.semaphores.balanced().map_err(|broken| rules.illegal(program.instrs.len() - 1, broken))
 }
 
 /// Whether every program that is legal on `from` is legal on `to` once it is said to be for it: the two differ in nothing that
@@ -97,73 +104,50 @@ impl Start {
     }
 }
 
-struct Checker<'a> {
+/// What instructions are held to.
+struct Rules<'a> {
     program: &'a Program,
     geometry: Geometry,
     limits: fields::Limits,
-    semaphores: Semaphores,
-    memories: Memories,
-    /// Clock of the newest instruction of each unit; own entries count what is done, not what has started.
-    clocks: [Clock; 4],
-    /// Places of the instructions of each unit.
-    words: [Vec<u32>; 4],
 }
 
-impl<'a> Checker<'a> {
-    fn new(program: &'a Program, machine: &Machine) -> Checker<'a> {
-        Checker {
-            program,
-            geometry: Geometry::of(machine),
-            limits: fields::Limits::new(program, machine),
-            semaphores: Semaphores::default(),
-            memories: Memories::default(),
-            clocks: [[0; 4]; 4],
-            words: Default::default(),
-        }
+impl<'a> Rules<'a> {
+    fn new(program: &'a Program, machine: &Machine) -> Rules<'a> {
+        let limits = fields::Limits::new(program, machine);
+        Rules { program, geometry: Geometry::of(machine), limits }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), Illegal> {
+    fn step(&self, progress: &mut Progress, step: &Step) -> Result<(), Broken> {
         let Some(unit) = step.instr.unit().queue() else { return Ok(()) };
-        let place = step.word as usize;
-        fields::check(&step.instr.body, &self.geometry).map_err(|b| self.illegal(place, b))?;
+        fields::check(&step.instr.body, &self.geometry)?;
         let set = access::accesses(&step.instr.body, &self.geometry);
-        self.limits.check(&set).map_err(|b| self.illegal(place, b))?;
-        let start = self.start(unit, step)?;
-        self.words[unit].push(step.word);
-        self.touch(place, start, &set)
+        self.limits.check(&set)?;
+        self.issue(progress, (unit, step.word as usize), &step.instr.head, &set)
     }
 
-    /// Takes the instruction's waits, gives its posts.
-    fn start(&mut self, unit: usize, step: &Step) -> Result<Start, Illegal> {
-        let event = Event { unit, seq: self.words[unit].len() as u32 };
-        let mut clock = self.clocks[unit];
-        if step.instr.head.drain {
-            clock[unit] = event.seq;
-        }
-        let place = step.word as usize;
-        let waited = self.semaphores.wait(step.instr.head.wait, event);
-        let waited = waited.map_err(|b| self.illegal(place, b))?;
-        (0..4).for_each(|u| clock[u] = clock[u].max(waited[u]));
-        self.clocks[unit] = clock;
-        let start = Start { event, clock };
-        self.semaphores.post(step.instr.head.post, &start).map_err(|b| self.illegal(place, b))?;
-        Ok(start)
-    }
-
-    fn touch(&mut self, place: usize, start: Start, set: &[Access]) -> Result<(), Illegal> {
+    /// The next instruction of a unit, from this place of the program.
+    fn issue(
+        &self,
+        progress: &mut Progress,
+        (unit, place): (usize, usize),
+        head: &Head,
+        set: &[Access],
+    ) -> Result<(), Broken> {
+        let start = progress.start(unit, place as u32, head)?;
         for access in set {
-            if let Some(conflict) = self.memories.conflict(&start, access) {
+            if let Some(conflict) = progress.memories.conflict(&start, access) {
                 let other = conflict.with;
-                let word = self.words[other.unit].get(other.seq as usize).copied().unwrap_or(0);
+                let word = progress.words[other.unit].get(other.seq as usize).copied().unwrap_or(0);
                 let unit = Unit::QUEUED[other.unit].name();
                 let text = self.program.instrs.get(word as usize).map(crate::disasm::instruction);
-                let broken = conflict
-                    .broken(&format!("instruction {word} of the {unit} unit ({})", text.unwrap_or_default()));
-                return Err(self.illegal(place, broken));
+                return Err(conflict.broken(&format!(
+                    "instruction {word} of the {unit} unit ({})",
+                    text.unwrap_or_default()
+                )));
             }
         }
         // Only now: an instruction that works in place is no hazard to itself.
-        set.iter().for_each(|access| self.memories.record(&start, access));
+        set.iter().for_each(|access| progress.memories.record(&start, access));
         Ok(())
     }
 

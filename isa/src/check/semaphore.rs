@@ -1,17 +1,18 @@
 //! Semaphores: who posts, who waits, what a wait learns, and how high a count can get.
 
+use super::progress::Order;
 use super::{Broken, Clock, Event, Start};
 use crate::table::Unit;
 use hw::machine::SEMAPHORE_MAX;
 use std::collections::VecDeque;
 
 /// What is known of all semaphores at a point of program order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Semaphores {
     all: [Semaphore; 16],
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Semaphore {
     poster: Option<usize>,
     waiter: Option<usize>,
@@ -69,6 +70,23 @@ impl Semaphores {
             }
         }
         Ok(())
+    }
+
+    /// What is known with the posts that are left.
+    pub fn clocks(&self) -> impl Iterator<Item = &Clock> {
+        self.all.iter().flat_map(|s| &s.posts)
+    }
+
+    /// See [`super::progress`].
+    pub fn form(&self, order: &Order, form: &mut Vec<u64>) {
+        for s in &self.all {
+            form.extend([s.poster, s.waiter].map(|unit| unit.map_or(0, |unit| unit as u64 + 1)));
+            form.push(s.posts.len() as u64);
+            s.posts.iter().for_each(|clock| order.clock(clock, form));
+            form.push(s.waits.len() as u64);
+            let unit = s.waiter.unwrap_or(0);
+            form.extend(s.waits.iter().map(|seq| order.unknown(Event { unit, seq: *seq })));
+        }
     }
 
     /// Every post was waited for.
