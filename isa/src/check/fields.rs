@@ -1,4 +1,7 @@
 //! Rules of one instruction with its registers resolved: sizes, alignment, overlap, ranges.
+//!
+//! Invariant, on which [`super::every`] relies: a rule holds in a field that takes a register from a value on, up to a value, or at
+//! multiples of a value.
 
 use super::Broken;
 use crate::Program;
