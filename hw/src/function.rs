@@ -20,6 +20,28 @@ pub enum Operand {
     HalfRows,
 }
 
+/// What a function writes beside its quantised output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// int32, as many rows as a.
+    Rows,
+    /// Nothing: its output is all.
+    Codes,
+    /// One int32 word of each round.
+    Words,
+}
+
+impl Product {
+    /// Whether it can stand beside a quantised output, or without one.
+    pub const fn goes_with(self, output: bool) -> bool {
+        match self {
+            Product::Rows => true,
+            Product::Codes => output,
+            Product::Words => !output,
+        }
+    }
+}
+
 macro_rules! functions {
     ($( #[doc = $doc:literal] $variant:ident $name:literal $passes:literal $b:ident $gated:literal $point:expr; )*) => {
         /// A function of the vector engine; its number is the `fun` field of instructions.
@@ -33,7 +55,7 @@ macro_rules! functions {
             /// Their names, by number.
             pub const NAMES: &'static [&'static str] = &[ $( $name, )* ];
 
-            /// Passes over a vector, without that of a quantised output.
+            /// Passes over a vector, or of each round of it, without that of a quantised output.
             pub const fn passes(self) -> u64 {
                 match self { $( Function::$variant => $passes, )* }
             }
@@ -90,6 +112,14 @@ functions! {
     Mul "mul" 1 Words false None;
     /// Norm by mean and variance, b gains and biases.
     LayerNorm "layer_norm" 4 Words false None;
+    /// Rotary embedding of neighbours, b the phase steps.
+    RopePairs "rope_pairs" 1 Words false None;
+    /// Codes by a scale that the instruction names.
+    Requantise "requantise" 0 None false None;
+    /// Sum of the elements.
+    Sum "sum" 1 None false None;
+    /// The largest elements and their places, a round for each.
+    TopK "top_k" 1 None false None;
 }
 
 impl Function {
@@ -101,6 +131,15 @@ impl Function {
     /// As machine files and assembly spell it.
     pub fn name(self) -> &'static str {
         Function::NAMES[self as usize]
+    }
+
+    /// What it writes.
+    pub const fn product(self) -> Product {
+        match self {
+            Function::Requantise => Product::Codes,
+            Function::Sum | Function::TopK => Product::Words,
+            _ => Product::Rows,
+        }
     }
 
     /// What it reads as operand b, gated or not.
@@ -147,6 +186,11 @@ mod tests {
             assert_eq!(file.as_str(), Some(function.name()));
         }
         assert_eq!(Function::of(Function::ALL.len() as u32), None);
+    }
+
+    #[test]
+    fn codes_alone_take_no_pass_of_their_own() {
+        assert!(Function::ALL.iter().all(|f| (f.passes() == 0) == (f.product() == Product::Codes)));
     }
 
     #[test]

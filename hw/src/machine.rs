@@ -2,7 +2,7 @@
 //!
 //! A parsed [`Machine`] has passed [`Machine::verify`], so the rooms above may rely on:
 //! * every size is at least 1 and small enough that all addresses fit their instruction fields;
-//! * `outputs` is a multiple of `lanes`; if it is larger, or if a mode is pruned, `lanes` is even; `drain_lanes` divides `lanes`;
+//! * `outputs` is a multiple of `lanes`; if it is larger, if a mode is pruned, or with `rope_pairs`, `lanes` is even; `drain_lanes` divides `lanes`;
 //! * beats, bursts, instruction memory and buffers are powers of two where the contract says so;
 //! * the operand modes are in order and at least one; the vector functions are in order and begin with `copy`;
 //! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
@@ -400,6 +400,12 @@ impl Machine {
             &format!("list `copy` and some more of {:?} in this order", Function::NAMES),
         )?;
         rule(
+            "vector.functions",
+            !functions.contains(&Function::RopePairs) || m.lanes % 2 == 0,
+            "rope_pairs turns neighbouring lanes against each other, and matrix.lanes is odd",
+            "make matrix.lanes even, or leave rope_pairs out",
+        )?;
+        rule(
             "matrix.multipliers",
             m.multipliers == Multipliers::Plain || m.outputs % 2 == 0,
             "each DSP48E2 multiplies for two outputs, and their number is odd",
@@ -573,7 +579,7 @@ mod tests {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
             ["tiny", "unit", "three", "odd", "paired"].map(hash),
-            ["6fa7d9b8", "9034ae72", "9744c1b8", "388ad9ae", "2f95bddb"]
+            ["d0e82606", "ed10236f", "8f422a4f", "97bb5775", "2f95bddb"]
         );
     }
 }

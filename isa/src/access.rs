@@ -3,9 +3,9 @@
 //! Registers must be resolved (see [`crate::walk`]). Ranges are whole rows where a unit uses part of a row's padding.
 
 use crate::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, out, space, vec_parts};
-use hw::function::Operand;
+use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Mode};
+use hw::{Function, Geometry, Mode};
 
 /// A memory with a read and a write port of its own, or DRAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,8 @@ pub enum Role {
     Codes,
     /// Scales of a quantised output.
     Scales,
+    /// Places of the largest elements.
+    Places,
 }
 
 /// Equal ranges of one space in a regular pattern: `bytes` bytes at `at + i * stride.0 + j * stride.1` for i below
@@ -258,15 +260,35 @@ fn vector(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
         Operand::Halves => set.push(b(g.v_row / 2, rows)),
         Operand::HalfRows => set.push(b(g.v_row, rows / 2)),
     }
-    set.push(per_token(i.d, g.v_row, all, (tokens, i.d_stride), (true, Role::D)));
-    if i.out != out::NONE {
-        // The codes are made from the result, read back.
-        set.push(Access::port(bank(vec_parts(i.d).0)));
+    if i.product() == Product::Rows {
+        set.push(per_token(i.d, g.v_row, all, (tokens, i.d_stride), (true, Role::D)));
+        if i.out != out::NONE {
+            // The codes are made from the result, read back.
+            set.push(Access::port(bank(vec_parts(i.d).0)));
+        }
+    }
+    if i.product() == Product::Words {
+        words(i, g, set);
     }
     match i.out {
         out::NONE => {}
         out::Q8 | out::Q4 => quantised(i, g, set),
         _ => staged(i, g, set),
+    }
+}
+
+/// A word of each round of each sub, and beside those of a ranking their places.
+fn words(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
+    let bytes = 4 * u64::from(i.subs) * u64::from(i.rounds());
+    let row = u64::from(g.v_row);
+    let mut of = |field, step: u32, role| {
+        let (number, first) = vec_parts(field);
+        let access = Access::new(bank(number), true, role, u64::from(first) * row, bytes);
+        set.push(access.times(i.tokens.into(), u64::from(step) * row));
+    };
+    of(i.d, i.d_stride, Role::D);
+    if i.function() == Some(Function::TopK) {
+        of(i.o, i.o_step, Role::Places);
     }
 }
 

@@ -15,7 +15,7 @@
 //! | 24:9 | `wait` mask of semaphores |
 //! | 40:25 | `post` mask of semaphores |
 
-use hw::function::Operand;
+use hw::function::{Operand, Product};
 
 /// First bit of the fields of every instruction.
 pub const BODY_LSB: u32 = 41;
@@ -376,7 +376,7 @@ instructions! {
         rows: 10 num,
         /// added to the rows
         rrows: 4 reg,
-        /// softmax: valid scores; layer_norm: elements; rope: position, of the first token
+        /// softmax: valid scores; layer_norm, sum, top_k: elements; rope, rope_pairs: position, of the first token; requantise: mantissa of the scale
         len: 16 num,
         /// added to the length
         rlen: 4 reg,
@@ -392,19 +392,19 @@ instructions! {
         b: 18 vec,
         /// rows of b between tokens
         b_stride: 10 num,
-        /// int32 result
+        /// int32 result; sum, top_k: first row of words
         d: 18 vec,
         /// rows of d between tokens
         d_stride: 10 num,
-        /// q8, q4: first activation row; keys and values: staging rows (vector address)
+        /// q8, q4: first activation row; keys and values: staging rows (vector address); top_k: first row of places (the same)
         o: 18 vec,
-        /// q8, q4: first scale slot; keys and values: staging rows between tokens
+        /// q8, q4: first scale slot; keys and values: staging rows between tokens; top_k: rows of places between tokens
         o_step: 10 num,
         /// q8, q4: place of the first token in its activation rows
         o_token: 5 num,
-        /// copy, add, mul, norms: shift of the result
+        /// copy, add, mul, norms, sum: shift of the result; requantise: exponent of the scale
         shift: 8 int,
-        /// keys and values: rows from the codes to the scale words; norms: epsilon
+        /// keys and values: rows from the codes to the scale words; norms: epsilon; top_k: k
         imm: 32 num,
     }
     /// Moves whole blocks from a vector bank to DRAM.
@@ -480,9 +480,20 @@ impl Vector {
         self.function().map_or(Operand::None, |f| f.operand(self.gated != 0))
     }
 
+    /// What it writes beside its output.
+    pub fn product(&self) -> Product {
+        self.function().map_or(Product::Rows, hw::Function::product)
+    }
+
     /// Passes over each vector, with that of a quantised output.
     pub fn passes(&self) -> u64 {
-        self.function().map_or(1, hw::Function::passes) + u64::from(self.out != out::NONE)
+        let round = self.function().map_or(1, hw::Function::passes);
+        round * u64::from(self.rounds()) + u64::from(self.out != out::NONE)
+    }
+
+    /// Rounds of its function over each vector: k of a `top_k`.
+    pub fn rounds(&self) -> u32 {
+        if self.function() == Some(hw::Function::TopK) { self.imm } else { 1 }
     }
 }
 

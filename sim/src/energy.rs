@@ -4,9 +4,9 @@
 //! model while it is driven. Prices are elsewhere ([`hw::technology`]).
 
 use crate::memory::Counts;
-use hw::function::Operand;
+use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Mode};
+use hw::{Function, Geometry, Mode};
 use isa::table::{Body, Gemm, Vector, out, space};
 use std::ops::AddAssign;
 
@@ -168,7 +168,15 @@ fn vector(i: &Vector, g: &Geometry, events: &mut Events) {
         Operand::Words | Operand::HalfRows => row,
     };
     events.read(Memory::Vector, rows * (passes * a + b + quantised * row));
-    events.write(Memory::Vector, rows * 4 * u64::from(g.l));
+    let written = match i.product() {
+        Product::Rows => rows * u64::from(g.l),
+        Product::Codes => 0,
+        // Beside each of the largest stands its place.
+        Product::Words => {
+            vectors * u64::from(i.rounds()) * (1 + u64::from(i.function() == Some(Function::TopK)))
+        }
+    };
+    events.write(Memory::Vector, 4 * written);
     match (i.out, out::staged(i.out)) {
         (out::NONE, _) => {}
         (_, None) => {

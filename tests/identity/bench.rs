@@ -32,7 +32,7 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
 }
 
 /// A preset; a machine that is drawn from a seed, `drawn-N`; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
-/// `pair`: the least machine of paired multipliers.
+/// `pair`: the least machine of paired multipliers and of paired lanes.
 pub fn machine(name: &str) -> Machine {
     if name == "pair" {
         let unit = hw::presets::load("unit").unwrap();
@@ -47,7 +47,8 @@ pub fn machine(name: &str) -> Machine {
             multipliers,
             ..unit.matrix
         };
-        let pair = Machine { name: "pair".into(), matrix, ..unit };
+        let vector = hw::machine::Vector { functions: hw::Function::ALL.to_vec() };
+        let pair = Machine { name: "pair".into(), matrix, vector, ..unit };
         pair.verify().unwrap();
         return pair;
     }

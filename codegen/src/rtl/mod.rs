@@ -106,6 +106,7 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_divide"),
     fixed!("tw_scalar"),
     fixed!("tw_vpack"),
+    fixed!("tw_vwrite"),
     fixed!("tw_vector"),
     // all of it
     fixed!("tw_datapath"),

@@ -2,17 +2,21 @@
 //
 //   take_top_i     top_o = largest element, for differences to it
 //   take_mean_i    top_o = mean of len elements, each summed 2^31 too large, rounded half up
+//   take_total_i   top_o = the same sum / 2^exponent_i, rounded half up and saturated
 //   take_length_i  pre_o = bit length of the largest magnitude - 15
 //   take_square_i  norm16(sum of squares + eps / 4^pre): factor_o = rsqrt, half_o = exponent / 2
 //   take_sum_i     norm16(sum of weights) and its recip, kept for the ratio
 //   take_scale_i   norm16(largest magnitude): pre_o = exponent, factor_o = recip, scale_o; with
 //                  ratio_i scale_o = norm16(mantissa * recip of the sum), exponents combined
+//   take_given_i   the same of len * 2^exponent_i instead, for as long as given_i
 // Each is a pulse in the cycle in which the reduction stands; pulses that use norm16 are at least
 // six cycles apart. Then, at the latest: pre_o 5 cycles later, factor_o 8, top_o 10, scale_o 11.
 // Each holds until the next pulse of its kind.
 module tw_scalar #(
   parameter logic RSQRT = 1'b1,  // take_square_i is used
-  parameter logic MEAN  = 1'b1   // take_mean_i is used
+  parameter logic MEAN  = 1'b1,  // take_mean_i is used
+  parameter logic GIVEN = 1'b1,  // take_given_i is used
+  parameter logic TOTAL = 1'b1   // take_total_i is used
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -20,8 +24,12 @@ module tw_scalar #(
   input  logic               take_length_i,
   input  logic               take_square_i,
   input  logic               take_mean_i,
+  input  logic               take_total_i,
   input  logic               take_sum_i,
   input  logic               take_scale_i,
+  input  logic               take_given_i,
+  input  logic               given_i,
+  input  logic [7:0]         exponent_i,
   input  logic               ratio_i,
   input  logic [31:0]        max_i,
   input  logic [55:0]        sum_i,
@@ -52,7 +60,7 @@ module tw_scalar #(
       length_at_q     <= {length_at_q[0], take_length_i};
       square_at_q     <= {square_at_q[5:0], take_square_i};
       sum_at_q        <= {sum_at_q[5:0], take_sum_i};
-      scale_at_q      <= {scale_at_q[5:0], take_scale_i};
+      scale_at_q      <= {scale_at_q[5:0], take_scale_i || (GIVEN && take_given_i)};
       ratio_launch_q  <= scale_at_q[3] && ratio_i;
       ratio_launch_q2 <= ratio_launch_q;
       ratio_at_q      <= {ratio_at_q[2:0], ratio_launch_q2};
@@ -78,6 +86,7 @@ module tw_scalar #(
     m_d = 64'(max_i);
     if (take_square_i) m_d = 64'(sum_i) + 64'(eps_q);
     if (take_sum_i) m_d = 64'(sum_i[31:0]);
+    if (GIVEN && take_given_i) m_d = 64'(len_i);
     if (ratio_launch_q2) m_d = 64'(ratio_q);
   end
 
@@ -136,6 +145,10 @@ module tw_scalar #(
   logic        mean_stands;
   logic [31:0] mean;
 
+  logic [55:0] total;
+
+  assign total = sum_i - {9'd0, len_i, 31'd0};
+
   if (MEAN) begin : gen_mean
     logic [8:0]  at_q;
     logic        neg_q;
@@ -143,7 +156,7 @@ module tw_scalar #(
     logic [31:0] quotient;
     logic        unused_magnitude;
 
-    assign signed_sum       = sum_i - {9'd0, len_i, 31'd0} + 56'(len_i[15:1]);
+    assign signed_sum       = total + 56'(len_i[15:1]);
     assign magnitude        = signed_sum[55] ? ~signed_sum : signed_sum;
     assign unused_magnitude = ^magnitude[55:48];
 
@@ -173,6 +186,34 @@ module tw_scalar #(
     assign mean        = '0;
   end
 
+  // ------------------------------------------------------------------ total
+
+  logic        total_stands;
+  logic [31:0] rounded;
+
+  if (TOTAL) begin : gen_total
+    tw_round u_round (
+      .clk_i  (clk_i),
+      .f_i    (64'($signed(total))),
+      .shift_i(10'($signed(exponent_i))),
+      .bias_i (21'sd0),
+      .y_o    (rounded)
+    );
+    tw_delay #(
+      .WIDTH(1),
+      .DEPTH(4)
+    ) u_stands (
+      .clk_i(clk_i),
+      .d_i  (take_total_i),
+      .q_o  (total_stands)
+    );
+  end else begin : gen_no_total
+    logic unused_total;
+    assign unused_total = ^{take_total_i, total, exponent_i};
+    assign total_stands = 1'b0;
+    assign rounded      = '0;
+  end
+
   // ------------------------------------------------------------------ results
 
   logic [31:0]        top_q;
@@ -199,6 +240,7 @@ module tw_scalar #(
     ratio_q <= product[32:0];
     if (take_top_i) top_q <= max_i;
     if (mean_stands) top_q <= mean;
+    if (total_stands) top_q <= rounded;
     if (length_at_q[1]) pre_q <= 6'(length_1) - 6'd15;
     if (square_at_q[3]) half_q <= exponent_3 >>> 1;
     if (sum_at_q[3]) sum_exponent_q <= exponent_3;
@@ -212,6 +254,11 @@ module tw_scalar #(
     end
     if (ratio_at_q[3]) begin
       result_q <= {exponent_3 + scale_exponent_q - sum_exponent_q - 8'sd16, mant_3};
+    end
+    // norm16 of a mantissa is the mantissa.
+    if (GIVEN && given_i) begin
+      pre_q           <= exponent_i[5:0];
+      result_q[23:16] <= exponent_i;
     end
   end
 

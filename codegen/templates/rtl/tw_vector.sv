@@ -6,7 +6,8 @@
 //   copy      COPY                     add       ADD                each then QUANT if there is a
 //   rms_norm  ABS, SQUARE, NORM        softmax   TOP, WEIGH         quantised output
 //   rope      ROPE                     others    POINT
-//   layer_norm  MEAN, then as rms_norm
+//   layer_norm  MEAN, then as rms_norm      rope_pairs  PAIRS      requantise  QUANT alone, of a
+//   sum       SUM                      top_k     RANK, k times; neither has rows of results
 // QUANT reads the int32 result back. ROPE reads rows in pairs: j and rows/2 + j.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
@@ -17,6 +18,7 @@
 //   1   data taken                    14  sums stand                  19  codes to activations
 //   2   operands, lanes from here     18  result written              20  codes staged
 //   11  summands                      21  maxima stand; scale written with the last row of QUANT
+// With the last row of SUM and RANK: 22 word written, 23 its place.
 module tw_vector #(
   parameter int T  = 2,
   parameter int N  = 8,
@@ -86,13 +88,11 @@ module tw_vector #(
   localparam logic [3:0] PassQuant  = 4'd8;
   localparam logic [3:0] PassAdd    = 4'd9;
   localparam logic [3:0] PassMean   = 4'd10;
+  localparam logic [3:0] PassPairs  = 4'd11;
+  localparam logic [3:0] PassSum    = 4'd12;
+  localparam logic [3:0] PassRank   = 4'd13;
 
-  localparam int LaneBits = $clog2(LP);
-  localparam int ByteBits = 2 + LaneBits;  // of a byte in a V row
-  localparam int AddrBits = 14 + ByteBits;
-  localparam int K4Bytes  = (LP > 2) ? LP / 2 : 1;
-  localparam int V4Bytes  = (NP > 2) ? NP / 2 : 1;
-  localparam int VParts   = N / L;  // rows of a V segment
+  localparam logic HasRank = FUNCTIONS[tw_pkg::FUN_TOP_K];
 
   // Rows are counted in 16 bits, addressed in 14; lanes beyond L do not exist.
   logic unused_bits;
@@ -106,8 +106,8 @@ module tw_vector #(
   logic [5:0]  token_last_q, sub_last_q;
   logic [15:0] rows_q, row_last_q;
   logic        inc_q, a_half_q;
-  logic [17:14] a_bank_q, b_bank_q, d_bank_q, o_bank_q;
-  logic [9:0]  a_stride_q, b_stride_q, d_stride_q, o_step_q;
+  logic [17:14] a_bank_q, b_bank_q, d_bank_q;
+  logic [9:0]  a_stride_q, b_stride_q, d_stride_q;
   logic [7:0]  shift_q;
   logic [31:0] imm_q;
 
@@ -125,11 +125,9 @@ module tw_vector #(
       a_bank_q     <= a_i[17:14];
       b_bank_q     <= b_i[17:14];
       d_bank_q     <= d_i[17:14];
-      o_bank_q     <= o_i[17:14];
       a_stride_q   <= a_stride_i;
       b_stride_q   <= b_stride_i;
       d_stride_q   <= d_stride_i;
-      o_step_q     <= o_step_i;
       shift_q      <= shift_i;
       imm_q        <= imm_i;
     end
@@ -139,11 +137,14 @@ module tw_vector #(
 
   logic        active_d, active_q;  // an instruction occupies the unit
   logic        issue_d, issue_q;    // the rows of a pass are issued
+  logic        is_words, is_rank, words_end;
   logic        row_last, pass_end, vector_end, sub_last, last_end;
   logic        done_q;
   logic [3:0]  pass_q, pass_next, pass_first, start_pass;
-  logic        is_result, is_quant, is_rope;
+  logic        is_result, is_quant, is_rope, is_given;
   logic [15:0] row_q;
+  logic [5:0]  rounds_q;  // that are left, this one too
+  logic [11:0] word_q;    // of the token
   logic [5:0]  sub_q, token_q;
   logic [24:1] valid_q, last_q;
   logic [18:1] first_q;
@@ -156,6 +157,10 @@ module tw_vector #(
       tw_pkg::FUN_SOFTMAX:  first_pass = PassTop;
       tw_pkg::FUN_ADD:      first_pass = PassAdd;
       tw_pkg::FUN_LAYER_NORM: first_pass = PassMean;
+      tw_pkg::FUN_ROPE_PAIRS: first_pass = PassPairs;
+      tw_pkg::FUN_REQUANTISE: first_pass = PassQuant;
+      tw_pkg::FUN_SUM:        first_pass = PassSum;
+      tw_pkg::FUN_TOP_K:      first_pass = PassRank;
       default:              first_pass = PassPoint;
     endcase
   endfunction
@@ -166,16 +171,22 @@ module tw_vector #(
       PassAbs:    pass_next = PassSquare;
       PassSquare: pass_next = PassNorm;
       PassTop:    pass_next = PassWeigh;
+      PassSum:    pass_next = PassSum;
+      PassRank:   pass_next = PassRank;
       default:    pass_next = PassQuant;
     endcase
   end
 
   assign is_quant   = pass_q == PassQuant;
   assign is_rope    = FUNCTIONS[tw_pkg::FUN_ROPE] && (pass_q == PassRope);
+  assign is_given   = FUNCTIONS[tw_pkg::FUN_REQUANTISE] && (fun_q == tw_pkg::FUN_REQUANTISE);
+  assign is_rank    = HasRank && pass_q == PassRank;
+  assign is_words   = is_rank || (FUNCTIONS[tw_pkg::FUN_SUM] && pass_q == PassSum);
+  assign words_end  = is_words && (!is_rank || rounds_q == 6'd1);
   assign is_result  = !is_quant && (pass_next == PassQuant);
   assign row_last   = row_q == row_last_q;
   assign pass_end   = valid_q[24] && last_q[24];
-  assign vector_end = pass_end && (is_quant || (is_result && out_q == '0));
+  assign vector_end = pass_end && (is_quant || words_end || (is_result && out_q == '0));
   assign sub_last   = sub_q == sub_last_q;
   assign last_end   = vector_end && sub_last && (token_q == token_last_q);
   assign pass_first = first_pass(fun_q);
@@ -226,6 +237,11 @@ module tw_vector #(
     end
     if (start_i || pass_end) row_q <= '0;
     else if (issue_q) row_q <= row_q + 16'd1;
+    if (start_i) rounds_q <= imm_i[5:0];
+    else if (vector_end) rounds_q <= imm_q[5:0];
+    else if (pass_end) rounds_q <= rounds_q - 6'd1;
+    if (start_i || (vector_end && sub_last)) word_q <= '0;
+    else if (pass_end) word_q <= word_q + 12'd1;
   end
 
   // ------------------------------------------------------------------ reads
@@ -235,6 +251,7 @@ module tw_vector #(
   logic [14:0] a_token_q, a_vector_q, b_token_q, a_token_next;
   logic [13:0] d_token_q, d_vector_q, d_token_next;
   logic [14:0] offset_q, half_rows, a_row, b_row;
+  logic        again;  // the result is read
   logic        b_half, a_half_1, a_upper_1, b_upper_1;
   logic [31:0] len_q;
 
@@ -269,14 +286,16 @@ module tw_vector #(
   end
 
   assign b_half   = fun_q == tw_pkg::FUN_RMS_NORM;
-  assign a_row    = (is_quant ? 15'(d_vector_q) : a_vector_q) + offset_q;
+  assign again    = is_quant && !is_given;
+  assign a_row    = (again ? 15'(d_vector_q) : a_vector_q) + offset_q;
   assign b_row    = b_token_q + (is_rope ? row_q[15:1] : row_q[14:0]);
   assign a_half_1 = a_half_q && !is_quant;
 
   assign a_en_o   = issue_q;
-  assign a_addr_o = {is_quant ? d_bank_q : a_bank_q, a_half_1 ? a_row[14:1] : a_row[13:0]};
+  assign a_addr_o = {again ? d_bank_q : a_bank_q, a_half_1 ? a_row[14:1] : a_row[13:0]};
   assign b_en_o   = issue_q && (pass_q == PassNorm || pass_q == PassRope || pass_q == PassWeigh ||
-                                pass_q == PassAdd || (pass_q == PassPoint && gated_q));
+                                pass_q == PassAdd || pass_q == PassPairs ||
+                                (pass_q == PassPoint && gated_q));
   assign b_addr_o = {b_bank_q, b_half ? b_row[14:1] : b_row[13:0]};
 
   always_ff @(posedge clk_i) begin
@@ -300,6 +319,8 @@ module tw_vector #(
   logic [L*32-1:0]   y_18, summand_11;
   logic [L*8-1:0]    code_19;
   logic [31:0]       max, top;
+  logic [15:0]       place, place_q;
+  logic              ranked_q;  // an element of the vector
   logic [55:0]       sum;
   logic signed [5:0] pre;
   logic signed [7:0] half;
@@ -343,7 +364,7 @@ module tw_vector #(
     case (pass_q)
       PassCopy, PassAdd:   shift_d = 10'($signed(shift_q));
       PassNorm:            shift_d = 10'($signed(shift_q)) + 10'(half);
-      PassRope, PassWeigh: shift_d = 10'sd15;
+      PassRope, PassPairs, PassWeigh: shift_d = 10'sd15;
       PassPoint:           shift_d = is_mul ? 10'($signed(shift_q)) : 10'sd16;
       PassQuant:           shift_d = 10'sd31;
       default:             shift_d = '0;
@@ -352,7 +373,13 @@ module tw_vector #(
 
   always_ff @(posedge clk_i) lane_shift_q <= shift_d;
 
+  // Of each lane what its neighbour needs.
+  logic [L*32-1:0] pair_u_9;
+  logic [L*18-1:0] pair_k_9;
+
   for (genvar l = 0; l < L; l++) begin : gen_lane
+    localparam int Neighbour = (l % 2 == 0 && l + 1 < L) ? l + 1 : l - l % 2;
+
     logic [31:0] a_2, b_2;
     logic [15:0] a_part, b_part;
     logic        valid_2;
@@ -367,7 +394,8 @@ module tw_vector #(
     assign valid_2 = left_q > 32'(l);
 
     tw_vlane #(
-      .FUNCTIONS(FUNCTIONS)
+      .FUNCTIONS(FUNCTIONS),
+      .ODD      (l % 2 == 1)
     ) u_lane (
       .clk_i     (clk_i),
       .pass_i    (pass_q),
@@ -386,6 +414,10 @@ module tw_vector #(
       .odd_2_i   (odd_3),
       .odd_8_i   (odd_9),
       .odd_12_i  (odd_13),
+      .pair_u_i  (pair_u_9[32*Neighbour +: 32]),
+      .pair_k_i  (pair_k_9[18*Neighbour +: 18]),
+      .pair_u_o  (pair_u_9[32*l +: 32]),
+      .pair_k_o  (pair_k_9[18*l +: 18]),
       .summand_o (summand_11[32*l +: 32]),
       .y_o       (y_18[32*l +: 32]),
       .code_o    (code_19[8*l +: 8])
@@ -393,11 +425,17 @@ module tw_vector #(
   end
 
   tw_vreduce #(
-    .L (L),
-    .LP(LP)
+    .L   (L),
+    .LP  (LP),
+    .RANK(HasRank)
   ) u_reduce (
     .clk_i    (clk_i),
-    .signed_i (pass_q == PassTop),
+    .signed_i (pass_q == PassTop || is_rank),
+    .rank_i   (is_rank),
+    .len_i    (len_q[15:0]),
+    .ranked_i (ranked_q),
+    .top_i    (top),
+    .place_i  (place_q),
     .y_valid_i(valid_q[18]),
     .y_first_i(first_q[18]),
     .y_i      (y_18),
@@ -405,6 +443,7 @@ module tw_vector #(
     .s_first_i(first_q[11]),
     .s_i      (summand_11),
     .max_o    (max),
+    .place_o  (place),
     .sum_o    (sum)
   );
 
@@ -412,18 +451,30 @@ module tw_vector #(
   assign max_stands = valid_q[21] && last_q[21];
   assign sum_stands = valid_q[14] && last_q[14];
 
+  always_ff @(posedge clk_i) begin
+    if (start_i || vector_end) ranked_q <= 1'b0;
+    else if (max_stands) ranked_q <= 1'b1;
+    if (max_stands) place_q <= place;
+  end
+
   tw_scalar #(
     .RSQRT(FUNCTIONS[tw_pkg::FUN_RMS_NORM] || FUNCTIONS[tw_pkg::FUN_LAYER_NORM]),
-    .MEAN (FUNCTIONS[tw_pkg::FUN_LAYER_NORM])
+    .MEAN (FUNCTIONS[tw_pkg::FUN_LAYER_NORM]),
+    .GIVEN(FUNCTIONS[tw_pkg::FUN_REQUANTISE]),
+    .TOTAL(FUNCTIONS[tw_pkg::FUN_SUM])
   ) u_scalar (
     .clk_i        (clk_i),
     .rst_ni       (rst_ni),
-    .take_top_i   (max_stands && pass_q == PassTop),
+    .take_top_i   (max_stands && (pass_q == PassTop || is_rank)),
+    .take_total_i (sum_stands && pass_q == PassSum),
     .take_length_i(max_stands && pass_q == PassAbs),
     .take_square_i(sum_stands && pass_q == PassSquare),
     .take_mean_i  (sum_stands && pass_q == PassMean),
     .take_sum_i   (sum_stands && pass_q == PassWeigh),
     .take_scale_i (max_stands && is_result),
+    .take_given_i (issue_q && row_q == '0 && is_given),
+    .given_i      (is_given),
+    .exponent_i   (shift_q),
     .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && !staged),
     .max_i        (max),
     .sum_i        (sum),
@@ -438,144 +489,53 @@ module tw_vector #(
 
   // ------------------------------------------------------------------ results and codes
 
-  logic [13:0]         write_q;       // row of the result in its vector
-  logic                write_odd_q;
-  logic [12:0]         act_first_q, act_q;
-  logic [4:0]          act_token_q;
-  logic [7:0]          slot_token_q, slot_q;
-  logic [13:0]         stage_q;       // staging row of the token
-  logic [AddrBits-1:0] segment_q;     // byte of the segment in the token's staging rows
-  logic [5:0]          part_byte_q;   // byte of the row in its segment
-  logic [5:0]          part_q;
-  logic                part_last;
-  logic [AddrBits-1:0] code_addr, segment_bytes;
-  logic [13:0]         code_row_d, code_row_20, scale_row;
-  logic [LP*4-1:0]     code_strb_d, code_strb_20, scale_strb;
-  logic [LP*32-1:0]    code_data_d, code_data_20;
-
-  always_comb begin
-    if (values) segment_bytes = q4 ? AddrBits'(V4Bytes) : AddrBits'(NP);
-    else segment_bytes = q4 ? AddrBits'(K4Bytes) : AddrBits'(LP);
-  end
-
-  assign part_last = !values || (part_q == 6'(VParts - 1)) || last_q[19];
-
-  always_ff @(posedge clk_i) begin
-    // Rows of the result in the order in which they were read.
-    if (start_i || pass_end) begin
-      write_q     <= '0;
-      write_odd_q <= 1'b0;
-    end else if (valid_q[18]) begin
-      write_odd_q <= !write_odd_q;
-      if (!is_rope) write_q <= write_q + 14'd1;
-      else write_q <= write_odd_q ? write_q - half_rows[13:0] + 14'd1 : write_q + half_rows[13:0];
-    end
-    // Activation rows run on from sub to sub.
-    if (start_i) begin
-      act_first_q  <= o_i[12:0];
-      act_q        <= o_i[12:0];
-      act_token_q  <= o_token_i;
-      slot_token_q <= o_step_i[7:0] + 8'(o_token_i);
-      slot_q       <= o_step_i[7:0] + 8'(o_token_i);
-      stage_q      <= o_i[13:0];
-    end else begin
-      if (is_quant && valid_q[19]) act_q <= act_q + 13'd1;
-      if (vector_end) begin
-        slot_q <= slot_q + 8'(T);
-        if (sub_last) begin
-          act_q        <= act_first_q;
-          act_token_q  <= act_token_q + 5'd1;
-          slot_token_q <= slot_token_q + 8'd1;
-          slot_q       <= slot_token_q + 8'd1;
-          stage_q      <= stage_q + 14'(o_step_q);
-        end
-      end
-    end
-    // Segments run on from sub to sub, each sub starts one.
-    if (start_i || (vector_end && sub_last)) begin
-      segment_q   <= '0;
-      part_q      <= '0;
-      part_byte_q <= '0;
-    end else if (is_quant && valid_q[19]) begin
-      part_q      <= part_q + 6'd1;
-      part_byte_q <= part_byte_q + (q4 ? 6'(L / 2) : 6'(L));
-      if (part_last) begin
-        part_q      <= '0;
-        part_byte_q <= '0;
-        segment_q   <= segment_q + segment_bytes;
-      end
-    end
-  end
-
-  assign code_addr  = segment_q + AddrBits'(part_byte_q);
-  assign code_row_d = stage_q + code_addr[AddrBits-1:ByteBits];
-
-  tw_vpack #(
-    .L        (L),
-    .LP       (LP),
-    .BYTE_BITS(ByteBits)
-  ) u_pack (
-    .q4_i  (q4),
-    .v_i   (values),
-    .byte_i(code_addr[ByteBits-1:0]),
-    .code_i(code_19),
-    .strb_o(code_strb_d),
-    .data_o(code_data_d)
+  tw_vwrite #(
+    .T (T),
+    .N (N),
+    .L (L),
+    .NP(NP),
+    .LP(LP)
+  ) u_write (
+    .clk_i       (clk_i),
+    .start_i     (start_i),
+    .o_i         (o_i),
+    .o_step_i    (o_step_i),
+    .o_token_i   (o_token_i),
+    .d_bank_i    (d_bank_q),
+    .d_token_i   (d_token_q),
+    .d_vector_i  (d_vector_q),
+    .scale_row_i (imm_q[13:0]),
+    .half_rows_i (half_rows[13:0]),
+    .result_i    (is_result),
+    .rope_i      (is_rope),
+    .quant_i     (is_quant),
+    .words_i     (is_words),
+    .rank_i      (is_rank),
+    .q4_i        (q4),
+    .staged_i    (staged),
+    .values_i    (values),
+    .pass_end_i  (pass_end),
+    .vector_end_i(vector_end),
+    .sub_last_i  (sub_last),
+    .sub_i       (sub_q),
+    .word_i      (word_q),
+    .valid_i     (valid_q[23:18]),
+    .last_i      (last_q[23:18]),
+    .y_18_i      (y_18),
+    .code_19_i   (code_19),
+    .scale_i     (scale),
+    .top_i       (top),
+    .place_i     (place_q),
+    .d_en_o      (d_en_o),
+    .d_addr_o    (d_addr_o),
+    .d_strb_o    (d_strb_o),
+    .d_data_o    (d_data_o),
+    .act_en_o    (act_en_o),
+    .act_row_o   (act_row_o),
+    .act_token_o (act_token_o),
+    .act_data_o  (act_data_o),
+    .s_en_o      (s_en_o),
+    .s_slot_o    (s_slot_o),
+    .s_data_o    (s_data_o)
   );
-
-  always_ff @(posedge clk_i) begin
-    code_row_20  <= code_row_d;
-    code_strb_20 <= code_strb_d;
-    code_data_20 <= code_data_d;
-  end
-
-  // Scale word u of a token at byte 4u of its scale rows.
-  assign scale_row = stage_q + imm_q[13:0] + (14'(sub_q) >> LaneBits);
-
-  for (genvar l = 0; l < LP; l++) begin : gen_strobe
-    assign scale_strb[4*l +: 4] = { 4{(sub_q & 6'(LP - 1)) == 6'(l)}};
-  end
-
-  logic             write_result, write_codes, write_scale;
-  logic [LP*32-1:0] y_row;
-  logic [LP*4-1:0]  y_strb;
-
-  for (genvar l = 0; l < LP; l++) begin : gen_row
-    if (l < L) begin : gen_used
-      assign y_row[32*l +: 32]     = y_18[32*l +: 32];
-      assign y_strb[4*l +: 4]      = '1;
-      assign act_data_o[8*l +: 8]  = code_19[8*l +: 8];
-    end else begin : gen_pad
-      assign y_row[32*l +: 32]     = '0;
-      assign y_strb[4*l +: 4]      = '0;
-      assign act_data_o[8*l +: 8]  = '0;
-    end
-  end
-
-  assign write_result = is_result && valid_q[18];
-  assign write_codes  = is_quant && staged && valid_q[20];
-  assign write_scale  = is_quant && valid_q[21] && last_q[21];
-
-  always_comb begin
-    d_en_o   = write_result || write_codes || (write_scale && staged);
-    d_addr_o = {d_bank_q, d_vector_q + write_q};
-    d_strb_o = y_strb;
-    d_data_o = y_row;
-    if (write_codes) begin
-      d_addr_o = {o_bank_q, code_row_20};
-      d_strb_o = code_strb_20;
-      d_data_o = code_data_20;
-    end else if (write_scale) begin
-      d_addr_o = {o_bank_q, scale_row};
-      d_strb_o = scale_strb;
-      d_data_o = {LP{ {8'd0, scale}}};
-    end
-  end
-
-  assign act_en_o    = is_quant && !staged && valid_q[19];
-  assign act_row_o   = act_q;
-  assign act_token_o = act_token_q;
-  assign s_en_o      = write_scale && !staged;
-  assign s_slot_o    = slot_q;
-  assign s_data_o    = scale;
 endmodule

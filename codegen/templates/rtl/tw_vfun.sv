@@ -95,7 +95,7 @@ module tw_vfun #(
   logic               full_4, neg_4, zero_4;
   logic [4:0]         places_4;
 
-  if (FUNCTIONS[tw_pkg::FUN_ROPE]) begin : gen_sin
+  if (FUNCTIONS[tw_pkg::FUN_ROPE] || FUNCTIONS[tw_pkg::FUN_ROPE_PAIRS]) begin : gen_sin
     tw_rom_sin u_rom (
       .index_i(index_q),
       .base_o (sin_base),

@@ -1,22 +1,25 @@
 // One lane of the vector engine: what each pass does to an element. A new element every cycle;
 // pass_i, shift_i and the scalars are constant while the elements of a pass are in the pipeline.
 //
-//   COPY, ABS, TOP  y = a                      ADD    y = a + b
+//   COPY, ABS, TOP, RANK  y = a                ADD    y = a + b
 //   SQUARE          square = x^2               WEIGH  weight = 2^-(top - a), y = weight * scale b
 //   NORM            y = x * b * factor + bias  QUANT  code = clamp(x * factor * qmax)
-//   MEAN            summand = a + 2^31
+//   MEAN, SUM       summand = a + 2^31
 //   ROPE            y = x1 * cos - x2 * sin, then x2 * cos + x1 * sin
+//   PAIRS           the same of an even lane (x1, cos) and the odd one behind it (x2, sin)
 //   POINT           y = round(u * gate(a)) * v, u = a or a constant, v = b, a or 1
 // with x = a / 2^pre (floor) and every y rounded by 2^shift to int32; with centred_i, a minus the
 // mean stands for a. Elements of ROPE alternate between the halves of the vector: an element at
 // odd_*_i is an x2, its x1 came in the cycle before. What POINT is follows from fun_i; gated_i: v
-// is b. Passes of functions that FUNCTIONS lacks are not there.
+// is b. Passes of functions that FUNCTIONS lacks are not there. Of PAIRS a lane gives its element
+// and its sine or cosine to its neighbour, by pair_*, at stage 8.
 //
 // Stage k holds what entered k - 1 cycles ago: a_i, b_i, valid_i at stage 1; summand_o at 10, y_o
 // at 17, code_o at 18. An element that is not valid does not count in TOP and weighs nothing in
-// WEIGH or MEAN, and is the mean if centred.
+// WEIGH, MEAN or SUM, and is the mean if centred.
 module tw_vlane #(
-  parameter int FUNCTIONS = -1
+  parameter int   FUNCTIONS = -1,
+  parameter logic ODD       = 1'b0
 ) (
   input  logic               clk_i,
   input  logic [3:0]         pass_i,
@@ -35,6 +38,10 @@ module tw_vlane #(
   input  logic               odd_2_i,
   input  logic               odd_8_i,
   input  logic               odd_12_i,
+  input  logic [31:0]        pair_u_i,
+  input  logic [17:0]        pair_k_i,
+  output logic [31:0]        pair_u_o,
+  output logic [17:0]        pair_k_o,
   output logic [31:0]        summand_o,
   output logic signed [31:0] y_o,
   output logic [7:0]         code_o
@@ -47,10 +54,13 @@ module tw_vlane #(
   localparam logic HasPoint =
       (FUNCTIONS & ~(32'd1 << tw_pkg::FUN_COPY | 32'd1 << tw_pkg::FUN_RMS_NORM |
                      32'd1 << tw_pkg::FUN_ROPE | 32'd1 << tw_pkg::FUN_SOFTMAX |
-                     32'd1 << tw_pkg::FUN_ADD | 32'd1 << tw_pkg::FUN_LAYER_NORM)) != '0;
+                     32'd1 << tw_pkg::FUN_ADD | 32'd1 << tw_pkg::FUN_LAYER_NORM |
+                     32'd1 << tw_pkg::FUN_ROPE_PAIRS |
+                     32'd1 << tw_pkg::FUN_REQUANTISE | 32'd1 << tw_pkg::FUN_SUM |
+                     32'd1 << tw_pkg::FUN_TOP_K)) != '0;
 
   logic is_square, is_norm, is_rope, is_point, is_top, is_weigh, is_quant, is_add, is_mean;
-  logic is_scaled;
+  logic is_scaled, is_pairs, is_turn;
   logic is_plain, is_relu6, is_squared;
 
   assign is_square = HasNorm && (pass_i == 4'd2);
@@ -61,7 +71,10 @@ module tw_vlane #(
   assign is_weigh  = FUNCTIONS[tw_pkg::FUN_SOFTMAX] && (pass_i == 4'd7);
   assign is_quant  = pass_i == 4'd8;
   assign is_add    = FUNCTIONS[tw_pkg::FUN_ADD] && (pass_i == 4'd9);
-  assign is_mean   = HasLayer && (pass_i == 4'd10);
+  assign is_mean   = (HasLayer && pass_i == 4'd10) ||
+                     (FUNCTIONS[tw_pkg::FUN_SUM] && pass_i == 4'd12);
+  assign is_pairs  = FUNCTIONS[tw_pkg::FUN_ROPE_PAIRS] && (pass_i == 4'd11);
+  assign is_turn   = is_rope || is_pairs;
   assign is_scaled = is_square || is_norm || is_quant;
 
   assign is_plain   = HasPlain && (fun_i == tw_pkg::FUN_SIGMOID ||
@@ -71,10 +84,13 @@ module tw_vlane #(
                       (fun_i == tw_pkg::FUN_SQUARED_RELU);
 
   // ------------------------------------------------------------------ stages 1 to 3: operands
-  // a itself, x = a shifted to 16 bits and sign, or the scale word b as an integer of 31 bits.
+  // a itself, x = a shifted to 16 bits and sign, or the scale word b as an integer of 31 bits. Only
+  // under a scale that is given does x saturate: its code does so, too.
 
   logic [5:0]         pre_places;
   logic signed [46:0] pre_value;
+  logic               pre_over;
+  logic signed [16:0] x;
   logic signed [32:0] from_mean;
   logic signed [31:0] centred;
   logic signed [7:0]  exponent;
@@ -89,6 +105,9 @@ module tw_vlane #(
 
   assign pre_places = 6'(pre_i) + 6'd15;
   assign pre_value  = $signed({a_2, 15'd0}) >>> pre_places;
+  assign pre_over   = FUNCTIONS[tw_pkg::FUN_REQUANTISE] &&
+                      (pre_value[46:16] != '0) && (pre_value[46:16] != '1);
+  assign x          = pre_over ? {pre_value[46], {16{!pre_value[46]}}} : pre_value[16:0];
   assign from_mean  = 33'(a_i) - 33'(top_i);
   assign centred    = (from_mean[32] != from_mean[31]) ?
                       {from_mean[32], {31{!from_mean[32]}}} : from_mean[31:0];
@@ -122,7 +141,7 @@ module tw_vlane #(
     scale_2 <= scale_value[62:16];
     neg_2   <= a_i[31];
     zero_2  <= !valid_i;
-    if (is_rope) arg_2 <= phase[31:0];
+    if (is_turn) arg_2 <= phase[31:0];
     else if (is_point) arg_2 <= a_i[31] ? -a_i : a_i;
     else arg_2 <= top_i - a_i;
   end
@@ -135,7 +154,7 @@ module tw_vlane #(
   always_ff @(posedge clk_i) begin
     u_3 <= a_2;
     if (is_weigh) u_3 <= {1'b0, scale_sat};
-    if (is_scaled) u_3 <= 32'($signed(pre_value[16:0]));
+    if (is_scaled) u_3 <= 32'(x);
     if (is_point && is_plain) u_3 <= 32'sd65536;
     if (is_point && is_relu6 && a_2 > Six) u_3 <= Six;
   end
@@ -144,11 +163,11 @@ module tw_vlane #(
     .FUNCTIONS(FUNCTIONS)
   ) u_fun (
     .clk_i    (clk_i),
-    .rope_i   (is_rope),
+    .rope_i   (is_turn),
     .point_i  (is_point),
     .fun_i    (fun_i),
     .arg_i    (arg_2),
-    .quarter_i(odd_2_i),
+    .quarter_i(is_pairs ? !ODD : odd_2_i),
     .neg_i    (neg_2),
     .zero_i   (zero_2),
     .value_o  (k_7)
@@ -186,7 +205,8 @@ module tw_vlane #(
   end
 
   // ------------------------------------------------------------------ stages 8 to 13: products
-  // ROPE: sine and cosine come one after the other, so both are there one stage late.
+  // ROPE: sine and cosine come one after the other, so both are there one stage late. PAIRS: one is
+  // the neighbour's.
 
   logic signed [31:0] first_a_9, second_a_9, second_a_10, second_a_11, second_b_11;
   logic signed [17:0] first_b_d, first_b_9, first_b_10, second_b_9, second_b_10;
@@ -198,6 +218,7 @@ module tw_vlane #(
     first_b_d = 18'sd1;
     if (is_weigh || is_point) first_b_d = k_8;
     if (is_rope) first_b_d = odd_8_i ? k_8 : k_7;
+    if (is_pairs) first_b_d = ODD ? pair_k_i : k_8;
     if (is_quant) first_b_d = {1'b0, factor_i};
     if (is_norm) first_b_d = 18'($signed(b_8[15:0]));
     if (is_square) first_b_d = u_8[17:0];
@@ -227,6 +248,10 @@ module tw_vlane #(
     first_b_9   <= first_b_d;
     second_a_9  <= odd_8_i ? u_9 : u_7;
     second_b_9  <= odd_8_i ? k_9 : k_8;
+    if (is_pairs) begin
+      second_a_9 <= pair_u_i;
+      second_b_9 <= ODD ? k_8 : pair_k_i;
+    end
     first_10    <= first_d;
     first_b_10  <= first_b_9;
     second_a_10 <= second_a_9;
@@ -234,7 +259,7 @@ module tw_vlane #(
     first_11    <= first_10;
     first_12    <= first_11;
     second_12   <= second_d;
-    if (is_rope) begin
+    if (is_turn) begin
       second_a_11 <= second_a_10;
       second_b_11 <= 32'(second_b_10);
     end else if (is_point || is_add) begin
@@ -251,7 +276,8 @@ module tw_vlane #(
     f_d = 64'(first_12);
     if (is_point || is_norm) f_d = second_12;
     if (is_add) f_d = 64'(first_12) + second_12;
-    if (is_rope) f_d = odd_12_i ? 64'(first_12) + second_12 : 64'(first_12) - second_12;
+    if (is_turn) f_d = 64'(first_12) - second_12;
+    if (is_turn && (is_pairs ? ODD : odd_12_i)) f_d = 64'(first_12) + second_12;
     if (is_quant) f_d = (64'(first_12) <<< (q4_i ? 3 : 7)) - 64'(first_12);
   end
 
@@ -307,7 +333,9 @@ module tw_vlane #(
   always_ff @(posedge clk_i) code_q <= code_d;
 
   logic unused_bits;
-  assign unused_bits = ^{phase[48:32], pre_value[46:17], scale_value[15:0]};
+  assign unused_bits = ^{phase[48:32], pre_value[46:17], scale_value[15:0], pair_u_i, pair_k_i};
+  assign pair_u_o    = u_8;
+  assign pair_k_o    = k_8;
   assign y_o         = y_17;
   assign code_o      = code_q;
 endmodule

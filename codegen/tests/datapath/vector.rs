@@ -2,10 +2,12 @@
 
 use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
+use hw::function::Product;
 use hw::timing::{VECTOR_LATENCY, VectorShape, vector_occupancy};
 use hw::{Function, Geometry, Machine};
 use ir::num::{
-    Scale, add, copy_vector, layer_norm, mul, quantise_vector, rms_norm, rope, softmax, softmax_slot,
+    Scale, add, copy_vector, layer_norm, mul, quantise_vector, requantise, rms_norm, rope, rope_pairs,
+    softmax, softmax_slot, sum as sum_of, top_k,
 };
 use isa::table::{OUTS, Vector, out, vec_addr, vec_parts};
 
@@ -125,17 +127,23 @@ impl State {
                     self.halves(a_at, i.rows).into_iter().map(i32::from).collect()
                 };
                 let b = i.b + t * i.b_stride;
+                if i.function().unwrap().product() == Product::Words {
+                    self.reduce(i, t, u, &a[..len as usize], writer);
+                    continue;
+                }
                 let mut y = vec![0; a.len()];
                 let mut sum = 0;
                 let function = i.function().unwrap();
                 match function {
                     Function::Copy => copy_vector(&a, i.shift, &mut y),
                     Function::RmsNorm => rms_norm(&a, &self.halves(b, i.rows), i.imm, i.shift, &mut y),
-                    Function::Rope => {
-                        let steps: Vec<u32> =
-                            self.words(b, i.rows / 2).into_iter().map(|s| s as u32).collect();
-                        rope(&a, &steps, len as u16, &mut y);
+                    Function::Rope | Function::RopePairs => {
+                        let halves = function == Function::Rope;
+                        let rows = if halves { i.rows / 2 } else { i.rows };
+                        let steps: Vec<u32> = self.words(b, rows).into_iter().map(|s| s as u32).collect();
+                        (if halves { rope } else { rope_pairs })(&a, &steps, len as u16, &mut y);
                     }
+                    Function::Requantise => y.copy_from_slice(&a),
                     Function::Softmax => {
                         let scales: Vec<Scale> =
                             self.words(b, i.rows).into_iter().map(|w| Scale::from_word(w as u32)).collect();
@@ -154,13 +162,27 @@ impl State {
                         function.point().unwrap().vector(&a, b.as_deref(), &mut y);
                     }
                 }
-                for (j, row) in y.chunks_exact(g.l as usize).enumerate() {
+                let rows = if function == Function::Requantise { 0 } else { i.rows as usize };
+                for (j, row) in y.chunks_exact(g.l as usize).enumerate().take(rows) {
                     let at = self.at(i.d + t * i.d_stride + u * i.rows + j as u32);
                     let bytes: Vec<u8> = row.iter().flat_map(|y| y.to_le_bytes()).collect();
                     self.write(at, &bytes, writer);
                 }
                 self.quantise(i, t, u, &y, sum, writer);
             }
+        }
+    }
+
+    fn reduce(&mut self, i: &Vector, t: u32, u: u32, a: &[i32], writer: usize) {
+        let (words, places) = (self.at(i.d + t * i.d_stride), self.at(i.o + t * i.o_step));
+        if i.function() == Some(Function::Sum) {
+            self.write(words + 4 * u as usize, &sum_of(a, i.shift).to_le_bytes(), writer);
+            return;
+        }
+        for (n, (value, place)) in top_k(a, i.imm as usize).into_iter().enumerate() {
+            let byte = 4 * ((u * i.imm) as usize + n);
+            self.write(words + byte, &value.to_le_bytes(), writer);
+            self.write(places + byte, &place.to_le_bytes(), writer);
         }
     }
 
@@ -173,7 +195,13 @@ impl State {
         };
         let qmax = if bits == 8 { 127 } else { 7 };
         let mut codes = vec![0; y.len()];
-        let scale = quantise_vector(y, qmax, &mut codes);
+        let scale = if i.function() == Some(Function::Requantise) {
+            let given = Scale { mantissa: i.len as u16, exponent: i.shift as i8 };
+            requantise(y, given, qmax, &mut codes);
+            given
+        } else {
+            quantise_vector(y, qmax, &mut codes)
+        };
         for (j, row) in (0..).zip(codes.chunks_exact(g.l as usize)) {
             if !staged {
                 let at = ((i.o + u * i.rows + j) * g.a_row + (i.o_token + t) * g.lp) as usize;
@@ -216,6 +244,11 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
     while instrs.len() < count {
         let which = instrs.len() % (functions.len() * OUTS.len());
         let (function, out) = (functions[which % functions.len()], (which / functions.len()) as u32);
+        let out = match function.product() {
+            Product::Rows => out,
+            Product::Codes => out.max(out::Q8),
+            Product::Words => out::NONE,
+        };
         let mut rows = if rng.one_in(8) { 1 + rng.up_to(40) } else { 1 + rng.up_to(5) };
         if function == Function::Rope {
             rows = rows.next_multiple_of(2);
@@ -246,7 +279,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         } else {
             rng.up_to(RESULTS - b_span)
         };
-        let in_place = a_half == 0 && rng.one_in(3);
+        let in_place = a_half == 0 && function.product() == Product::Rows && rng.one_in(3);
         let d = if in_place { a } else { vec_addr(bank(rng.up_to(1)), RESULTS + rng.up_to(limit)) };
         let parts = g.n / g.l;
         let code_bytes = match out {
@@ -260,13 +293,25 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         if q4_step * tokens > V_ROWS || q4_step >= 1 << 10 {
             continue;
         }
+        let len = match function {
+            Function::Softmax => rng.up_to(rows * g.l + 3),
+            Function::LayerNorm | Function::Sum | Function::TopK => 1 + rng.up_to(rows * g.l - 1),
+            Function::Requantise => rng.range(1 << 15, (1 << 16) - 1) as u32,
+            _ => rng.next() as u32 & 0x7fff_ffff,
+        };
+        let ranks = 1 + rng.up_to(len.clamp(1, 6) - 1);
         let (o, o_step) = match out {
+            out::NONE if function == Function::TopK => {
+                let step = 1 + 4 * subs * ranks / g.v_row + rng.up_to(2);
+                (vec_addr(bank(2), rng.up_to(V_ROWS - step * tokens)), step)
+            }
             out::NONE => (rng.next() as u32 & 0x3ffff, rng.up_to(1023)),
             out::Q8 | out::Q4 => (rng.up_to(A_ROWS - own), rng.up_to(SLOTS - (subs + 1) * g.t)),
             _ => (vec_addr(bank(2), rng.up_to(V_ROWS - q4_step * tokens)), q4_step),
         };
         let imm = match (out, function) {
             (out::Q8K.., _) => staging,
+            (_, Function::TopK) => ranks,
             (_, Function::RmsNorm | Function::LayerNorm) => {
                 let eps = rng.next() as u32;
                 rng.pick(&[0, 1, 167_772, u32::MAX, eps, eps >> 16])
@@ -274,16 +319,12 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             _ => rng.next() as u32,
         };
         let shift = match rng.up_to(7) {
+            _ if function == Function::Requantise => rng.range(-15, 31),
             0 => rng.range(-128, 127),
             1 | 2 => rng.range(-12, 40),
             _ if matches!(function, Function::RmsNorm | Function::LayerNorm) => rng.range(14, 30),
             _ if function == Function::Mul => rng.range(8, 24),
             _ => rng.range(-4, 8),
-        };
-        let len = match function {
-            Function::Softmax => rng.up_to(rows * g.l + 3),
-            Function::LayerNorm => 1 + rng.up_to(rows * g.l - 1),
-            _ => rng.next() as u32 & 0x7fff_ffff,
         };
         let instr = Vector {
             fun: function as u32,
@@ -293,7 +334,11 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             subs,
             rows,
             len,
-            inc: if function == Function::LayerNorm && rows * g.l < len + tokens { 0 } else { rng.up_to(1) },
+            inc: match function {
+                Function::LayerNorm | Function::Sum | Function::TopK if rows * g.l < len + tokens => 0,
+                Function::Requantise => 0,
+                _ => rng.up_to(1),
+            },
             a,
             a_stride: if in_place { d_stride } else { a_stride },
             a_half,
@@ -348,6 +393,8 @@ fn passes(i: &Vector) -> u64 {
         Some(Function::RmsNorm) => 3,
         Some(Function::Softmax) => 2,
         Some(Function::LayerNorm) => 4,
+        Some(Function::Requantise) => 0,
+        Some(Function::TopK) => i.imm.into(),
         _ => 1,
     };
     function + u64::from(i.out != out::NONE)

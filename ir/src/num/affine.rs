@@ -22,6 +22,11 @@ pub fn saturating_code(x: i32, scale: Scale, qmax: i32) -> i8 {
     ratio(x.into(), scale, qmax).clamp((-qmax).into(), qmax.into()) as i8
 }
 
+/// [`saturating_code`] of a vector.
+pub fn requantise(x: &[i32], scale: Scale, qmax: i32, codes: &mut [i8]) {
+    codes.iter_mut().zip(x).for_each(|(code, &x)| *code = saturating_code(x, scale, qmax));
+}
+
 /// Code in [0, steps] under a scale and a zero point: saturates.
 pub fn affine_code(x: i32, scale: Scale, zero: u8, steps: i32) -> u8 {
     (ratio(x.into(), scale, steps) + i64::from(zero)).clamp(0, steps.into()) as u8

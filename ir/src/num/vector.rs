@@ -4,6 +4,7 @@
 
 use super::basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
 use super::function::{cos, exp2n, recip, rsqrt, sin};
+use super::reduce::mean;
 use super::scale::{Scale, norm16};
 
 /// Code of `x` in [-qmax, qmax] where `scale` = [`norm16`] of the vector's largest magnitude stands for qmax.
@@ -69,13 +70,6 @@ pub fn layer_norm(x: &[i32], gain_bias: &[i32], len: usize, eps: u32, shift: i32
     normalise(&x, words, eps, shift, y);
 }
 
-/// Mean, rounded half up; 0 of nothing.
-pub fn mean(x: &[i32]) -> i64 {
-    let count = x.len() as i64;
-    let sum: i64 = x.iter().map(|&x| i64::from(x)).sum();
-    (sum + count / 2).div_euclid(count.max(1))
-}
-
 /// Elements times gains over the root of the sum of squares, plus biases.
 fn normalise(x: &[i32], words: impl Iterator<Item = (i16, i64)>, eps: u32, shift: i32, y: &mut [i32]) {
     let e = bit_length(max_abs(x).into()) - 15;
@@ -98,11 +92,25 @@ pub fn rope(x: &[i32], steps: &[u32], position: u16, y: &mut [i32]) {
     let (y1, y2) = y.split_at_mut(half);
     for (i, &step) in steps.iter().enumerate().take(half) {
         let phase = step.wrapping_mul(position.into());
-        let (s, c) = (i64::from(sin(phase)), i64::from(cos(phase)));
-        let (a, b) = (i64::from(x1[i]), i64::from(x2[i]));
-        y1[i] = sat32(rshr(a * c - b * s, 15));
-        y2[i] = sat32(rshr(b * c + a * s, 15));
+        [y1[i], y2[i]] = turn([x1[i], x2[i]], sin(phase), cos(phase));
     }
+}
+
+/// Rotates the pairs `(x[2i], x[2i + 1])` by `position * steps[2i]`, a step being a turn of 2^32; `steps[2i + 1]` is the same.
+///
+/// Where the steps of a pair differ, the cosine is of the first, the sine of the second.
+pub fn rope_pairs(x: &[i32], steps: &[u32], position: u16, y: &mut [i32]) {
+    for ((x, steps), y) in x.chunks_exact(2).zip(steps.chunks_exact(2)).zip(y.chunks_exact_mut(2)) {
+        let [c, s] =
+            [cos(steps[0].wrapping_mul(position.into())), sin(steps[1].wrapping_mul(position.into()))];
+        [y[0], y[1]] = turn([x[0], x[1]], s, c);
+    }
+}
+
+/// A pair times a rotation.
+fn turn([a, b]: [i32; 2], s: i32, c: i32) -> [i32; 2] {
+    let [a, b, s, c] = [a, b, s, c].map(i64::from);
+    [a * c - b * s, b * c + a * s].map(|y| sat32(rshr(y, 15)))
 }
 
 /// Scale word of a V row as an integer: floor, saturated to 31 bits.

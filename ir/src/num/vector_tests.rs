@@ -129,12 +129,6 @@ fn norms_err_by_no_more_than_stated() {
 }
 
 #[test]
-fn means_round_half_up() {
-    assert_eq!([&[1, 2][..], &[-1, -2], &[1, 1, 2], &[-1, -1, -2], &[]].map(mean), [2, -1, 1, -1, 0]);
-    assert_eq!([&[i32::MIN; 3], &[i32::MAX; 3]].map(|x| mean(x)), [i32::MIN, i32::MAX].map(i64::from));
-}
-
-#[test]
 fn layer_norm_is_total() {
     let mut y = [0; 9];
     for word in [i32::MIN, i32::MAX, -1] {
@@ -179,6 +173,26 @@ fn rope_turns_and_keeps_length() {
     }
     let mut y = [0; 9];
     rope(&EXTREMES, &[u32::MAX; 4], u16::MAX, &mut y);
+    rope_pairs(&EXTREMES, &[u32::MAX; 9], u16::MAX, &mut y);
+}
+
+#[test]
+fn both_layouts_of_a_rotary_embedding_turn_alike() {
+    let x = noise(16, 5);
+    let steps: Vec<u32> = noise(8, 6).iter().map(|&x| x as u32).collect();
+    let pairs: Vec<i32> = (0..8).flat_map(|i| [x[i], x[i + 8]]).collect();
+    let twice: Vec<u32> = steps.iter().flat_map(|&step| [step; 2]).collect();
+    let (mut halves, mut neighbours) = (vec![0; 16], vec![0; 16]);
+    for position in [0, 1, 77, 65535] {
+        rope(&x, &steps, position, &mut halves);
+        rope_pairs(&pairs, &twice, position, &mut neighbours);
+        let woven: Vec<i32> = (0..8).flat_map(|i| [halves[i], halves[i + 8]]).collect();
+        assert_eq!(neighbours, woven);
+    }
+    // Where the steps of a pair differ: the cosine of none of a turn, the sine of a quarter.
+    let mut y = [0; 2];
+    rope_pairs(&[5, 7], &[0, 1 << 30], 1, &mut y);
+    assert_eq!(y, [-2, 12]);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 use super::Broken;
 use crate::Program;
 use crate::access::{Access, Role, Space, accesses};
-use crate::table::{Body, Gemm, StoreSegments, Vector, out, vec_parts};
-use hw::function::Operand;
+use crate::table::{Body, Gemm, OUTS, StoreSegments, Vector, out, vec_parts};
+use hw::function::{Operand, Product};
 use hw::{Function, Geometry, Machine, Mode};
 
 /// Sizes of the spaces, and what of DRAM the program may touch.
@@ -173,12 +173,25 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     )?;
     let valid = function != Function::Softmax || i.len > 0;
     rule(valid, "`len` is 0", "a softmax has at least one valid score", "leave the instruction out")?;
-    if function == Function::LayerNorm {
+    if matches!(function, Function::LayerNorm | Function::Sum | Function::TopK) {
         let most = (i.rows * g.l).min(u32::from(u16::MAX));
         let last = u64::from(i.len) + u64::from(i.inc * (i.tokens - 1));
         let what = format!("`len` is {} to {last}, and a vector has {} elements", i.len, i.rows * g.l);
         let holds = i.len > 0 && last <= u64::from(most);
-        rule(holds, &what, "the mean is that of 1 to 65535 elements which are there", "correct the length")?;
+        let why = "means, sums and the largest are those of 1 to 65535 elements which are there";
+        rule(holds, &what, why, "correct the length")?;
+    }
+    if function == Function::TopK {
+        let what = format!("the {} largest of {} elements", i.imm, i.len);
+        let some = (1..=MOST_RANKS.min(i.len)).contains(&i.imm);
+        rule(some, &what, "there are 1 to 63 of them, and no more than elements", "correct `imm`")?;
+    }
+    let goes = function.product().goes_with(i.out != out::NONE);
+    let what = format!("`out` is {}", OUTS.get(i.out as usize).unwrap_or(&"?"));
+    let why = "requantise writes codes alone, sums and the largest stand alone";
+    rule(goes, &what, why, "name another output, or copy the result")?;
+    if function == Function::Requantise {
+        given_scale(i)?;
     }
     let half = i.a_half == 0 || function == Function::Copy;
     rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
@@ -190,20 +203,37 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     let two = i.operand() == Operand::None || bank(i.a) != bank(i.b);
     let help = "place one of them in another bank";
     rule(two, "operands a and b lie in the same bank", "both are read in the same cycle", help)?;
-    let two = out::staged(i.out).is_none() || bank(i.o) != bank(i.d);
+    let shared = i.product() == Product::Rows && bank(i.o) == bank(i.d);
+    let two = out::staged(i.out).is_none() || !shared;
     rule(two, "result and staging rows lie in the same bank", "both are written in the same cycle", help)?;
     let set = accesses(&(*i).into(), g);
-    let in_place = i.a == i.d && i.a_half == 0 && (i.tokens == 1 || i.a_stride == i.d_stride);
+    let in_place = i.product() == Product::Rows
+        && i.a == i.d
+        && i.a_half == 0
+        && (i.tokens == 1 || i.a_stride == i.d_stride);
     if !in_place {
         apart(&set, Role::A, Role::D, "operand a overlaps the result without being equal to it")?;
     }
     apart(&set, Role::B, Role::D, "operand b overlaps the result")?;
     for read in [Role::A, Role::B] {
-        for write in [Role::Codes, Role::Scales] {
-            apart(&set, read, write, "an operand overlaps the staging rows")?;
+        for write in [Role::Codes, Role::Scales, Role::Places] {
+            apart(&set, read, write, "an operand overlaps the staging rows or places")?;
         }
     }
     written_once(&set)
+}
+
+/// Most elements that one instruction ranks.
+const MOST_RANKS: u32 = 63;
+/// Exponents of a scale that an instruction names: those that mean something for int32.
+const GIVEN_EXPONENTS: std::ops::RangeInclusive<i32> = -15..=31;
+
+/// The scale that a requantise names.
+fn given_scale(i: &Vector) -> Result<(), Broken> {
+    let what = format!("a scale of {} * 2^{}", i.len, i.shift);
+    let mantissa = (1 << 15..1 << 16).contains(&i.len) && i.inc == 0;
+    let why = "a mantissa lies in [2^15, 2^16) for every token, its exponent in -15 to 31";
+    rule(mantissa && GIVEN_EXPONENTS.contains(&i.shift), &what, why, "correct `len`, `inc` or `shift`")
 }
 
 /// Two operands that must not share a byte.

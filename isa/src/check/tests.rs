@@ -200,8 +200,13 @@ fn fields_are_checked() {
     let v = copy(0, 0);
     let same = vec_addr(0, 1);
     let norm = Vector { fun: Function::LayerNorm as u32, b: vec_addr(2, 0), ..v };
+    let given = Vector { fun: Function::Requantise as u32, len: 1 << 15, shift: 31, out: out::Q8, ..v };
+    assert_eq!(what(vec![given.into()]), "legal");
+    assert_eq!(what(vec![Vector { len: (1 << 16) - 1, shift: -15, ..given }.into()]), "legal");
     let most = v.rows * machine().matrix.lanes;
     assert_eq!(what(vec![Vector { len: most, ..norm }.into()]), "legal");
+    let top = Vector { fun: Function::TopK as u32, len: most, imm: most, o: vec_addr(1, 9), ..v };
+    assert_eq!(what(vec![top.into()]), "legal");
     let bad: Vec<(Body, &str)> = vec![
         (Vector { rows: 0, ..v }.into(), "`rows` is 0"),
         (Vector { fun: Function::Rope as u32, rows: 3, b: vec_addr(2, 0), ..v }.into(), "odd"),
@@ -214,6 +219,20 @@ fn fields_are_checked() {
         (Vector { out: out::Q4K, o: vec_addr(2, 9), ..v }.into(), "twice"),
         (Vector { out: out::Q8, o_token: 2, ..v }.into(), "3 tokens"),
         (Vector { fun: Function::Softmax as u32, b: vec_addr(2, 0), ..v }.into(), "`len` is 0"),
+        (Vector { out: out::NONE, ..given }.into(), "`out` is none"),
+        (Vector { imm: 0, ..top }.into(), "the 0 largest of 16 elements"),
+        (Vector { imm: 3, len: 2, ..top }.into(), "the 3 largest of 2 elements"),
+        (Vector { imm: 64, rows: 9, len: 70, ..top }.into(), "the 64 largest of 70 elements"),
+        (Vector { len: most + 1, ..top }.into(), "a vector has"),
+        (Vector { out: out::Q8, ..top }.into(), "`out` is q8"),
+        (Vector { d: top.a, ..top }.into(), "overlaps the result"),
+        (Vector { o: top.a, ..top }.into(), "overlaps the staging rows or places"),
+        (Vector { o: top.d, ..top }.into(), "twice"),
+        (Vector { len: (1 << 15) - 1, ..given }.into(), "a scale of 32767 * 2^31"),
+        (Vector { inc: 1, ..given }.into(), "a scale of"),
+        (Vector { shift: -16, ..given }.into(), "2^-16"),
+        (Vector { shift: 32, ..given }.into(), "2^32"),
+        (Vector { out: out::Q4K, o: given.a, ..given }.into(), "overlaps the staging rows or places"),
         (Vector { len: 0, ..norm }.into(), "`len` is 0 to 0"),
         (Vector { len: most + 1, ..norm }.into(), "a vector has"),
         (Vector { len: most, inc: 1, tokens: 2, a_stride: 2, d_stride: 2, ..norm }.into(), "a vector has"),

@@ -6,6 +6,7 @@ use super::span::{Bucket, span};
 use crate::access::accesses;
 use crate::check::fields::{self, Limits};
 use crate::table::*;
+use hw::function::Product;
 use hw::{Function, Geometry, Machine, Mode};
 
 /// Rows near the start of each space are used again and again, so that instructions depend on each other.
@@ -42,19 +43,19 @@ impl<'a> Bodies<'a> {
         })
     }
 
-    /// An instruction of a place in the table with a field in this part of its span; a register field stays 0.
-    pub fn draw_at(&self, index: usize, field: usize, bucket: Bucket, rng: &mut Rng) -> Option<Body> {
+    /// An instruction of a place in the table with each of these fields in a part of its span; a register field stays 0.
+    pub fn draw_at(&self, index: usize, parts: &[(usize, Bucket)], rng: &mut Rng) -> Option<Body> {
         let spec = &TABLE[index];
-        let within = bucket.values(self.machine, spec, &spec.fields[field]);
         (0..600).find_map(|_| {
             let mut body = self.body(index, rng.chance(60), rng)?;
-            if spec.fields[field].kind != Kind::Reg {
-                let mut values = body.values();
+            let mut values = body.values();
+            for &(field, bucket) in parts.iter().filter(|p| spec.fields[p.0].kind != Kind::Reg) {
+                let within = bucket.values(self.machine, spec, &spec.fields[field]);
                 // Near the low end more instructions are legal.
                 let most = (within.1 - within.0).min(rng.pick(&[3, 40, i64::from(u32::MAX)]));
                 values[field] = (within.0 + i64::from(rng.within(0, most as u32))) as u32;
-                body.set_values(&values);
             }
+            body.set_values(&values);
             self.legal(&body).then_some(body)
         })
     }
@@ -180,7 +181,12 @@ impl<'a> Bodies<'a> {
         let functions: Vec<Function> = self.g.functions.iter().collect();
         let function = functions[rng.within(0, functions.len() as u32 - 1) as usize];
         let fun = function as u32;
-        let out = rng.within(0, OUTS.len() as u32 - 1);
+        let (least_out, most_out) = match function.product() {
+            Product::Rows => (out::NONE, OUTS.len() as u32 - 1),
+            Product::Codes => (out::Q8, OUTS.len() as u32 - 1),
+            Product::Words => (out::NONE, out::NONE),
+        };
+        let out = rng.within(least_out, most_out);
         let rows = if function == Function::Rope { 2 * rng.within(1, 3) } else { rng.within(1, 6) };
         let (tokens, subs) = (rng.within(1, 3), rng.within(1, 3));
         let least = 1 + u32::from(function == Function::Rope);
@@ -195,13 +201,18 @@ impl<'a> Bodies<'a> {
             Function::Copy | Function::Add => rng.within(0, 8) as i32 - 4,
             Function::Mul => rng.within(8, 24) as i32,
             Function::RmsNorm | Function::LayerNorm => rng.within(18, 34) as i32,
+            Function::Requantise => rng.within(0, 46) as i32 - 15,
+            Function::Sum => rng.within(0, 8) as i32 - 2,
             _ => 0,
         };
         let gated = u32::from(function.takes_gate() && rng.chance(50));
         let mut i = Vector { gated, fun, out, tokens, subs, rows, a, b, d, shift, ..Default::default() };
-        i.len =
-            rng.within(1, if function == Function::LayerNorm { rows * self.g.l } else { all * self.g.l + 2 });
-        i.inc = u32::from(rng.chance(40));
+        i.len = match function {
+            Function::LayerNorm | Function::Sum | Function::TopK => rng.within(1, rows * self.g.l),
+            Function::Requantise => rng.within(1 << 15, (1 << 16) - 1),
+            _ => rng.within(1, all * self.g.l + 2),
+        };
+        i.inc = u32::from(function != Function::Requantise && rng.chance(40));
         i.a_half = u32::from(function == Function::Copy && rng.chance(30));
         i.a_stride = all + rng.within(0, 2);
         i.d_stride = all + rng.within(0, 2);
@@ -211,6 +222,10 @@ impl<'a> Bodies<'a> {
         }
         let norm = matches!(function, Function::RmsNorm | Function::LayerNorm);
         i.imm = if norm { rng.bits() as u32 >> rng.within(0, 31) } else { 0 };
+        if function == Function::TopK {
+            i.imm = rng.within(1, i.len.min(5));
+            (i.o, i.o_step) = (staging, 1 + 4 * i.subs * i.imm / self.g.v_row);
+        }
         self.output(&mut i, staging, rng);
         i
     }

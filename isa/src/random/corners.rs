@@ -16,7 +16,7 @@ use hw::machine::MemoryModel;
 /// Corners of each program.
 const PER_PROGRAM: u64 = 3;
 
-/// An instruction of the table, one of its fields, and a part of the field's span.
+/// An instruction of the table, one of its fields, and a part of the field's span; perhaps a second one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Corner {
     /// Place of the instruction in the table.
@@ -25,6 +25,8 @@ pub struct Corner {
     pub field: usize,
     /// Part of the field's span.
     pub bucket: Bucket,
+    /// Another field and a part of its span.
+    pub with: Option<(usize, Bucket)>,
 }
 
 impl Corner {
@@ -35,7 +37,14 @@ impl Corner {
     /// A machine has this part of the span.
     pub(super) fn exists(&self, machine: &Machine) -> bool {
         let spec = self.spec();
-        spec.fields.get(self.field).is_some_and(|f| Bucket::all(machine, spec, f).contains(&self.bucket))
+        let there = |(field, bucket): (usize, Bucket)| {
+            spec.fields.get(field).is_some_and(|f| Bucket::all(machine, spec, f).contains(&bucket))
+        };
+        self.parts().into_iter().all(there)
+    }
+
+    fn parts(&self) -> Vec<(usize, Bucket)> {
+        [Some((self.field, self.bucket)), self.with].into_iter().flatten().collect()
     }
 
     fn is_register(&self) -> bool {
@@ -66,7 +75,7 @@ fn of_spec(machine: &Machine, index: usize, spec: &Spec) -> Vec<Corner> {
     };
     let of_field = |(field, f): (usize, &Field)| {
         let parts = Bucket::all(machine, spec, f).into_iter().filter(|b| rare(b, f));
-        parts.map(|bucket| Corner { index, field, bucket }).collect::<Vec<_>>()
+        parts.map(|bucket| Corner { index, field, bucket, with: None }).collect::<Vec<_>>()
     };
     spec.fields.iter().enumerate().flat_map(of_field).collect()
 }
@@ -151,7 +160,7 @@ impl Shape {
     }
 
     fn of_unit(b: &mut Builder, corner: &Corner) -> Option<Shape> {
-        let body = b.bodies.draw_at(corner.index, corner.field, corner.bucket, &mut b.rng)?;
+        let body = b.bodies.draw_at(corner.index, &corner.parts(), &mut b.rng)?;
         let mut shape = Shape { body, registers: vec![], body_words: 0, raw: None };
         let register = value(b, corner);
         if corner.is_register() && register != 0 {
@@ -232,7 +241,7 @@ impl Shape {
             Body::StoreBlocks(i) => 24 * i.blocks,
             Body::StoreSegments(i) => burst * i.count,
             Body::Gemm(i) => i.ntiles * (i.groups * i.steps).max(4 * i.tokens),
-            Body::Vector(i) => 4 * i.tokens * i.subs * (i.rows + 24),
+            Body::Vector(i) => (i.passes() as u32).max(4) * i.tokens * i.subs * (i.rows + 24),
             _ => 0,
         }
     }

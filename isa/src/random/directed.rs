@@ -354,6 +354,7 @@ fn vec_tails(s: &mut Sheet) {
             for (tokens, subs, rows) in [(1, 1, 2), (2, 1, 4), (1, 3, 2), (s.g.t, 2, 2), (1, 1, 5)] {
                 let all = subs * rows;
                 let q8 = out == out::Q8;
+                let given = function == Function::Requantise;
                 s.put(Vector {
                     fun: function as u32,
                     gated: u32::from(function.takes_gate() && rows > 2),
@@ -363,17 +364,25 @@ fn vec_tails(s: &mut Sheet) {
                     b: vec_addr(3, 0),
                     a_stride: all,
                     d_stride: all,
-                    len: s.g.l * rows - 1 + s.g.l % 2,
-                    inc: (tokens - 1) & 1,
+                    len: if given { 0xabcd } else { s.g.l * rows - 1 + s.g.l % 2 },
+                    inc: if given { 0 } else { (tokens - 1) & 1 },
                     o: if q8 { 0 } else { vec_addr(2, 0) },
                     o_step: if q8 { 0 } else { all + 8 },
-                    imm: all + 1,
-                    shift: if function.passes() > 2 { 24 } else { 0 },
+                    imm: if function == Function::TopK { 2 } else { all + 1 },
+                    shift: match function {
+                        Function::RmsNorm | Function::LayerNorm => 24,
+                        Function::Sum => 3,
+                        _ => 0,
+                    },
                     ..s.copy(rows)
                 });
+            }
+            // What the next function writes over.
+            if out == out::NONE {
+                s.put(StoreBlocks { addr: s.out / 64 + 64 + 2 * function as u32, ..s.store(1, 0, 2) });
             }
         }
     }
     s.put(s.store(1, 0, 8));
-    s.put(StoreBlocks { addr: s.out / 64 + 64, ..s.store(2, 0, 8) });
+    s.put(StoreBlocks { addr: s.out / 64 + 16, ..s.store(2, 0, 8) });
 }

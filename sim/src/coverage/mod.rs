@@ -3,7 +3,7 @@
 //! The axes are instruction, field, part of the field's span ([`Bucket`]), cause of waiting ([`Cause`]) and memory model, in
 //! full product. A cell exists if a machine among those recorded has that part of the span and [`Cause::impossible`] names no
 //! reason against it; a count of 0 is a cell that nothing has filled. Instructions without fields have one cell for each
-//! cause and model. Beside the product stand, by memory model, what is not a field: every function with every output, every
+//! cause and model. Beside the product stand, by memory model, what is not a field: every function with every output that it goes with, every
 //! mode with and without residual, and every semaphore that was waited for.
 
 mod cause;
@@ -13,7 +13,7 @@ pub use cause::Cause;
 use crate::trace::Trace;
 use hw::Machine;
 use isa::random::{Bucket, Corner};
-use isa::table::{Body, FUNS, Kind, MODES, OUTS, Spec, TABLE};
+use isa::table::{Body, FUNS, Kind, MODES, OUTS, Spec, TABLE, out};
 use isa::{Illegal, Program};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,8 +90,11 @@ impl Coverage {
     /// The corners of the product with an empty cell on the memory model of this number.
     pub fn empty_corners(&self, model: usize) -> Vec<Corner> {
         let empty = self.waits.iter().filter(|((_, _, m), n)| *m == model && **n == 0);
-        let corner = |row: &Row| row.1.map(|(field, bucket)| Corner { index: row.0, field, bucket });
+        let corner =
+            |row: &Row| row.1.map(|(field, bucket)| Corner { index: row.0, field, bucket, with: None });
         let mut corners: Vec<Corner> = empty.filter_map(|((row, _, _), _)| corner(row)).collect();
+        let kinds = self.kinds.iter().filter(|((_, _, m), n)| *m == model && **n == 0);
+        corners.extend(kinds.filter_map(|((row, column, _), _)| of_kind(row, column)));
         corners.dedup();
         corners
     }
@@ -121,8 +124,9 @@ impl Coverage {
                 }
             }
         }
-        for fun in hw::Geometry::of(machine).functions.iter().map(hw::Function::name) {
-            OUTS.iter().for_each(|out| self.add(&format!("vec {fun}"), out, model, 0));
+        for fun in hw::Geometry::of(machine).functions.iter() {
+            let outs = (0..).zip(OUTS).filter(|(out, _)| fun.product().goes_with(*out != out::NONE));
+            outs.for_each(|(_, out)| self.add(&format!("vec {}", fun.name()), out, model, 0));
         }
         MODES.iter().for_each(|mode| {
             ["plain", "residual"].iter().for_each(|r| self.add(&format!("gemm {mode}"), r, model, 0))
@@ -158,6 +162,16 @@ fn rows_of(machine: &Machine, written: &Body, resolved: &Body) -> Vec<Row> {
         (index, Some((i, Bucket::of(machine, spec, field, value))))
     };
     values.enumerate().map(row).collect()
+}
+
+/// The corner of a vector function with an output.
+fn of_kind(row: &str, column: &str) -> Option<Corner> {
+    let (index, spec) = TABLE.iter().enumerate().find(|(_, spec)| spec.mnemonic == "vec")?;
+    let field = |name| spec.fields.iter().position(|f| f.name == name);
+    let named = |names: &[&'static str], name| names.iter().find(|n| **n == name).map(|n| Bucket::Named(n));
+    let function = named(FUNS, row.strip_prefix("vec ")?)?;
+    let out = (field("out")?, named(OUTS, column)?);
+    Some(Corner { index, field: field("fun")?, bucket: function, with: Some(out) })
 }
 
 fn kind(body: &Body) -> Option<(String, &'static str)> {

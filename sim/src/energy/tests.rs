@@ -74,8 +74,10 @@ fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
 /// Passes: which of a, b, d each of them reads.
 fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
     let mut passes = match (isa::table::FUNS[i.fun as usize], i.gated) {
-        ("rope" | "add" | "mul", _) | (_, 1) => vec!["a b"],
+        ("rope" | "rope_pairs" | "add" | "mul", _) | (_, 1) => vec!["a b"],
         ("layer_norm", _) => vec!["a", "a", "a", "a b"],
+        ("requantise", _) => vec![],
+        ("top_k", _) => vec!["a"; i.imm as usize],
         ("softmax", _) => vec!["a", "a b"],
         ("rms_norm", _) => vec!["a", "a", "a half-b"],
         _ => vec!["a"],
@@ -94,7 +96,9 @@ fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
     }
     let lanes = u64::from(m.matrix.lanes);
     for _ in 0..i.rows {
-        e.write(Memory::Vector, 4 * lanes);
+        if !["requantise", "sum", "top_k"].contains(&isa::table::FUNS[i.fun as usize]) {
+            e.write(Memory::Vector, 4 * lanes);
+        }
         match i.out {
             out::NONE => {}
             out::Q8 | out::Q4 => e.write(Memory::Activation, lanes.next_power_of_two()),
@@ -103,6 +107,11 @@ fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
             out::Q8V => e.write(Memory::Vector, lanes),
             _ => e.write(Memory::Vector, lanes.div_ceil(2)),
         }
+    }
+    match isa::table::FUNS[i.fun as usize] {
+        "sum" => e.write(Memory::Vector, 4),
+        "top_k" => (0..i.imm).for_each(|_| e.write(Memory::Vector, 8)),
+        _ => {}
     }
     match i.out {
         out::NONE => {}

@@ -3,7 +3,7 @@
 use super::Refused;
 use super::rows::Place;
 use super::state::{Outside, State, part_mut};
-use hw::function::Operand;
+use hw::function::{Operand, Product};
 use hw::{Function, Mode};
 use ir::num::{self, Scale};
 use isa::table::{Vector, out};
@@ -34,9 +34,15 @@ pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(
         read_b(state, i, t, s)?;
         for u in 0..i.subs {
             read_a(state, i, t, u, s)?;
+            if i.product() == Product::Words {
+                reduce(state, i, t, u, s)?;
+                continue;
+            }
             let sum = apply(i, function, t, s);
-            let row = u64::from(t) * u64::from(i.d_stride) + u64::from(u) * u64::from(i.rows);
-            state.write_rows(Place::of(i.d).plus(row), &s.y)?;
+            if i.product() == Product::Rows {
+                let row = u64::from(t) * u64::from(i.d_stride) + u64::from(u) * u64::from(i.rows);
+                state.write_rows(Place::of(i.d).plus(row), &s.y)?;
+            }
             quantise(state, i, t, u, sum, s)?;
         }
     }
@@ -73,11 +79,13 @@ fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
     match function {
         Function::Copy => num::copy_vector(&s.a, i.shift, &mut s.y),
         Function::RmsNorm => num::rms_norm(&s.a, &s.gains, i.imm, i.shift, &mut s.y),
-        Function::Rope => {
+        Function::Rope | Function::RopePairs => {
             s.steps.clear();
             s.steps.extend(s.b.iter().map(|&step| step as u32));
-            num::rope(&s.a, &s.steps, length as u16, &mut s.y);
+            let turn = if function == Function::Rope { num::rope } else { num::rope_pairs };
+            turn(&s.a, &s.steps, length as u16, &mut s.y);
         }
+        Function::Requantise => s.y.copy_from_slice(&s.a),
         Function::Softmax => {
             s.scales.clear();
             s.scales.extend(s.b.iter().map(|&word| Scale::from_word(word as u32)));
@@ -96,6 +104,34 @@ fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
     0
 }
 
+/// Words of a sub: a sum, or the largest elements and their places.
+fn reduce(state: &mut State, i: &Vector, t: u32, u: u32, s: &Scratch) -> Result<(), Outside> {
+    let valid = s.a.get(..(i.len + t * i.inc) as usize).unwrap_or(&s.a);
+    let first = u64::from(u) * u64::from(i.rounds());
+    let (words, places) = (token(i.d, t, i.d_stride), token(i.o, t, i.o_step));
+    if i.function() == Some(Function::Sum) {
+        return word(state, words, first, num::sum(valid, i.shift) as u32);
+    }
+    for (n, (value, place)) in (first..).zip(num::top_k(valid, i.rounds() as usize)) {
+        word(state, words, n, value as u32)?;
+        word(state, places, n, place)?;
+    }
+    Ok(())
+}
+
+/// First row of a token.
+fn token(field: u32, t: u32, stride: u32) -> Place {
+    Place::of(field).plus(u64::from(t) * u64::from(stride))
+}
+
+/// Writes word n from a row on.
+fn word(state: &mut State, at: Place, n: u64, value: u32) -> Result<(), Outside> {
+    let byte = at.row * u64::from(state.geometry.v_row) + 4 * n;
+    let word = part_mut(state.bank_mut(at.bank)?, "the vector bank", byte, 4)?;
+    word.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}
+
 /// A function of two elements, element by element.
 fn each(s: &mut Scratch, of: impl Fn(i32, i32) -> i32) {
     s.y.iter_mut().zip(s.a.iter().zip(&s.b)).for_each(|(y, (&a, &b))| *y = of(a, b));
@@ -109,16 +145,19 @@ fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scr
     }
     let qmax = (1 << (bits - 1)) - 1;
     s.codes.resize(s.y.len(), 0);
-    let scale = num::quantise_vector(&s.y, qmax, &mut s.codes);
+    let scale = match i.product() {
+        Product::Rows | Product::Words => num::quantise_vector(&s.y, qmax, &mut s.codes),
+        Product::Codes => {
+            let given = Scale { mantissa: i.len as u16, exponent: i.shift as i8 };
+            num::requantise(&s.y, given, qmax, &mut s.codes);
+            given
+        }
+    };
     match out::staged(i.out) {
         None => activations(state, i, t, u, softmax_scale(i, scale, sum), &s.codes),
         Some(mode) => {
             staging(state, i, mode, t, u, &s.codes)?;
-            let at = Place::of(i.o).plus(u64::from(t) * u64::from(i.o_step) + u64::from(i.imm));
-            let byte = at.row * u64::from(state.geometry.v_row) + 4 * u64::from(u);
-            let word = part_mut(state.bank_mut(at.bank)?, "the vector bank", byte, 4)?;
-            word.copy_from_slice(&scale.word().to_le_bytes());
-            Ok(())
+            word(state, token(i.o, t, i.o_step).plus(i.imm.into()), u.into(), scale.word())
         }
     }
 }

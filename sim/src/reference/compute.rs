@@ -94,6 +94,8 @@ enum Pass {
     Squares,
     Result,
     Codes,
+    /// Of a reduction, with the number of rounds behind it.
+    Round(u32),
 }
 
 impl Pass {
@@ -101,6 +103,9 @@ impl Pass {
         match i.function() {
             Some(Function::LayerNorm) => Pass::Mean,
             Some(Function::Softmax | Function::RmsNorm) => Pass::Maximum,
+            Some(Function::Requantise) => Pass::Codes,
+            Some(Function::Sum) => Pass::Round(0),
+            Some(Function::TopK) => Pass::Round(i.imm.saturating_sub(1)),
             _ => Pass::Result,
         }
     }
@@ -111,6 +116,7 @@ impl Pass {
             Pass::Maximum if i.function() != Some(Function::Softmax) => Some(Pass::Squares),
             Pass::Maximum | Pass::Squares => Some(Pass::Result),
             Pass::Result => (i.out != out::NONE).then_some(Pass::Codes),
+            Pass::Round(more) => more.checked_sub(1).map(Pass::Round),
             Pass::Codes => None,
         }
     }
