@@ -167,16 +167,16 @@ impl Product {
                 compiled: self.target.compile(self.target.chunk, Slot::Chunk)?,
             });
         }
-        all.iter().try_for_each(|p| self.target.prove(&p.compiled)).map_err(|e| illegal(&e))?;
         Ok(all)
     }
 
     /// Writes graph, plans, programs with the arguments of a run on zeros, and memory image; gives the manifest to finish
-    /// the folder with.
+    /// the folder with. What is written is proven for all positions first; what is run only, when it is run.
     ///
     /// # Errors
-    /// The operating system refuses.
+    /// A program is not legal, or the operating system refuses.
     pub fn write(&self, folder: &mut Folder, programs: &[Named]) -> Result<Manifest, Diagnostic> {
+        programs.iter().try_for_each(|p| self.target.prove(&p.compiled)).map_err(|e| illegal(&e))?;
         let mut plans = String::new();
         let mut entries = Vec::new();
         let mut image = self.image.clone();
