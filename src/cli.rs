@@ -1,7 +1,6 @@
 //! Arguments, exit codes, and how failures are told.
 //!
-//! Exit codes: 0 success; 1 the user's input, a comparison or an installed tool failed; 2 wrong usage, or a verb that is
-//! not built yet. Reports go to standard output, diagnostics and progress to standard error. With `--json` standard output
+//! Exit codes: 0 success; 1 the user's input, a comparison or an installed tool failed; 2 wrong usage. Reports go to standard output, diagnostics and progress to standard error. With `--json` standard output
 //! holds exactly one JSON object, of the error if there is one.
 
 use crate::place::reason;
@@ -30,6 +29,7 @@ enum Verb {
     Sim(verbs::sim::Args),
     Eval(verbs::eval::Args),
     Rtl(verbs::rtl::Args),
+    Synth(verbs::synth::Args),
     Cosim(verbs::cosim::Args),
     Import(verbs::import::Args),
     Asm(verbs::asm::Args),
@@ -43,9 +43,6 @@ enum Verb {
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
-
-/// Verbs of the plan that this version does not have.
-const NOT_BUILT: &[(&str, &str)] = &[("synth", "predicted against synthesised cells")];
 
 /// What a verb gives back.
 pub struct Report {
@@ -81,6 +78,7 @@ pub fn main() -> ExitCode {
         Verb::Eval(a) => (a.json, verbs::eval::run(&a)),
         Verb::Sim(a) => (a.json, verbs::sim::run(&a)),
         Verb::Rtl(a) => (a.json, verbs::rtl::run(&a)),
+        Verb::Synth(a) => (a.json, verbs::synth::run(&a)),
         Verb::Cosim(a) => (a.json, verbs::cosim::run(&a)),
         Verb::Import(a) => (a.json, verbs::import::run(&a)),
         Verb::Asm(a) => (a.json, verbs::asm::run(&a)),
@@ -113,16 +111,9 @@ pub fn main() -> ExitCode {
 
 fn unknown(words: &[OsString]) -> ExitCode {
     let verb = words.first().map(|w| w.to_string_lossy().into_owned()).unwrap_or_default();
-    let error = match NOT_BUILT.iter().find(|(name, _)| *name == verb) {
-        Some((name, what)) => {
-            Diagnostic::new("verb-not-built", format!("the verb `{name}` is not built yet"))
-                .because(format!("it is to give {what}; this version cannot"))
-                .help("`tilewright --help` lists the verbs that work")
-        }
-        None => Diagnostic::new("verb-unknown", format!("there is no verb `{verb}`"))
-            .because("a verb comes first, then what it works on")
-            .help("`tilewright --help` lists the verbs"),
-    };
+    let error = Diagnostic::new("verb-unknown", format!("there is no verb `{verb}`"))
+        .because("a verb comes first, then what it works on")
+        .help("`tilewright --help` lists the verbs");
     eprintln!("{error}");
     ExitCode::from(2)
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cli`] | arguments, exit codes, how failures are told |
 //! | [`cosim`] | the emitted hardware against the simulator |
+//! | [`synth`] | the emitted hardware against its predicted cells |
 //! | `verbs` | one file per verb |
 //! | `compiler` | from a model and a machine to programs and their files |
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
@@ -22,6 +23,7 @@ pub use {codegen, hw, ir, isa, sim};
 
 pub mod cli;
 pub mod cosim;
+pub mod synth;
 
 mod verbs;
 

@@ -10,15 +10,24 @@ use ir::diag::Diagnostic;
 /// # Errors
 /// A template does not render, which is an error of this program.
 pub fn files(machine: &Machine) -> Result<Vec<RtlFile>, Diagnostic> {
-    let rendered = emit(machine).and_then(|files| Ok((files, testbench(machine)?)));
-    let (mut files, bench) = rendered.map_err(|e| {
-        Diagnostic::new("rtl-template", "the hardware of this machine cannot be written")
-            .because(e.to_string())
-            .help("this is an error of tilewright; please report it with the machine file")
-    })?;
+    let mut files = design(machine)?;
     files.extend(companions(machine));
-    files.extend(bench);
+    files.extend(testbench(machine).map_err(|e| unwritten(&e.to_string()))?);
     Ok(files)
+}
+
+/// The design alone.
+///
+/// # Errors
+/// As [`files`].
+pub fn design(machine: &Machine) -> Result<Vec<RtlFile>, Diagnostic> {
+    emit(machine).map_err(|e| unwritten(&e.to_string()))
+}
+
+fn unwritten(why: &str) -> Diagnostic {
+    Diagnostic::new("rtl-template", "the hardware of this machine cannot be written")
+        .because(why)
+        .help("this is an error of tilewright; please report it with the machine file")
 }
 
 /// Writes them into a folder, under names with this prefix.

@@ -46,7 +46,7 @@ pub const TOOLS: &[Tool] = &[
         package: "iverilog",
         needed_for: "the tests: parsing the RTL a second time",
     },
-    Tool { command: "yosys", version: "-V", package: "yosys", needed_for: "the tests: synthesising the RTL" },
+    Tool { command: "yosys", version: "-V", package: "yosys", needed_for: "synth: synthesising the RTL" },
 ];
 
 /// A tool that is installed.

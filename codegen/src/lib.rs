@@ -12,6 +12,7 @@
 //! | [`taps`] | where every value of the graph can be read |
 //! | [`generate`] | the runs that read a prompt and answer it |
 //! | [`rtl`] | SystemVerilog |
+//! | [`resources`] | what the SystemVerilog takes on an FPGA |
 
 pub mod compile;
 pub mod generate;
@@ -23,6 +24,7 @@ pub mod program;
 pub mod support;
 pub mod taps;
 
+pub mod resources;
 pub mod rtl;
 
 pub use compile::{Compiled, Slot, Target};

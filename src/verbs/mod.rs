@@ -15,3 +15,4 @@ pub mod rtl;
 pub mod run;
 pub mod schemes;
 pub mod sim;
+pub mod synth;

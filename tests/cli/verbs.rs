@@ -93,12 +93,37 @@ fn a_configuration_is_a_model_with_the_weights_that_lie_beside_it() {
     }
 }
 
+/// Modules that are quickly synthesised, of every part of the machine `tiny`. All of them take minutes: `tests/identity/resources.rs`.
 #[test]
-fn verbs_of_the_plan_that_are_not_built_are_refused_by_name() {
-    let s = Scratch::new("not-built");
-    let output = s.run(&["synth", "x"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("`synth` is not built yet"));
+fn synthesised_modules_are_as_predicted() {
+    let s = Scratch::new("synth");
+    let modules =
+        ["tw_ram", "tw_queue", "tw_row", "tw_stall", "tw_load", "tw_mul", "tw_acc", "tw_gather", "tw_interp"];
+    let named: Vec<&str> = modules.iter().flat_map(|m| ["--module", m]).collect();
+    let json = s.json(&[&["synth", "--machine", "tiny", "--cache", "kept"], &named[..]].concat());
+    let all = ["error_percent", "machine", "modules", "predicted", "schema_version", "synthesised", "target"];
+    assert_eq!(keys(&json), all);
+    let rows = json["modules"].as_array().unwrap();
+    for module in modules {
+        assert!(
+            rows.iter()
+                .any(|r| r["module"].as_str().unwrap().starts_with(&format!("{module} "))
+                    || r["module"] == module),
+            "{module}"
+        );
+    }
+    for row in rows {
+        let (p, s) = (&row["predicted"], &row["synthesised"]);
+        assert_eq!(row["instances"], row["predicted_instances"], "{row}");
+        for exact in ["dsp", "bram36", "uram"] {
+            assert_eq!(p[exact], s[exact], "{row}");
+        }
+        for close in ["lut", "ff"] {
+            let (p, s) = (p[close].as_f64().unwrap(), s[close].as_f64().unwrap());
+            assert!((p - s).abs() <= 0.1 * s, "{close} of {row}");
+        }
+    }
+    assert!(json["predicted"]["bram36"].as_f64() > Some(0.0) && json["predicted"]["dsp"].as_u64() > Some(0));
 }
 
 #[test]

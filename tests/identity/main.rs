@@ -13,6 +13,7 @@ mod lint;
 mod networks;
 mod programs;
 mod random;
+mod resources;
 mod testbench;
 mod time_faults;
 mod wrap;

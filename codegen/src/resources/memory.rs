@@ -1,0 +1,248 @@
+//! Memories, queues, buffers and the banks of the vector engine.
+
+use super::construct::{clog2, index_bits, mux};
+use super::{Cells, Module};
+use hw::{Geometry, Machine};
+
+/// `tw_ram`: an enable for each part that has a strobe; memory primitives, see [`Primitive`]; in front of a distributed memory's word,
+/// which has no register of its own, flip-flops.
+pub fn ram(width: u32, depth: u32, strobe: u32, style: &str) -> Module {
+    let fits = |p: &&Primitive| style != "distributed" || p.distributed;
+    let cost = |p: &&Primitive| p.cost(width, depth, strobe);
+    let module = Module::new("tw_ram")
+        .with("DEPTH", depth)
+        .with("RAM_STYLE", style)
+        .with("STRB", strobe)
+        .with("WIDTH", width)
+        .lut(u64::from(width / strobe));
+    let best = PRIMITIVES.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    match best {
+        Some(primitive) => module.holds(primitive.cells(width, depth, strobe)),
+        None => module,
+    }
+}
+
+/// A shape of a memory primitive: one write port, one read port.
+struct Primitive {
+    bits: u32,
+    words: u32,
+    /// Bits that one write enable is for; words of fewer bits have one.
+    byte: u32,
+    distributed: bool,
+    /// What Yosys compares shapes by; of distributed memories only the bits that are used count.
+    price: f64,
+    one: Cells,
+}
+
+const fn block(bits: u32, words: u32, bram18: u64) -> Primitive {
+    let price = if bram18 == 1 { 129.0 } else { 257.0 };
+    let one = Cells { bram18, lut: 0, ff: 0, dsp: 0, uram: 0 };
+    Primitive { bits, words, byte: 9, distributed: false, price, one }
+}
+
+const fn distributed(bits: u32, words: u32) -> Primitive {
+    let one = Cells { lut: 8, ff: 0, dsp: 0, bram18: 0, uram: 0 };
+    Primitive { bits, words, byte: bits, distributed: true, price: 16.0, one }
+}
+
+/// RAM32M16 and RAM64M8 take eight LUTs each; then RAMB18E2 and RAMB36E2. URAM288 is not among them: Yosys takes it only where it is
+/// asked to.
+const PRIMITIVES: &[Primitive] = &[
+    distributed(14, 32),
+    distributed(7, 64),
+    block(1, 16384, 1),
+    block(2, 8192, 1),
+    block(4, 4096, 1),
+    block(9, 2048, 1),
+    block(18, 1024, 1),
+    block(36, 512, 1),
+    block(1, 32768, 2),
+    block(2, 16384, 2),
+    block(4, 8192, 2),
+    block(9, 4096, 2),
+    block(18, 2048, 2),
+    block(36, 1024, 2),
+    block(72, 512, 2),
+];
+
+impl Primitive {
+    fn banks(&self, depth: u32) -> u32 {
+        depth.div_ceil(self.words)
+    }
+
+    /// Primitives of a memory: each part that has a strobe fills whole bytes of them.
+    fn count(&self, width: u32, depth: u32, strobe: u32) -> u32 {
+        let byte = self.byte.min(self.bits);
+        let part = strobe.next_multiple_of(byte);
+        (self.banks(depth) * (width / strobe) * part).div_ceil(self.bits)
+    }
+
+    /// Yosys's own measure (`memory_libmap`): primitives, and half a point for each gate that leads to one of several banks.
+    fn cost(&self, width: u32, depth: u32, strobe: u32) -> f64 {
+        let banks = self.banks(depth);
+        let gates = if banks > 1 { (banks - 1) * width + banks * (width / strobe) } else { 0 };
+        let primitives = if self.distributed {
+            self.price * f64::from(banks * width / self.bits)
+        } else {
+            self.price * f64::from(self.count(width, depth, strobe))
+        };
+        primitives + 0.5 * f64::from(gates)
+    }
+
+    /// Several banks: a multiplexer for each bit, an enable for each bank and part, and the registered number of the bank, unless
+    /// the word itself is registered behind them.
+    fn cells(&self, width: u32, depth: u32, strobe: u32) -> Cells {
+        let banks = self.banks(depth);
+        let mut cells = u64::from(self.count(width, depth, strobe)) * self.one;
+        if banks > 1 {
+            cells.lut += u64::from(width) * mux(banks) + u64::from(banks * (width / strobe));
+            cells.ff += if self.distributed { 0 } else { u64::from(clog2(banks)) };
+        }
+        cells.ff += if self.distributed { u64::from(width) } else { 0 };
+        cells
+    }
+}
+
+/// `tw_queue`: the entry that goes round the memory, and whether it does; count and the two addresses, which are none if there is one
+/// entry.
+pub fn queue(width: u32, depth: u32) -> Module {
+    let (address, count) = (clog2(depth), clog2(depth + 1));
+    Module::new("tw_queue")
+        .with("DEPTH", depth)
+        .with("WIDTH", width)
+        // The head is that entry or the memory's word.
+        .lut(u64::from(width))
+        .lut(queue_control(address, count))
+        .ff(u64::from(width + 1 + count + 2 * address))
+        .has(1, ram(width, depth, width, "distributed"))
+}
+
+/// Of a queue the count up and down, whether it is full, and the next addresses.
+fn queue_control(address: u32, count: u32) -> u64 {
+    u64::from(2 * address + count + 3)
+}
+
+/// `tw_buffer`: which slice of a word is written, unless one bit says so.
+pub fn buffer(bytes: u32, width: u32, slice: u32) -> Module {
+    let slices = width / slice;
+    Module::new("tw_buffer")
+        .with("BYTES", bytes)
+        .with("RAM_STYLE", "auto")
+        .with("SLICE", slice)
+        .with("WIDTH", width)
+        .lut(if slices > 2 { u64::from(slices) } else { 0 })
+        .has(1, ram(width * 8, bytes / width, slice * 8, "auto"))
+}
+
+/// `tw_row`: a multiplexer for each bit of the row, and the number of the row in its word.
+pub fn row(width: u32, row: u32, addr_w: u32, word_aw: u32) -> Module {
+    let rows = width / row;
+    Module::new("tw_row")
+        .with("ADDR_W", addr_w)
+        .with("ROW", row)
+        .with("WIDTH", width)
+        .with("WORD_AW", word_aw)
+        .lut(u64::from(row * 8) * mux(rows))
+        .ff(u64::from(clog2(rows)))
+}
+
+/// `tw_place`: the strobe of each byte, if it is in the row that is meant.
+fn place(width: u32, row: u32, addr_w: u32, word_aw: u32) -> Module {
+    let module = Module::new("tw_place")
+        .with("ADDR_W", addr_w)
+        .with("ROW", row)
+        .with("WIDTH", width)
+        .with("WORD_AW", word_aw);
+    if width > row { module.lut(u64::from(width)) } else { module }
+}
+
+fn scales(bytes: u32, width: u32, beat: u32, of: u32, addr_w: u32) -> Module {
+    Module::new("tw_scales")
+        .with("ADDR_W", addr_w)
+        .with("BEAT", beat)
+        .with("BYTES", bytes)
+        .with("ROW", of)
+        .with("WIDTH", width)
+        .has(1, buffer(bytes, width, beat))
+        .has(1, row(width, of, addr_w, index_bits(bytes / width)))
+}
+
+/// `tw_weights`: the address is one of four shifts of the row's number, by mode; the row comes out of its word by a shift of as many
+/// steps as the narrowest row fits into it.
+fn weights(machine: &Machine, g: &Geometry) -> Module {
+    let (bytes, beat) = (machine.buffers.weight_bytes, g.beat);
+    let narrowest = (g.np * g.lp / 4).max(1);
+    let (word, row) = (g.w_width, g.widest_row());
+    let steps = clog2(word) - clog2(narrowest);
+    let address = clog2(bytes / word);
+    Module::new("tw_weights")
+        .with("BEAT", beat)
+        .with("BYTES", bytes)
+        .with("LP", g.lp)
+        .with("NP", g.np)
+        .with("ROW", row)
+        .with("WIDTH", word)
+        .lut(u64::from(address + steps))
+        .lut(shift_right(row * 8, word * 8, narrowest * 8, steps))
+        .ff(u64::from(steps))
+        .has(1, buffer(bytes, word, beat))
+}
+
+/// The lowest `out` of `bits` bits, shifted right by a number of `steps` bits, in units of `unit`: two of its bits choose one of four in
+/// each stage, the first stages shift the farthest; each stage has the bits that the stages behind it can still reach.
+fn shift_right(out: u32, bits: u32, unit: u32, steps: u32) -> u64 {
+    let mut luts = 0;
+    let mut left = steps;
+    while left > 0 {
+        left -= left.min(2);
+        luts += u64::from(bits.min(out + ((1 << left) - 1) * unit));
+    }
+    luts
+}
+
+/// `tw_memories`: the strobes of the two rows of a word of activations are chosen by its lowest bit.
+pub fn memories(machine: &Machine, g: &Geometry) -> Module {
+    let b = &machine.buffers;
+    let a_words = b.activation_bytes / g.a_width;
+    let tokens = u64::from(g.a_width / g.a_row * g.tp);
+    Module::new("tw_memories")
+        .with("BEAT", g.beat)
+        .lut(if tokens > 1 { tokens } else { 0 })
+        .has(1, weights(machine, g))
+        .has(1, scales(b.group_scale_bytes, g.g_width, g.beat, g.g_row, 14))
+        .has(1, scales(b.channel_bytes, g.c_width, g.beat, g.c_row, 12))
+        .has(1, row(g.a_width, g.a_row, 13, index_bits(a_words)))
+        .has(1, ram(g.a_width * 8, a_words, g.lp * 8, "auto"))
+        .has(1, ram(24, b.token_scales, 24, "auto"))
+        .has(1, vbanks(machine, g))
+}
+
+/// Users of a bank that read, and that write.
+const READERS: u64 = 4;
+const WRITERS: u64 = 3;
+
+/// `tw_vbanks`. In front of each bank: whether a user means it, of each and of any; its bits and strobes, an AND-OR of three users,
+/// which is a LUT; its word to write, the same, and to read, of four users, which is three. Behind: a reader's bit is that of the
+/// bank whose number it asked; a LUT takes bits of two banks and the number, one ORs them.
+fn vbanks(machine: &Machine, g: &Geometry) -> Module {
+    let b = &machine.buffers;
+    let (banks, bytes, width) = (b.vector_banks, b.vector_bank_bytes, g.v_width);
+    let words = bytes / width;
+    let (aw, of) = (index_bits(words), 4 * g.lp);
+    let bits = u64::from(8 * width);
+    let front = READERS + WRITERS + 2 + bits + u64::from(width) + 4 * u64::from(aw);
+    let behind = READERS * bits * u64::from(banks.div_ceil(2) + 1);
+    Module::new("tw_vbanks")
+        .with("BANKS", banks)
+        .with("BEAT", g.beat)
+        .with("BYTES", bytes)
+        .with("LP", g.lp)
+        .with("WIDTH", width)
+        .lut(u64::from(banks) * front + behind)
+        .ff(READERS * 4)
+        .has(3, row(width, of, 14, aw))
+        .has(1, row(width, g.beat, 21, aw))
+        .has(1, place(width, g.beat, 21, aw))
+        .has(2, place(width, of, 14, aw))
+        .has(u64::from(banks), ram(width * 8, words, 8, "auto"))
+}

@@ -1,0 +1,77 @@
+//! Load and store.
+
+use super::construct::clog2;
+use super::{Module, memory};
+use hw::Machine;
+use hw::timing::{IN_FLIGHT, STORE_FIFO};
+
+/// Bits of a count of blocks in an instruction, of a block's place on chip, and of a byte's.
+const BLOCKS: u32 = 16;
+const PLACE: u32 = 18;
+const BYTE: u32 = 24;
+/// Beats that a burst is long, at most 256, and one.
+const LENGTH: u32 = 9;
+
+/// `tw_load`.
+pub fn load(machine: &Machine) -> Module {
+    let beat = machine.memory.beat_bytes;
+    let step = clog2(64 / beat);
+    let (count, place, address) = (BLOCKS + step, PLACE + step, 32 - clog2(beat));
+    let open = clog2(machine.load.outstanding + 1);
+    // A place plus a count, which no word of a beat's address exceeds.
+    let written = (place + 1).min(21);
+    Module::new("tw_load")
+        .with("BEAT", beat)
+        .with("BURST", machine.load.burst_beats)
+        .with("IN_FLIGHT", IN_FLIGHT)
+        .with("OUTSTANDING", machine.load.outstanding)
+        // Next address: the sum or the instruction's; beats left: the difference, and which; count: cleared; place plus count.
+        .lut(u64::from(address + 2 * count + count + count))
+        // The length of a burst: to its border, the lesser one, less one; and what it is added to.
+        .lut(u64::from(4 * LENGTH))
+        // Whether the last burst, and the last beat, has come: equality, three bits to a LUT.
+        .lut(u64::from(2 * count.div_ceil(3)))
+        // Open bursts up and down, the space as one of four, handshakes.
+        .lut(u64::from(2 * open + 8))
+        // The request: whether there is one, its address, what is left, open bursts.
+        .ff(u64::from(1 + address + count + open))
+        // The beat that is written: enables, bank, place, data; the count, and the two cycles after the last one.
+        .ff(u64::from(4 + 4 + written + 8 * beat + count + 2))
+        .has(1, memory::queue(2 + 4 + place + count, IN_FLIGHT as u32))
+}
+
+/// `tw_store`.
+pub fn store(machine: &Machine) -> Module {
+    let (beat, burst) = (machine.memory.beat_bytes, machine.store.burst_beats);
+    let (beat_bits, count) = (clog2(beat), BLOCKS + clog2(64 / beat));
+    // Of the destination of a read: its place in the beat, and whether the burst ends.
+    let border = beat_bits + clog2(burst);
+    Module::new("tw_store")
+        .with("BEAT", beat)
+        .with("BURST", burst)
+        .with("IN_FLIGHT", IN_FLIGHT)
+        // The segment moves from its place in a word of the banks to that in the beat: two shifts by any number of bytes.
+        .lut(2 * u64::from(8 * beat) * shift(beat_bits))
+        // Its strobes, the same of a mask.
+        .lut(u64::from(beat) * 3)
+        // Addresses: the sum, what is added, and which of both instructions starts; steps.
+        .lut(u64::from(3 * 32 + 2 * BYTE + BYTE + BLOCKS + 2 * border))
+        // Beats left to request, to read and to write: difference, and what starts; bursts, and responses up to as many; credit,
+        // with the length and a beat less.
+        .lut(u64::from(3 * 2 * count + 2 * count + count.div_ceil(3) + 3 * count))
+        .lut(u64::from(4 * LENGTH))
+        // Whether it runs, in segments or not; the request's address, its step, beats left, bursts.
+        .ff(u64::from(2 + 32 + BYTE + 2 * count))
+        // Credit, what is under way, beats left, source, its step, destination, bank, size of the segment.
+        .ff(u64::from(count + 3 + count + BYTE + BLOCKS + border + 4 + 3))
+        // The read's border, places and strobes; writing and beats left; responses, done.
+        .ff(u64::from(2 + 2 * beat_bits + beat + 1 + count + 1 + count))
+        .has(1, memory::queue(beat * 9 + 1, STORE_FIFO as u32))
+        .has(1, memory::queue(count, IN_FLIGHT as u32))
+}
+
+/// LUTs of a bit that is shifted by a number of so many bits: one of eight and one of sixteen are two and four LUTs, with the
+/// multiplexers behind them; from there on stages of two ways, on both sides of them.
+fn shift(steps: u32) -> u64 {
+    u64::from(2 * steps.saturating_sub(2).max(1))
+}
