@@ -34,7 +34,7 @@ pub struct Compiled {
     pub plan: Plan,
     pub syncs: Syncs,
     /// Instruction of each step of each segment.
-    pub places: [Vec<usize>; 3],
+    pub places: Vec<Vec<usize>>,
 }
 
 /// Places of the programs of a target in memory; each run may replace the program of its slot.
@@ -220,10 +220,10 @@ mod tests {
                 for tokens in [1, target.chunk] {
                     let compiled = target.compile(tokens, Slot::Rest).unwrap();
                     target.prove(&compiled).unwrap_or_else(|e| panic!("{name}, {tokens} tokens: {e}"));
-                    let [p, b, e] = compiled.plan.segments.each_ref().map(Vec::len);
+                    let steps: Vec<usize> = compiled.plan.segments.iter().map(|s| s.steps.len()).collect();
                     let words = compiled.program.instrs.len();
                     println!(
-                        "{name} small {small}: {tokens} tokens, context {}, {p}+{b}+{e} steps, {words} words, {} semaphores",
+                        "{name} small {small}: {tokens} tokens, context {}, {steps:?} steps, {words} words, {} semaphores",
                         target.map.context,
                         compiled.syncs.semaphores.len()
                     );

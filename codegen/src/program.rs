@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - registers have fixed uses ([`Reg`]); arguments are read once, before the first step, except a token's address;
-//! - the layer loop runs once for each layer; its last words move the address registers on to the next layer.
+//! - loops and register additions are those of the plan's flow.
 
 use crate::plan::sync::Syncs;
-use crate::plan::{Map, Plan, Reg};
+use crate::plan::{Flow, Plan, Reg};
 use hw::Machine;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
@@ -19,7 +19,7 @@ use isa::table::{self, Body};
 pub struct Emitted {
     pub program: Program,
     /// Instruction of each step of each segment.
-    pub places: [Vec<usize>; 3],
+    pub places: Vec<Vec<usize>>,
 }
 
 /// Emits the program into slot `slot` of the memory.
@@ -28,18 +28,24 @@ pub struct Emitted {
 /// A field that an instruction cannot hold, a loop body larger than the instruction memory, a program larger than its slot, or
 /// more arguments than the machine has.
 pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<Emitted, Diagnostic> {
-    let mut e = Emitter { plan, syncs, instrs: Vec::new(), origin_of: Vec::new(), args: Vec::new() };
+    let mut e = Emitter {
+        plan,
+        syncs,
+        instrs: Vec::new(),
+        origin_of: Vec::new(),
+        args: Vec::new(),
+        places: vec![Vec::new(); plan.segments.len()],
+        longest: 0,
+    };
     let control = plan.origins.len() as u32;
     for reg in Reg::ARGUMENTS {
         if let Some(value) = plan.map.register(reg) {
             e.argument(reg, format!("{reg:?}"), value, control);
         }
     }
-    let prologue = e.segment(0, control);
-    let (body, words) = if plan.layers > 0 { e.layers(control) } else { (Vec::new(), 0) };
-    let epilogue = e.segment(2, control);
+    e.flow(&plan.flow, control);
     e.control(table::Halt {}.into(), control);
-    check(&e, machine, words)?;
+    check(&e, machine)?;
     let program = Program {
         machine_hash: machine.hash(),
         base: plan.map.program(slot),
@@ -49,14 +55,7 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
         origin_of: e.origin_of,
         origins: plan.origins.iter().cloned().chain([Origin::step("control")]).collect(),
     };
-    Ok(Emitted { program, places: [prologue, body, epilogue] })
-}
-
-/// What each register that walks the layers grows by.
-fn strides(map: &Map) -> Vec<(Reg, u32)> {
-    let blocks = [(Reg::Layer, map.record_blocks), (Reg::Cache, map.cache_blocks)];
-    let bytes = Reg::STORES.map(|reg| (reg, map.cache_blocks * BLOCK_BYTES));
-    [&blocks[..], &bytes].concat()
+    Ok(Emitted { program, places: e.places })
 }
 
 fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
@@ -81,8 +80,8 @@ fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
     all.into_iter().filter(|r: &Region| r.bytes > 0).collect()
 }
 
-fn check(e: &Emitter, machine: &Machine, body: u32) -> Result<(), Diagnostic> {
-    let s = &machine.sequencer;
+fn check(e: &Emitter, machine: &Machine) -> Result<(), Diagnostic> {
+    let (s, body) = (&machine.sequencer, e.longest);
     let refuse = |what: &str, item: &str, why: String, help: &str| {
         Err(Diagnostic::new("machine-too-small", what).at_item(item).because(why).help(help))
     };
@@ -121,6 +120,9 @@ struct Emitter<'a> {
     instrs: Vec<Instr>,
     origin_of: Vec<u32>,
     args: Vec<Arg>,
+    places: Vec<Vec<usize>>,
+    /// Words of the longest body of a loop.
+    longest: u32,
 }
 
 impl Emitter<'_> {
@@ -140,24 +142,28 @@ impl Emitter<'_> {
         self.control(table::Arg { rd: reg as u32, rs: 0, imm }.into(), origin);
     }
 
-    /// Emits the loop of the layers; the instruction of each step, and the words of the body.
-    fn layers(&mut self, control: u32) -> (Vec<usize>, u32) {
-        let head = self.instrs.len();
-        let count = self.plan.layers;
-        self.control(table::Loop { count, rcount: 0, body: 0 }.into(), control);
-        let places = self.segment(1, control);
-        for (reg, imm) in strides(&self.plan.map) {
-            self.control(table::Add { rd: reg as u32, rs: reg as u32, imm }.into(), control);
+    fn flow(&mut self, parts: &[Flow], control: u32) {
+        for part in parts {
+            match part {
+                Flow::Segment(segment) => self.segment(*segment, control),
+                Flow::Add { to, from, imm } => {
+                    self.control(table::Add { rd: *to as u32, rs: *from as u32, imm: *imm }.into(), control);
+                }
+                Flow::Loop { count, body } => {
+                    let (head, count) = (self.instrs.len(), *count);
+                    self.control(table::Loop { count, rcount: 0, body: 0 }.into(), control);
+                    self.flow(body, control);
+                    let body = (self.instrs.len() - head - 1) as u32;
+                    self.longest = self.longest.max(body);
+                    self.instrs[head].body = table::Loop { count, rcount: 0, body }.into();
+                }
+            }
         }
-        let body = (self.instrs.len() - head - 1) as u32;
-        self.instrs[head].body = table::Loop { count, rcount: 0, body }.into();
-        (places, body)
     }
 
-    /// Emits a segment; the instruction of each step.
-    fn segment(&mut self, segment: usize, control: u32) -> Vec<usize> {
+    fn segment(&mut self, segment: usize, control: u32) {
         let mut places = Vec::new();
-        for (at, step) in self.plan.segments[segment].iter().enumerate() {
+        for (at, step) in self.plan.segments[segment].steps.iter().enumerate() {
             if let Some(index) = step.token {
                 let map = &self.plan.map;
                 let value = ArgValue::Token { index, scale: map.embedding_blocks, constant: map.embedding };
@@ -168,6 +174,6 @@ impl Emitter<'_> {
             places.push(self.instrs.len());
             self.push(Instr { head, body: step.body }, step.origin);
         }
-        places
+        self.places[segment] = places;
     }
 }

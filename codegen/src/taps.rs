@@ -60,8 +60,8 @@ pub fn width(map: &Map, value: Value) -> Option<Width> {
 pub fn taps(target: &Target, compiled: &Compiled) -> Vec<Tap> {
     let g = Geometry::of(&target.machine);
     let mut all = Vec::new();
-    for (segment, steps) in compiled.plan.segments.iter().enumerate() {
-        for (step, &word) in steps.iter().zip(&compiled.places[segment]) {
+    for (segment, part) in compiled.plan.segments.iter().enumerate() {
+        for (step, &word) in part.steps.iter().zip(&compiled.places[segment]) {
             if let Some(produces) = step.produces {
                 let parts = parts(step, produces, &g, target.map.context);
                 all.push(Tap { word, segment, value: produces.value, partial: produces.partial, parts });

@@ -7,7 +7,7 @@ use super::access::touches;
 use super::buffers::{Buffers, CONSTANTS, align};
 use super::map::Map;
 use super::ring::Ring;
-use super::{Access, Carry, Memory, Options, Plan, Produces, Reg, Step, Value};
+use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reg, Segment, Step, Value};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
@@ -81,7 +81,7 @@ impl<'a> Builder<'a> {
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
         if !self.model.has_ends() {
             let steps = self.alone(early)?;
-            return Ok(self.made(0, [steps, Vec::new(), Vec::new()], Vec::new()));
+            return Ok(self.made(0, vec![Segment { name: "layer", steps }], vec![Flow::Segment(0)], Vec::new()));
         }
         let prologue = self.prologue();
         let body = self.layer(early)?;
@@ -89,12 +89,18 @@ impl<'a> Builder<'a> {
         // Weights, channels, and group scales where there are some.
         let loads = if self.model.widths.group.is_some() { 3 } else { 2 };
         let carries = carries(self.map.carried, loads, [&prologue, &body, &epilogue]);
-        Ok(self.made(self.model.layers, [prologue, body, epilogue], carries))
+        let segments = [("prologue", prologue), ("layer", body), ("epilogue", epilogue)];
+        let segments = segments.into_iter().map(|(name, steps)| Segment { name, steps }).collect();
+        let next = self.map.strides().into_iter().map(Flow::advance);
+        let layer = [Flow::Segment(1)].into_iter().chain(next).collect();
+        let layers = self.model.layers;
+        let flow = vec![Flow::Segment(0), Flow::Loop { count: layers, body: layer }, Flow::Segment(2)];
+        Ok(self.made(layers, segments, flow, carries))
     }
 
-    fn made(&mut self, layers: u32, segments: [Vec<Step>; 3], carries: Vec<Carry>) -> Plan {
+    fn made(&mut self, layers: u32, segments: Vec<Segment>, flow: Vec<Flow>, carries: Vec<Carry>) -> Plan {
         let origins = std::mem::take(&mut self.origins);
-        Plan { tokens: self.tokens, layers, map: self.map.clone(), segments, carries, origins }
+        Plan { tokens: self.tokens, layers, map: self.map.clone(), segments, flow, carries, origins }
     }
 
     /// A layer without ends: the residual stream comes from memory and goes back.

@@ -262,6 +262,13 @@ impl Map {
         slot.min(PROGRAMS - 1) * PROGRAM_BYTES
     }
 
+    /// What each register that walks the layers grows by.
+    pub fn strides(&self) -> Vec<(Reg, u32)> {
+        let blocks = [(Reg::Layer, self.record_blocks), (Reg::Cache, self.cache_blocks)];
+        let bytes = Reg::STORES.map(|reg| (reg, self.cache_blocks * BLOCK_BYTES));
+        [&blocks[..], &bytes].concat()
+    }
+
     /// What an address register holds at the start of a run.
     pub fn register(&self, reg: Reg) -> Option<ArgValue> {
         let blocks_of = |part: usize| Some(self.parts[part].load_blocks(1).1);

@@ -5,9 +5,9 @@
 //!                                                                          verify: everything again, independently
 //! ```
 //!
-//! A plan has three segments: the prologue, the body of the layer loop, and the epilogue behind it. That of a layer without
-//! ends has the first only. A [`Step`] is one
-//! instruction without synchronisation, with the data that it touches; what it waits for follows from that.
+//! A plan has segments, and a flow that runs them in loops. That of a decoder has three: the prologue, the body of the layer
+//! loop, and the epilogue behind it; that of a layer without ends has one. A [`Step`] is one instruction without
+//! synchronisation, with the data that it touches; what it waits for follows from that.
 
 pub mod access;
 pub mod build;
@@ -198,8 +198,30 @@ pub struct Carry {
     pub waits: [Vec<usize>; 2],
 }
 
-/// Names of the segments.
-pub const SEGMENTS: [&str; 3] = ["prologue", "layer", "epilogue"];
+/// Steps that run one after the other.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Segment {
+    pub name: &'static str,
+    pub steps: Vec<Step>,
+}
+
+/// How segments follow each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flow {
+    /// The steps of a segment, by its number.
+    Segment(usize),
+    /// `to` = `from` + `imm`, modulo 2^32.
+    Add { to: Reg, from: Reg, imm: u32 },
+    /// The parts of the body, `count` times, at least once.
+    Loop { count: u32, body: Vec<Flow> },
+}
+
+impl Flow {
+    /// A register moves on.
+    pub fn advance((reg, imm): (Reg, u32)) -> Flow {
+        Flow::Add { to: reg, from: reg, imm }
+    }
+}
 
 /// A plan for `tokens` tokens. See the module head.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,8 +229,9 @@ pub struct Plan {
     pub tokens: u32,
     pub layers: u32,
     pub map: Map,
-    /// Prologue, layer body, epilogue.
-    pub segments: [Vec<Step>; 3],
+    pub segments: Vec<Segment>,
+    pub flow: Vec<Flow>,
+    /// Between the three segments of a decoder: prologue, layer body, epilogue.
     pub carries: Vec<Carry>,
     pub origins: Vec<Origin>,
 }

@@ -35,6 +35,9 @@ fn dependences(steps: &[Step]) -> Vec<Latest> {
 /// there are two ways that need no token across the border: wait for the first step of that unit in the same segment,
 /// if it comes before; or have a later step of the waiting unit in the earlier segment wait for it.
 pub fn cross(plan: &mut Plan) {
+    if plan.carries.is_empty() {
+        return;
+    }
     // The body behind itself first: what that adds serves the body behind the prologue, too.
     for (earlier, later) in [(1, 1), (0, 1), (1, 2)] {
         cross_one(plan, earlier, later);
@@ -42,19 +45,19 @@ pub fn cross(plan: &mut Plan) {
 }
 
 fn cross_one(plan: &mut Plan, earlier: usize, later: usize) {
-    let past = plan.segments[earlier].clone();
+    let past = plan.segments[earlier].steps.clone();
     let mut touched = Touched::default();
     past.iter().enumerate().for_each(|(i, step)| touched.record(step, i));
     // Cached data of other layers lies elsewhere.
     touched.forget(Memory::Cache);
     let mut first: [Option<usize>; 4] = [None; 4];
-    for at in 0..plan.segments[later].len() {
-        let step = &plan.segments[later][at];
+    for at in 0..plan.segments[later].steps.len() {
+        let step = &plan.segments[later].steps[at];
         let own = unit_of(step);
         let sources = touched.sources(step);
         touched.record(step, past.len() + at);
         let mut inside = [false; 4];
-        step.after.iter().for_each(|&a| inside[unit_of(&plan.segments[later][a])] = true);
+        step.after.iter().for_each(|&a| inside[unit_of(&plan.segments[later].steps[a])] = true);
         for unit in (0..4).filter(|&u| u != own && !inside[u]) {
             if let Some(owed) = sources[unit].filter(|&s| s < past.len())
                 && !carried(plan, later, at, unit)
@@ -68,7 +71,7 @@ fn cross_one(plan: &mut Plan, earlier: usize, later: usize) {
 
 /// Whether a carried token of `unit` tells the step, or one before it in its unit, of everything before the segment.
 fn carried(plan: &Plan, later: usize, at: usize, unit: usize) -> bool {
-    let to = plan.segments[later][at].unit();
+    let to = plan.segments[later].steps[at].unit();
     plan.carries.iter().any(|c| {
         c.from.queue() == Some(unit) && c.to == to && c.waits[later - 1].first().is_some_and(|&w| w <= at)
     })
@@ -77,21 +80,21 @@ fn carried(plan: &Plan, later: usize, at: usize, unit: usize) -> bool {
 /// The step `at` waits for `owed` of the segment before; `first` is the first step of that unit before `at`.
 fn owe(plan: &mut Plan, (earlier, owed): (usize, usize), (later, at): (usize, usize), first: Option<usize>) {
     if let Some(first) = first {
-        plan.segments[later][at].after.push(first);
+        plan.segments[later].steps[at].after.push(first);
         return;
     }
-    let to = plan.segments[later][at].unit();
-    let past = &plan.segments[earlier];
+    let to = plan.segments[later].steps[at].unit();
+    let past = &plan.segments[earlier].steps;
     // Neither way is open where a third unit tells of it; the verifier makes sure of that.
     if let Some(last) = (owed + 1..past.len()).rev().find(|&i| past[i].unit() == to) {
-        plan.segments[earlier][last].after.push(owed);
+        plan.segments[earlier].steps[last].after.push(owed);
     }
 }
 
 /// Puts the steps of every segment into the order of their estimated starts.
 pub fn schedule(plan: &mut Plan, machine: &Machine) {
     for segment in 0..plan.segments.len() {
-        let order = starts(&plan.segments[segment], machine);
+        let order = starts(&plan.segments[segment].steps, machine);
         permute(plan, segment, &order);
     }
 }
@@ -143,18 +146,17 @@ fn permute(plan: &mut Plan, segment: usize, order: &[usize]) {
     for (new, &old) in order.iter().enumerate() {
         place[old] = new;
     }
-    let mut steps: Vec<Step> = order.iter().map(|&old| plan.segments[segment][old].clone()).collect();
+    let mut steps: Vec<Step> = order.iter().map(|&old| plan.segments[segment].steps[old].clone()).collect();
     for step in &mut steps {
         step.after.iter_mut().for_each(|a| *a = place[*a]);
     }
-    plan.segments[segment] = steps;
+    plan.segments[segment].steps = steps;
     for carry in &mut plan.carries {
-        let (posts, waits) = ([Some(0), Some(1), None], [None, Some(0), Some(1)]);
-        if let Some(i) = posts[segment] {
-            carry.posts[i].iter_mut().for_each(|p| *p = place[*p]);
+        if let Some(posts) = carry.posts.get_mut(segment) {
+            posts.iter_mut().for_each(|p| *p = place[*p]);
         }
-        if let Some(i) = waits[segment] {
-            carry.waits[i].iter_mut().for_each(|w| *w = place[*w]);
+        if let Some(waits) = segment.checked_sub(1).and_then(|i| carry.waits.get_mut(i)) {
+            waits.iter_mut().for_each(|w| *w = place[*w]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The text of a plan: one line for each step, with what it touches and what it waits for.
 
 use super::sync::Syncs;
-use super::{Access, Memory, Plan, SEGMENTS, Step};
+use super::{Access, Memory, Plan, Step};
 use std::fmt::Write;
 
 /// The plan with its semaphores as text. For people and snapshots; it is not read back.
@@ -11,10 +11,10 @@ pub fn print(plan: &Plan, syncs: &Syncs) -> String {
     for (i, (from, to)) in syncs.semaphores.iter().enumerate() {
         let _ = writeln!(text, "semaphore {i}: {} -> {}", from.name(), to.name());
     }
-    for (segment, steps) in plan.segments.iter().enumerate() {
-        let _ = writeln!(text, "\n{}:", SEGMENTS[segment]);
-        for (at, step) in steps.iter().enumerate() {
-            let sync = syncs.steps[segment].get(at).copied().unwrap_or_default();
+    for (segment, found) in plan.segments.iter().zip(&syncs.steps) {
+        let _ = writeln!(text, "\n{}:", segment.name);
+        for (at, step) in segment.steps.iter().enumerate() {
+            let sync = found.get(at).copied().unwrap_or_default();
             let origin = plan.origins.get(step.origin as usize).map_or("", |o| &o.step);
             let _ = write!(text, "{at:4} {:6} {origin:17}", step.unit().name());
             let drain = if sync.drain { " drain" } else { "" };

@@ -22,7 +22,7 @@ pub struct Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Syncs {
     /// Of each step of each segment.
-    pub steps: [Vec<Sync>; 3],
+    pub steps: Vec<Vec<Sync>>,
     /// Posting and waiting unit of each semaphore in use.
     pub semaphores: Vec<(Unit, Unit)>,
 }
@@ -40,10 +40,10 @@ pub(super) fn join(clock: &mut Clock, other: &Clock) {
 /// More pairs of units than semaphores: a fault of the builder.
 pub fn synchronise(plan: &Plan) -> Result<Syncs, Diagnostic> {
     let mut syncs = Syncs::default();
-    for (i, steps) in plan.segments.iter().enumerate() {
+    for part in &plan.segments {
         let mut found = Vec::new();
-        segment(steps, &mut syncs.semaphores, &mut found);
-        syncs.steps[i] = found;
+        segment(&part.steps, &mut syncs.semaphores, &mut found);
+        syncs.steps.push(found);
     }
     for carry in &plan.carries {
         mark(carry, &mut syncs);

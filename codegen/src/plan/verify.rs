@@ -1,25 +1,25 @@
 //! Checks a plan with its semaphores, independently of how they were found.
 //!
-//! Invariants, checked over the prologue, three rounds of the body and the epilogue:
+//! Invariants, checked over the flow with three rounds of each loop:
 //! 1. capacity: every access lies inside its memory;
 //! 2. dependences: a step starts after every earlier step of another unit with which it shares data (one of them writing) or
 //!    a port of a vector bank is done; after every earlier step of its own unit whose results it reads is done;
 //! 3. semaphores: one posting and one waiting unit each; the k-th post precedes the k-th wait in program order; never more
-//!    than 63 counts; the body leaves each as it found it; nothing is left at the end.
+//!    than 63 counts; the body of a loop leaves each as it found it; nothing is left at the end.
 //!
 //! Three rounds suffice: what a step of round r depends on lies in round r - 1 or later, or is covered by it, and every
 //! round has the same tokens.
 
 use super::sync::{Clock, Syncs, join};
 use super::touched::{Touched, unit_of};
-use super::{Access, Memory, Plan, SEGMENTS, Step};
+use super::{Access, Flow, Memory, Plan, Reg, Step};
 use hw::machine::SEMAPHORE_MAX;
 use hw::{Geometry, Machine};
 use ir::diag::Diagnostic;
 use isa::table::Unit;
 
-/// Rounds of the body that are looked at.
-const ROUNDS: usize = 3;
+/// Rounds of a loop that are looked at.
+const ROUNDS: u32 = 3;
 
 /// Checks the invariants of the module head.
 ///
@@ -28,21 +28,7 @@ const ROUNDS: usize = 3;
 pub fn verify(plan: &Plan, syncs: &Syncs, machine: &Machine) -> Result<(), Diagnostic> {
     capacity(plan, machine)?;
     let mut run = Run::new(plan, syncs);
-    let rounds = std::iter::repeat_n(1, ROUNDS);
-    for (round, segment) in [0].into_iter().chain(rounds).chain([2]).enumerate() {
-        let before = run.outstanding();
-        // Cached data of other layers lies elsewhere.
-        run.touched.forget(Memory::Cache);
-        for at in 0..plan.segments[segment].len() {
-            run.step(segment, round, at)?;
-        }
-        if segment == 1 && run.outstanding() != before {
-            return Err(broken(
-                "the layer body does not leave its semaphores as it found them",
-                String::new(),
-            ));
-        }
-    }
+    run.flow(&plan.flow)?;
     match run.outstanding().iter().position(|&count| count != 0) {
         Some(s) => Err(broken("a semaphore is not empty at the end", format!("semaphore {s}"))),
         None => Ok(()),
@@ -69,11 +55,11 @@ fn places(memory: Memory, plan: &Plan, machine: &Machine) -> u32 {
 }
 
 fn capacity(plan: &Plan, machine: &Machine) -> Result<(), Diagnostic> {
-    for (segment, steps) in plan.segments.iter().enumerate() {
-        for (at, step) in steps.iter().enumerate() {
+    for segment in &plan.segments {
+        for (at, step) in segment.steps.iter().enumerate() {
             let outside = |a: &&Access| a.from >= a.to || a.to > places(a.memory, plan, machine);
             if let Some(a) = step.accesses.iter().find(outside) {
-                let why = format!("step {at} of the {} touches {a:?}", SEGMENTS[segment]);
+                let why = format!("step {at} of the {} touches {a:?}", segment.name);
                 return Err(broken("a step leaves its memory", why));
             }
         }
@@ -86,7 +72,7 @@ struct Done<'a> {
     step: &'a Step,
     /// What its unit knew at its start.
     start: Clock,
-    place: (usize, usize, usize),
+    place: (usize, u32, usize),
 }
 
 /// Posts and waits of a semaphore so far, as indices of executed steps.
@@ -99,6 +85,8 @@ struct Tokens {
 struct Run<'a> {
     plan: &'a Plan,
     syncs: &'a Syncs,
+    /// Segments begun so far.
+    round: u32,
     done: Vec<Done<'a>>,
     touched: Touched,
     knows: [Clock; 4],
@@ -110,6 +98,7 @@ impl<'a> Run<'a> {
         Run {
             plan,
             syncs,
+            round: 0,
             done: Vec::new(),
             touched: Touched::default(),
             knows: Default::default(),
@@ -121,11 +110,39 @@ impl<'a> Run<'a> {
         self.tokens.iter().map(|t| t.posts.len() as i64 - t.waits.len() as i64).collect()
     }
 
-    fn step(&mut self, segment: usize, round: usize, at: usize) -> Result<(), Diagnostic> {
-        let step = &self.plan.segments[segment][at];
+    fn flow(&mut self, parts: &[Flow]) -> Result<(), Diagnostic> {
+        for part in parts {
+            match part {
+                Flow::Segment(segment) => {
+                    self.round += 1;
+                    for at in 0..self.plan.segments[*segment].steps.len() {
+                        self.step(*segment, self.round, at)?;
+                    }
+                }
+                // Cached data of other layers lies elsewhere.
+                Flow::Add { to: Reg::Cache, .. } => self.touched.forget(Memory::Cache),
+                Flow::Add { .. } => {}
+                Flow::Loop { count, body } => {
+                    for _ in 0..ROUNDS.min(*count) {
+                        let before = self.outstanding();
+                        self.flow(body)?;
+                        if self.outstanding() != before {
+                            let what = "the body of a loop does not leave its semaphores as it found them";
+                            return Err(broken(what, String::new()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, segment: usize, round: u32, at: usize) -> Result<(), Diagnostic> {
+        let step = &self.plan.segments[segment].steps[at];
         let sync = self.syncs.steps[segment][at];
         let (own, now) = (unit_of(step), self.done.len());
-        let here = || format!("step {at} of the {}, round {round}", SEGMENTS[segment]);
+        let name = self.plan.segments[segment].name;
+        let here = || format!("step {at} of the {name}, segment {round} of the run");
         for s in (0..16).filter(|s| sync.wait >> s & 1 != 0) {
             self.owner(s, step.unit(), false).map_err(|what| broken(what, here()))?;
             let k = self.tokens[s].waits.len();
@@ -164,7 +181,8 @@ impl<'a> Run<'a> {
         let missing = |(unit, source): (usize, Option<usize>)| source.filter(|&s| s >= self.knows[own][unit]);
         let Some(source) = sources.filter_map(missing).next() else { return Ok(()) };
         let (segment, round, at) = self.done[source].place;
-        let why = format!("{}, against step {at} of the {}, round {round}", here(), SEGMENTS[segment]);
+        let name = self.plan.segments[segment].name;
+        let why = format!("{}, against step {at} of the {name}, segment {round}", here());
         Err(broken("a step does not wait for what it depends on", why))
     }
 
