@@ -66,6 +66,9 @@ impl Target {
             .because(format!("the model was made for 1 to {} positions", model.max_positions))
             .help("ask for a context in this range"));
         }
+        if !model.kind.causal {
+            return Target::encoder(model, machine, options, most);
+        }
         let at = |context, chunk| Target::placed(model, machine, options, context, chunk);
         // What depends on the context is the space that it takes, which the steps show before they are ordered.
         let fits = |context| {
@@ -83,6 +86,39 @@ impl Target {
             }
         }
         Ok(single)
+    }
+
+    /// A model whose tokens see each other, for sequences of so many: in chunks of a whole number of output tiles, of those that
+    /// fit the one with the fewest tokens of padding and the fewest chunks, each of which costs about a tile's time to begin.
+    fn encoder(
+        model: &Model,
+        machine: &Machine,
+        options: &Options,
+        sequence: u32,
+    ) -> Result<Target, Diagnostic> {
+        let n = machine.matrix.outputs;
+        let most =
+            options.chunk.unwrap_or(MOST_TOKENS).min(MOST_TOKENS).min(sequence.next_multiple_of(n)) / n;
+        let mut sizes: Vec<u32> = (1..=most.max(1)).map(|tiles| tiles * n).collect();
+        sizes.sort_by_key(|&chunk| (sequence.next_multiple_of(chunk) + sequence.div_ceil(chunk) * n, chunk));
+        let mut refused = None;
+        for chunk in sizes {
+            let padded = sequence.next_multiple_of(chunk);
+            let map = Map::new(model, machine, options, padded, chunk)?;
+            let map = Map { sequence: Some(sequence), ..map };
+            let target = Target {
+                model: model.clone(),
+                machine: machine.clone(),
+                options: options.clone(),
+                map,
+                chunk,
+            };
+            match target.compile(sequence, Slot::Decode) {
+                Ok(_) => return Ok(target),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| Diagnostic::internal("no chunk was tried")))
     }
 
     /// The target if its chunk compiles.
@@ -105,14 +141,20 @@ impl Target {
     /// # Errors
     /// More tokens than the target's chunk or none, or a machine that is too small for them.
     pub fn compile(&self, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
-        if tokens == 0 || tokens > self.map.tokens {
+        let whole = self.map.sequence.unwrap_or(self.map.tokens);
+        if tokens == 0 || tokens > whole || self.map.sequence.is_some_and(|all| all != tokens) {
             let what = format!("a program of {tokens} tokens is not possible");
             return Err(Diagnostic::new("tokens-unsupported", what)
                 .at_item("tokens")
-                .because(format!("this target takes 1 to {} at once", self.map.tokens))
-                .help("split the prompt into chunks"));
+                .because(match self.map.sequence {
+                    Some(all) => format!("this target takes sequences of {all}"),
+                    None => format!("this target takes 1 to {whole} at once"),
+                })
+                .help("split a prompt into chunks, compile an encoder for the sequence"));
         }
-        let mut plan = build(&self.model, &self.machine, &self.map, &self.options, tokens)?;
+        // An encoder goes over its sequence in chunks of its own.
+        let together = self.map.sequence.map_or(tokens, |_| self.map.tokens);
+        let mut plan = build(&self.model, &self.machine, &self.map, &self.options, together)?;
         order::cross(&mut plan);
         if self.options.reorder {
             order::schedule(&mut plan, &self.machine);
@@ -125,6 +167,9 @@ impl Target {
 
     /// The runs that [`Target::accepts`] of a program of `tokens` tokens.
     pub fn runs(&self, tokens: u32) -> Runs {
+        if self.map.sequence.is_some() {
+            return Runs { last: 0, step: 1, vocab: self.model.vocab };
+        }
         let step = if tokens > 1 { self.machine.matrix.outputs } else { 1 };
         Runs { last: self.map.context.saturating_sub(tokens), step, vocab: self.model.vocab }
     }
@@ -250,6 +295,25 @@ mod tests {
             assert!(beyond.contains("over all runs"), "{beyond}");
             let unknown = said(&Runs { vocab: runs.vocab + 1, ..runs }).unwrap_err();
             assert!(unknown.contains("which is no region") && unknown.contains("`addr` is"), "{unknown}");
+        }
+    }
+
+    /// Sequences of whole chunks and of others, on every preset.
+    #[test]
+    fn encoders_compile_and_are_legal() {
+        for (name, _) in hw::presets::PRESETS {
+            let machine = hw::presets::load(name).unwrap();
+            for (post_norm, sequence) in [(false, 32), (true, 27), (false, 1)] {
+                let small = model(true);
+                let kind = crate::model::Kind { causal: false, post_norm, gated: false, ..small.kind };
+                let model = Model { vocab: 0, max_positions: sequence, kind, ..small };
+                let target = Target::new(&model, &machine, &Options::default());
+                let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
+                let compiled = target.compile(sequence, Slot::Decode).unwrap();
+                target.prove(&compiled).unwrap_or_else(|e| panic!("{name}, {sequence} tokens: {e}"));
+                let words = compiled.program.instrs.len();
+                println!("{name}: {sequence} tokens in chunks of {}, {words} words", target.chunk);
+            }
         }
     }
 

@@ -66,6 +66,8 @@ impl Model {
                 learned: Kind::learned(c.positions),
                 activation: support::activation(c.activation.function)?,
                 gated: c.activation.gated,
+                causal: true,
+                post_norm: false,
                 biases: Linear::ALL.map(|linear| biased(decoder, linear)),
             },
             widths: support::widths(&decoder.scheme, widen)?,

@@ -42,6 +42,10 @@ pub struct Kind {
     /// Of the gate, or of `up` where there is no gate.
     pub activation: Function,
     pub gated: bool,
+    /// A token sees those before it and itself; otherwise all of its sequence.
+    pub causal: bool,
+    /// The result of a norm replaces the residual stream.
+    pub post_norm: bool,
     /// Whether a linear layer has a bias, in the order of [`Linear::ALL`].
     pub biases: [bool; 8],
 }
@@ -50,7 +54,15 @@ impl Default for Kind {
     /// That of LLaMA.
     fn default() -> Kind {
         let (norm, activation) = (NormKind::Rms, Function::Silu);
-        Kind { norm, learned: None, activation, gated: true, biases: [false; 8] }
+        Kind {
+            norm,
+            learned: None,
+            activation,
+            gated: true,
+            causal: true,
+            post_norm: false,
+            biases: [false; 8],
+        }
     }
 }
 
@@ -158,6 +170,11 @@ impl Model {
         self.vocab > 0
     }
 
+    /// A norm stands behind the layers.
+    pub fn has_last(&self) -> bool {
+        self.has_ends() || !self.kind.causal
+    }
+
     /// Whether the model has a linear layer.
     pub fn has(&self, linear: Linear) -> bool {
         match linear {
@@ -233,7 +250,7 @@ impl Model {
                 return Err(refuse(name, format!("{size} is not in 1..={most}")));
             }
         }
-        if !self.has_ends() && self.layers != 1 {
+        if !self.has_last() && self.layers != 1 {
             return Err(refuse("layers", "layers without embedding and projection run one at a time".into()));
         }
         if self.heads % self.kv_heads != 0 {

@@ -39,7 +39,7 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
     };
     let control = plan.origins.len() as u32;
     for reg in Reg::ARGUMENTS {
-        if let Some(value) = plan.map.register(reg) {
+        if let Some(value) = plan.map.register(reg).filter(|_| plan.map.sequence.is_none()) {
             e.argument(reg, format!("{reg:?}"), value, control);
         }
     }
@@ -70,7 +70,7 @@ fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
     let all = vec![
         Region { name: "program".into(), addr: map.program(slot), bytes: words * 32, writable: false },
         block("weights", map.records, map.record_blocks * (plan.layers + 1), false),
-        block("stream", map.stream.at, map.stream.blocks, false),
+        block("stream", map.stream.at, map.stream.blocks, map.sequence.is_some()),
         block("rope", map.rope.at, map.rope.blocks, false),
         block("value channels", map.value_channels.at, map.value_channels.blocks, false),
         block("embedding", map.embedding, map.cache - map.embedding, false),

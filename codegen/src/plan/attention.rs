@@ -128,8 +128,10 @@ impl Builder<'_> {
     /// A load of one head's part of the cache. `units`: fixed units of this plan; `most`: units of a full context.
     fn load_part(&mut self, task: Task, p: usize, head: u32, reg: Reg, space: u32, bank: u32, byte: u32) {
         let part = self.map.parts[p];
-        let units = self.tokens.div_ceil(part.div);
-        let (fixed, _) = part.load_blocks(units);
+        let (fixed, reg) = match self.map.sequence {
+            Some(_) => (part.head_blocks, Reg::Zero),
+            None => (part.load_blocks(self.tokens.div_ceil(part.div)).0, reg),
+        };
         let at = part.at + head * part.head_blocks;
         let load = Load {
             space,
@@ -169,20 +171,30 @@ impl Builder<'_> {
         self.load_part(CACHED_VALUES, part::V_SCALE, head, Reg::VScaleLoad, space::V, bank, byte);
     }
 
-    /// Positions that the tokens up to the end of a group add to the cache.
-    fn new_positions(&self, group: u32) -> u32 {
-        group * self.g.t + self.in_row(group)
+    /// Positions that the tokens up to the end of a group see, and whether those before the plan's come on top.
+    fn seen(&self, group: u32) -> (u32, bool) {
+        match self.map.sequence {
+            Some(all) => (all, false),
+            None => (group * self.g.t + self.in_row(group), true),
+        }
+    }
+
+    /// The units of `div` positions that a group sees at least, the register that adds to them, and the most that it adds.
+    fn units(&self, group: u32, div: u32, reg: Reg) -> (u32, u32, u32) {
+        let (positions, grows) = self.seen(group);
+        let fixed = positions.div_ceil(div);
+        if grows { (fixed, reg as u32, self.map.context.div_ceil(div) - fixed) } else { (fixed, 0, 0) }
     }
 
     fn scores(&mut self, item: Item, keys: Resident) {
         let w = self.map.widths;
-        let ntiles = self.new_positions(item.group).div_ceil(self.g.n);
+        let (ntiles, rntiles, more) = self.units(item.group, self.g.n, Reg::Tiles);
         let mode = self.model.widths.keys();
         let gemm = Gemm {
             mode: mode as u32,
             tokens: self.in_row(item.group),
             ntiles,
-            rntiles: Reg::Tiles as u32,
+            rntiles,
             groups: 1,
             steps: w.head.rows,
             a_row: self.buf.a_q + item.group * w.q.rows + item.head * w.head.rows,
@@ -197,34 +209,37 @@ impl Builder<'_> {
             ..Default::default()
         };
         let task = Task("scores", &[Operator::Scores]);
-        self.push(task, gemm.into(), self.map.context.div_ceil(self.g.n) - ntiles);
+        self.push(task, gemm.into(), more);
         let produces = self.part_of(item, Value::Scores);
         self.last().produces = Some(produces);
     }
 
     fn softmax(&mut self, item: Item, kv: u32) {
-        let most = self.map.context.div_ceil(self.g.l);
-        let rows = self.new_positions(item.group).div_ceil(self.g.l);
+        let (rows, rrows, more) = self.units(item.group, self.g.l, Reg::Rows);
+        let (len, rlen) = match self.seen(item.group) {
+            (_, true) => (item.group * self.g.t + 1, Reg::Position as u32),
+            (all, false) => (all, 0),
+        };
         let softmax = Vector {
             fun: Function::Softmax as u32,
             out: activation_codes(self.model.widths.attention),
             tokens: self.in_row(item.group),
             subs: 1,
             rows,
-            rrows: Reg::Rows as u32,
-            len: item.group * self.g.t + 1,
-            rlen: Reg::Position as u32,
-            inc: 1,
+            rrows,
+            len,
+            rlen,
+            inc: u32::from(rlen > 0),
             a: self.buf.scores[item.side],
             a_stride: self.buf.score_rows,
             b: self.buf.v_scales[kv as usize % 2],
             d: self.buf.scratch,
-            d_stride: most,
+            d_stride: rows + more,
             o: self.buf.a_p[item.side],
             o_step: self.buf.s_p[item.side],
             ..Default::default()
         };
-        self.vector(Task("softmax", &[Operator::Softmax]), softmax, most - rows);
+        self.vector(Task("softmax", &[Operator::Softmax]), softmax, more);
         let produces = self.part_of(item, Value::Softmax);
         self.last().produces = Some(produces);
     }
@@ -233,14 +248,14 @@ impl Builder<'_> {
         let w = self.map.widths;
         let ntiles = w.head.stride * self.g.l / self.g.n;
         let mode = self.model.widths.values();
-        let groups = self.new_positions(item.group).div_ceil(self.g.l);
+        let (groups, rgroups, more) = self.units(item.group, self.g.l, Reg::Rows);
         let first = item.group * self.g.t * self.buf.attention_stride + item.head * w.head.rows;
         let gemm = Gemm {
             mode: mode as u32,
             tokens: self.in_row(item.group),
             ntiles,
             groups,
-            rgroups: Reg::Rows as u32,
+            rgroups,
             steps: 1,
             a_row: self.buf.a_p[item.side],
             w_row: values / self.g.w_row(mode),
@@ -254,7 +269,7 @@ impl Builder<'_> {
             ..Default::default()
         };
         let task = Task("weighted values", &[Operator::Values]);
-        self.push(task, gemm.into(), self.map.context.div_ceil(self.g.l) - groups);
+        self.push(task, gemm.into(), more);
         let produces = self.part_of(item, Value::Attention);
         self.last().produces = Some(produces);
     }

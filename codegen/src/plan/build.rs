@@ -79,9 +79,18 @@ impl<'a> Builder<'a> {
     }
 
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
+        if !self.model.kind.causal {
+            let (segments, flow) = self.encoder(early)?;
+            return Ok(self.made(self.model.layers, segments, flow, Vec::new()));
+        }
         if !self.model.has_ends() {
             let steps = self.alone(early)?;
-            return Ok(self.made(0, vec![Segment { name: "layer", steps }], vec![Flow::Segment(0)], Vec::new()));
+            return Ok(self.made(
+                0,
+                vec![Segment { name: "layer", steps }],
+                vec![Flow::Segment(0)],
+                Vec::new(),
+            ));
         }
         let prologue = self.prologue();
         let body = self.layer(early)?;
@@ -107,11 +116,12 @@ impl<'a> Builder<'a> {
     fn alone(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
         let (map, buf) = (self.map, self.buf.clone());
         self.constants();
+        self.first_gain();
         let task = Task("residual stream", &[]);
         self.load_fixed(task, space::V, buf.x, map.stream.at, map.stream.blocks, Reg::Zero);
         self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
         self.layer_steps(early)?;
-        self.store_rows(task, buf.x, map.logits, map.stream.blocks);
+        self.store_rows(task, buf.x, (map.logits, Reg::Zero), map.stream.blocks);
         Ok(std::mem::take(&mut self.steps))
     }
 
@@ -125,24 +135,40 @@ impl<'a> Builder<'a> {
 
     /// One layer behind its first norm.
     fn layer_steps(&mut self, early: usize) -> Result<(), Diagnostic> {
-        let (map, buf) = (self.map, self.buf.clone());
-        let w = map.widths;
-        let (mut carried, input) = (0, (buf.a_input, buf.s_input));
-        for (linear, dst, value) in
-            [(Linear::K, buf.k, Value::K), (Linear::V, buf.v, Value::V), (Linear::Q, buf.q, Value::Q)]
-        {
-            for chunk in map.of(linear) {
-                let held = self.chunk(chunk, &mut carried)?;
-                self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), None, value);
-                self.give(&held);
-            }
-            self.bias(linear, (dst, w.outputs(linear).stride), value);
-            match linear {
-                Linear::K => self.pack_keys(),
-                Linear::V => self.pack_values(),
-                _ => self.pack_queries(),
-            }
+        let mut carried = 0;
+        for linear in [Linear::K, Linear::V, Linear::Q] {
+            self.project(linear, &mut carried)?;
         }
+        self.attend(early, self.model.has_ends())
+    }
+
+    /// Keys, values or queries, up to their codes.
+    pub fn project(&mut self, linear: Linear, carried: &mut usize) -> Result<(), Diagnostic> {
+        let (map, input) = (self.map, (self.buf.a_input, self.buf.s_input));
+        let (dst, value) = match linear {
+            Linear::K => (self.buf.k, Value::K),
+            Linear::V => (self.buf.v, Value::V),
+            _ => (self.buf.q, Value::Q),
+        };
+        let place = (dst, map.widths.outputs(linear).stride);
+        for chunk in map.of(linear) {
+            let held = self.chunk(chunk, carried)?;
+            self.gemms(chunk, &held, input, place, None, value);
+            self.give(&held);
+        }
+        self.bias(linear, place, value);
+        match linear {
+            Linear::K => self.pack_keys(),
+            Linear::V => self.pack_values(),
+            _ => self.pack_queries(),
+        }
+        Ok(())
+    }
+
+    /// Attention and MLP; with the gain of the next layer's first norm if it is `carried`.
+    pub fn attend(&mut self, early: usize, carried: bool) -> Result<(), Diagnostic> {
+        let (map, buf) = (self.map, self.buf.clone());
+        let (w, input) = (map.widths, (buf.a_input, buf.s_input));
         let first = self.model.first_half();
         let after = [Linear::O, first].into_iter().flat_map(|l| map.of(l));
         let (mut ahead, mut none) = (std::collections::VecDeque::new(), map.carried);
@@ -153,7 +179,7 @@ impl<'a> Builder<'a> {
         let gain = map.gains[1];
         let post_norm = Task("post norm", &[Operator::PostNorm]);
         self.load_fixed(post_norm, space::V, buf.gains[1], map.records + gain.at, gain.blocks, Reg::Layer);
-        if self.model.has_ends() {
+        if carried {
             // The last round computes the last norm: its gain lies where the next layer's would.
             let next = map.records + map.record_blocks;
             self.load_fixed(NEXT_NORM, space::V, buf.gains[0], next, map.gains[0].blocks, Reg::Layer);
@@ -264,7 +290,7 @@ impl<'a> Builder<'a> {
             len,
             a: self.buf.x,
             b,
-            d: self.buf.scratch,
+            d: if self.model.kind.post_norm { self.buf.x } else { self.buf.scratch },
             o: self.buf.a_input,
             o_step: self.buf.s_input,
             shift: self.model.numbers.norm_shift[which],

@@ -10,7 +10,7 @@ use ir::diag::Diagnostic;
 use isa::table::{Vector, space, vec_parts};
 
 impl Builder<'_> {
-    /// What stays on chip for all layers, and the gain of the first norm.
+    /// What stays on chip for all layers.
     pub fn constants(&mut self) {
         let (map, buf) = (self.map, self.buf.clone());
         if map.rope.blocks > 0 {
@@ -20,14 +20,19 @@ impl Builder<'_> {
         let (at, blocks) = (map.value_channels.at, map.value_channels.blocks);
         let task = Task("value channels", &[Operator::Values]);
         self.load_fixed(task, space::C, buf.value_channels, at, blocks, Reg::Zero);
-        let norm = Task("input norm", &[Operator::InputNorm]);
-        self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
+    }
+
+    /// The gain of the first norm.
+    pub fn first_gain(&mut self) {
+        let (map, norm) = (self.map, Task("input norm", &[Operator::InputNorm]));
+        self.load_fixed(norm, space::V, self.buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
     }
 
     /// Constants, embeddings, the first norm; the first weights.
     pub fn prologue(&mut self) -> Vec<Step> {
         let (map, buf) = (self.map, self.buf.clone());
         self.constants();
+        self.first_gain();
         let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
         let embedding = Task("embedding", &[Operator::Embedding]);
         for t in 0..self.tokens {
@@ -107,7 +112,7 @@ impl Builder<'_> {
             self.give(&held);
             let blocks = self.tokens * rows * self.g.v_row / BLOCK_BYTES;
             let task = Task("logits", &[Operator::Linear(Linear::Head)]);
-            self.store_rows(task, dst, map.logits + done, blocks);
+            self.store_rows(task, dst, (map.logits + done, Reg::Zero), blocks);
             done += blocks;
         }
         Ok(std::mem::take(&mut self.steps))

@@ -220,10 +220,10 @@ impl Builder<'_> {
     }
 
     /// Stores rows from a block of their bank on.
-    pub fn store_rows(&mut self, task: Task, src: u32, addr: u32, blocks: u32) {
+    pub fn store_rows(&mut self, task: Task, src: u32, (addr, reg): (u32, Reg), blocks: u32) {
         let (bank, row) = vec_parts(src);
         let src = row * self.g.v_row / BLOCK_BYTES;
-        let store = StoreBlocks { bank, src, addr, raddr: Reg::Zero as u32, blocks };
+        let store = StoreBlocks { bank, src, addr, raddr: reg as u32, blocks };
         self.push(task, store.into(), 0);
     }
 }

@@ -74,6 +74,8 @@ pub struct Map {
     pub widths: Widths,
     /// Positions of the cache.
     pub context: u32,
+    /// Tokens of the sequence, of encoders, at most `context`: all see all of them.
+    pub sequence: Option<u32>,
     /// Most tokens of a program.
     pub tokens: u32,
     /// Gains of the norm before attention and before the MLP, in the record.
@@ -98,7 +100,9 @@ pub struct Map {
     pub cache_blocks: u32,
     /// K codes, K scales, V codes, V scales.
     pub parts: [CachePart; 4],
-    /// The residual stream that comes in, where there is no embedding.
+    /// Blocks of a chunk of the residual stream.
+    pub chunk_blocks: u32,
+    /// The residual stream that comes in, where there is no embedding; that of all chunks of an encoder.
     pub stream: Piece,
     /// Logits, or the residual stream that goes out.
     pub logits: u32,
@@ -196,8 +200,14 @@ impl Map {
         }
         let vocab_rows = head.iter().map(|c| logits_rows(c, &g)).sum::<u32>();
         let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
-        let records = model.layers + u32::from(model.has_ends());
-        let stream = if model.has_ends() { 0 } else { blocks(tokens * widths.hidden.stride * g.v_row) };
+        let (records, chunk_blocks) =
+            (model.layers + u32::from(model.has_last()), blocks(tokens * widths.hidden.stride * g.v_row));
+        let chunks = match (model.kind.causal, model.has_ends()) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => context / tokens,
+        };
+        let stream = chunk_blocks * chunks;
         let rotated = model.kind.learned.is_none();
         let mut map = Map {
             gains,
@@ -215,12 +225,14 @@ impl Map {
             cache_blocks,
             parts,
             logits: 0,
+            chunk_blocks,
             stream: Piece { at: 0, blocks: stream },
             logits_blocks: blocks(vocab_rows * g.v_row) * tokens + stream,
             chunks: [layer, head].concat(),
             end_bytes: 0,
             widths,
             context,
+            sequence: (!model.kind.causal).then_some(context),
             tokens,
         };
         map.rope.at = at.take(map.rope.blocks.into());

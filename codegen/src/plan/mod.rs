@@ -24,6 +24,7 @@ mod attention;
 mod buffers;
 mod cache;
 mod chunks;
+mod encoder;
 mod ends;
 mod linear;
 mod ring;
@@ -90,6 +91,15 @@ pub enum Reg {
     Cache = 14,
     /// Address of the first new position's row in the table of positions.
     PositionRow = 15,
+}
+
+/// Registers of encoders, which load whole caches and need no sizes that grow with the position.
+#[allow(non_upper_case_globals)]
+impl Reg {
+    /// Blocks from the first chunk's residual stream to this one's.
+    pub const Stream: Reg = Reg::KLoad;
+    /// Bytes from the first layer's cache to this one's.
+    pub const CacheBytes: Reg = Reg::KScaleLoad;
 }
 
 impl Reg {
