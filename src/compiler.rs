@@ -208,7 +208,7 @@ impl Product {
             model: Some(self.name.clone()),
             scheme: Some(self.quantised.scheme.name.to_string()),
             machine: Some(MachineId::of(&self.machine.machine)),
-            vocabulary: self.target.model.has_ends().then_some(self.target.model.vocab),
+            vocabulary: self.target.model.reads_tokens().then_some(self.target.model.vocab),
             context: Some(self.target.map.context),
             position: self.position,
             weights_absent: self.image.is_none(),

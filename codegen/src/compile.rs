@@ -250,8 +250,14 @@ mod tests {
         if small {
             return crate::model::tests::small();
         }
-        let sizes =
-            Model { vocab: 256, hidden: 128, intermediate: 256, layers: 4, ..crate::model::tests::small() };
+        let sizes = Model {
+            vocab: 256,
+            logits: 256,
+            hidden: 128,
+            intermediate: 256,
+            layers: 4,
+            ..crate::model::tests::small()
+        };
         Model { kv_heads: 4, head_dim: 32, ..sizes }
     }
 
@@ -303,10 +309,17 @@ mod tests {
     fn encoders_compile_and_are_legal() {
         for (name, _) in hw::presets::PRESETS {
             let machine = hw::presets::load(name).unwrap();
-            for (post_norm, sequence) in [(false, 32), (true, 27), (false, 1)] {
+            for (post_norm, sequence, vocab) in [(false, 32, 0), (true, 27, 50), (false, 1, 50)] {
                 let small = model(true);
-                let kind = crate::model::Kind { causal: false, post_norm, gated: false, ..small.kind };
-                let model = Model { vocab: 0, max_positions: sequence, kind, ..small };
+                let kind = crate::model::Kind {
+                    causal: false,
+                    post_norm,
+                    gated: false,
+                    pooled: post_norm,
+                    ..small.kind
+                };
+                let logits = if post_norm { 3 } else { 0 };
+                let model = Model { vocab, logits, max_positions: sequence, kind, ..small };
                 let target = Target::new(&model, &machine, &Options::default());
                 let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
                 let compiled = target.compile(sequence, Slot::Decode).unwrap();

@@ -31,7 +31,7 @@ impl Turn {
 /// A token that the model does not know, or more tokens than the cache holds.
 pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>, Diagnostic> {
     // Without an embedding tokens are not looked up: the host puts the residual stream into memory.
-    let unknown = |t: &&u32| target.model.has_ends() && **t >= target.model.vocab;
+    let unknown = |t: &&u32| target.model.reads_tokens() && **t >= target.model.vocab;
     if let Some(&token) = tokens.iter().find(unknown) {
         return Err(Diagnostic::new("token-unknown", format!("the model has no token {token}"))
             .because(format!("its vocabulary has {} entries", target.model.vocab))
@@ -58,7 +58,7 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
 /// Logits of a token of a run of `tokens` tokens, from the memory behind it. Fixed point, 16 fractional bits.
 pub fn logits(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, tokens: u32, token: u32) -> Vec<i32> {
     let entry = |entry| memory(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
-    (0..target.model.vocab).map(entry).collect()
+    (0..target.model.logits).map(entry).collect()
 }
 
 /// The entry with the largest logit, the first of equals.

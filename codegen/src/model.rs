@@ -16,8 +16,10 @@ use ir::diag::Diagnostic;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     pub name: String,
-    /// Token ids; 0 for a layer without embedding and projection, whose residual stream comes in and goes out.
+    /// Token ids; 0 where the residual stream comes in.
     pub vocab: u32,
+    /// Outputs of the projection to logits; 0 where the residual stream goes out.
+    pub logits: u32,
     pub hidden: u32,
     pub intermediate: u32,
     pub layers: u32,
@@ -46,8 +48,10 @@ pub struct Kind {
     pub causal: bool,
     /// The result of a norm replaces the residual stream.
     pub post_norm: bool,
+    /// The logits are those of the first token, behind a linear layer and a hyperbolic tangent.
+    pub pooled: bool,
     /// Whether a linear layer has a bias, in the order of [`Linear::ALL`].
-    pub biases: [bool; 8],
+    pub biases: [bool; Linear::COUNT],
 }
 
 impl Default for Kind {
@@ -61,7 +65,8 @@ impl Default for Kind {
             gated: true,
             causal: true,
             post_norm: false,
-            biases: [false; 8],
+            pooled: false,
+            biases: [false; Linear::COUNT],
         }
     }
 }
@@ -132,7 +137,7 @@ pub struct Numbers {
     /// Shift of the norm before attention, before the MLP, and of the last.
     pub norm_shift: [i32; 3],
     /// Epilogue shift of each linear layer, in the order of [`Linear::ALL`].
-    pub linear_shift: [i32; 8],
+    pub linear_shift: [i32; Linear::COUNT],
     /// Epilogue shift of scores.
     pub score_shift: i32,
     /// Epilogue shift of weighted values.
@@ -149,24 +154,41 @@ pub enum Linear {
     Gate,
     Up,
     Down,
-    /// Projection to logits; the only one outside of the layers.
+    /// Behind an encoder, of its first token, through a hyperbolic tangent.
+    Pool,
+    /// Projection to logits.
     Head,
 }
 
 impl Linear {
     /// All of them, in the order of [`Numbers::linear_shift`].
-    pub const ALL: [Linear; 8] =
-        [Linear::Q, Linear::K, Linear::V, Linear::O, Linear::Gate, Linear::Up, Linear::Down, Linear::Head];
+    pub const ALL: [Linear; Linear::COUNT] = [
+        Linear::Q,
+        Linear::K,
+        Linear::V,
+        Linear::O,
+        Linear::Gate,
+        Linear::Up,
+        Linear::Down,
+        Linear::Pool,
+        Linear::Head,
+    ];
+    pub const COUNT: usize = 9;
 
     /// Lower-case name, as reports print it.
     pub fn name(self) -> &'static str {
-        ["q", "k", "v", "o", "gate", "up", "down", "head"][self as usize]
+        ["q", "k", "v", "o", "gate", "up", "down", "pool", "head"][self as usize]
     }
 }
 
 impl Model {
-    /// It begins with tokens and ends with logits.
+    /// It ends with logits. Decoders that do begin with tokens.
     pub fn has_ends(&self) -> bool {
+        self.logits > 0
+    }
+
+    /// It begins with tokens.
+    pub fn reads_tokens(&self) -> bool {
         self.vocab > 0
     }
 
@@ -179,6 +201,7 @@ impl Model {
     pub fn has(&self, linear: Linear) -> bool {
         match linear {
             Linear::Gate => self.kind.gated,
+            Linear::Pool => self.kind.pooled,
             Linear::Head => self.has_ends(),
             _ => true,
         }
@@ -199,9 +222,9 @@ impl Model {
         match linear {
             Linear::Q => self.heads * self.head_dim,
             Linear::K | Linear::V => self.kv_heads * self.head_dim,
-            Linear::O | Linear::Down => self.hidden,
+            Linear::O | Linear::Down | Linear::Pool => self.hidden,
             Linear::Gate | Linear::Up => self.intermediate,
-            Linear::Head => self.vocab,
+            Linear::Head => self.logits,
         }
     }
 
@@ -236,6 +259,7 @@ impl Model {
     pub fn check(&self) -> Result<(), Diagnostic> {
         let sizes = [
             ("vocab", self.vocab, 1 << 20),
+            ("logits", self.logits, 1 << 20),
             ("hidden", self.hidden, 1 << 16),
             ("intermediate", self.intermediate, 1 << 17),
             ("layers", self.layers, 1 << 10),
@@ -246,7 +270,7 @@ impl Model {
             ("group", self.widths.group.unwrap_or(1), 1 << 10),
         ];
         for (name, size, most) in sizes {
-            if size > most || size == 0 && name != "vocab" {
+            if size > most || size == 0 && !["vocab", "logits"].contains(&name) {
                 return Err(refuse(name, format!("{size} is not in 1..={most}")));
             }
         }
@@ -262,7 +286,8 @@ impl Model {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
         }
         let gated = [Linear::Gate, Linear::Up];
-        if self.kind.gated && gated.iter().any(|&l| self.has_bias(l)) || self.has_bias(Linear::Head) {
+        let last = self.kind.causal && self.has_bias(Linear::Head);
+        if self.kind.gated && gated.iter().any(|&l| self.has_bias(l)) || last {
             let why = "biases are added to q, k, v, the residual stream, and MLPs without a gate";
             return Err(refuse("bias", why.into()));
         }
@@ -305,6 +330,7 @@ pub(crate) mod tests {
         Model {
             name: "test".into(),
             vocab: 50,
+            logits: 50,
             hidden: 64,
             intermediate: 96,
             layers: 2,

@@ -89,7 +89,7 @@ pub fn of(layer: &QuantLayer, linear: Linear) -> Option<&QuantLinear> {
         Linear::Gate => layer.gate.as_ref(),
         Linear::Up => Some(&layer.up),
         Linear::Down => Some(&layer.down),
-        Linear::Head => None,
+        Linear::Pool | Linear::Head => None,
     }
 }
 

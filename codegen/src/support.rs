@@ -122,6 +122,9 @@ fn needed(model: &Model) -> Vec<(Function, &'static str)> {
         (Function::Softmax, "attention"),
         (kind.activation, "the activation of the feed-forward part"),
     ];
+    if kind.pooled {
+        all.push((Function::Tanh, "the pooling layer"));
+    }
     if kind.learned.is_none() {
         all.push((Function::Rope, "rotary embeddings"));
     }

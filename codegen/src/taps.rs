@@ -46,12 +46,12 @@ pub fn width(map: &Map, value: Value) -> Option<Width> {
     match value {
         Value::Embedding | Value::Positions | Value::Stream => Some(w.hidden),
         Value::InputNorm | Value::PostNorm | Value::FinalNorm => Some(w.hidden),
-        Value::AttentionResidual | Value::MlpResidual => Some(w.hidden),
+        Value::AttentionResidual | Value::MlpResidual | Value::Pool => Some(w.hidden),
         Value::K | Value::V => Some(w.kv),
         Value::Q | Value::AttentionOutput => Some(w.q),
         Value::RopeK | Value::RopeQ | Value::PackedV | Value::Attention => Some(w.head),
         Value::Gate | Value::Up | Value::Product => Some(w.intermediate),
-        Value::Logits => Some(w.vocab),
+        Value::Logits => Some(w.logits),
         Value::Scores | Value::Softmax => None,
     }
 }
@@ -114,7 +114,7 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
 /// Byte address in memory of the logit of `token` for vocabulary entry `entry`, behind a run of `tokens` tokens.
 pub fn logit(target: &Target, tokens: u32, token: u32, entry: u32) -> u32 {
     let g = Geometry::of(&target.machine);
-    let place = target.map.widths.vocab.place(entry);
+    let place = target.map.widths.logits.place(entry);
     let mut at = target.map.logits * hw::machine::BLOCK_BYTES;
     for chunk in target.map.of(Linear::Head) {
         let rows = crate::plan::map::logits_rows(chunk, &g);

@@ -22,7 +22,8 @@ impl Chunker<'_> {
     pub fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
         use Linear::*;
         // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
-        let head_tiles = if self.model.has_ends() { self.tiles(Head) } else { u32::MAX };
+        let twins = self.model.has_ends() && self.model.kind.causal;
+        let head_tiles = if twins { self.tiles(Head) } else { u32::MAX };
         let mut chunks = Vec::new();
         for linear in [K, V, Q, O, Gate, Up, Down].into_iter().filter(|&l| self.model.has(l)) {
             let most = if linear == K { self.most(linear)?.min(head_tiles) } else { self.most(linear)? };
@@ -32,12 +33,21 @@ impl Chunker<'_> {
         Ok(chunks)
     }
 
-    /// How many chunks of the layer are carried, and the chunks of the projection to logits with their twins first.
-    pub fn head(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
+    /// How many chunks of the layer are carried, and the chunks of the last record; those of the projection to logits with
+    /// their twins first.
+    pub fn last(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
+        self.at = start;
+        if !self.model.kind.causal {
+            let mut chunks = Vec::new();
+            for linear in [Linear::Pool, Linear::Head].into_iter().filter(|&l| self.model.has(l)) {
+                let most = self.most(linear)?;
+                self.split(linear, 0, self.tiles(linear), most, &mut chunks);
+            }
+            return Ok((0, chunks));
+        }
         if !self.model.has_ends() {
             return Ok((0, Vec::new()));
         }
-        self.at = start;
         let tiles = self.tiles(Linear::Head);
         let (mut chunks, mut done) = (Vec::new(), 0);
         let b = &self.machine.buffers;

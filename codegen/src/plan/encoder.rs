@@ -11,27 +11,26 @@
 //! store ([`Builder::fence`]), which is the last step of all to be done; whatever follows waits for a load of its own segment.
 
 use super::build::{Builder, Task};
-use super::map::part;
+use super::map::{logits_rows, part};
 use super::{Flow, Reg, Segment, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
+use hw::Function;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
-use isa::table::{Unit, space};
+use isa::table::{Unit, Vector, space};
 
 const STREAM: Task = Task("residual stream", &[]);
-
-/// Registers of the segments, by the order in which they are made.
-const CONSTANTS: usize = 0;
-const KEYS: usize = 1;
-const ATTENTION: usize = 2;
-const RESULT: usize = 3;
 
 impl Builder<'_> {
     /// All segments of an encoder and how they follow each other. `early` as for a decoder's layer.
     pub fn encoder(&mut self, early: usize) -> Result<(Vec<Segment>, Vec<Flow>), Diagnostic> {
         self.constants();
         let mut segments = vec![self.segment("constants")];
+        if self.model.reads_tokens() {
+            self.embeddings(&mut segments);
+        }
+        let front = (0..segments.len()).map(Flow::Segment);
         self.begin();
         let mut none = self.map.carried;
         for linear in [Linear::K, Linear::V] {
@@ -45,13 +44,92 @@ impl Builder<'_> {
         self.store_rows(STREAM, self.buf.x, (self.map.stream.at, Reg::Stream), self.map.chunk_blocks);
         self.fence();
         segments.push(self.segment("layer"));
+        let keys = front.len();
+        let flow = front.chain([self.layers([keys, keys + 1])]);
+        let last = match self.model.has_ends() {
+            true => self.one_token(Builder::pooled)?,
+            false => self.result(),
+        };
+        segments.push(last);
+        let behind = match self.model.has_ends() {
+            true => self.chunk_start().into_iter().chain([Flow::Segment(keys + 2)]).collect(),
+            false => self.pass(keys + 2, &[]),
+        };
+        Ok((segments, flow.chain(behind).collect()))
+    }
+
+    /// Puts the embeddings of all tokens into the residual stream.
+    fn embeddings(&mut self, segments: &mut Vec<Segment>) {
+        let (map, all) = (self.map, self.map.sequence.unwrap_or(self.map.context));
+        let whole = self.tokens;
+        for (chunk, first) in (0..).zip((0..all).step_by(whole as usize)) {
+            self.tokens = whole.min(all - first);
+            self.embedding(first, Reg::Zero);
+            let at = map.stream.at + chunk * map.chunk_blocks;
+            self.store_rows(STREAM, self.buf.x, (at, Reg::Zero), map.chunk_blocks);
+            self.fence();
+            segments.push(self.segment("embedding"));
+        }
+        self.tokens = whole;
+    }
+
+    /// The last norm of a chunk.
+    fn result(&mut self) -> Segment {
         self.begin();
         let normed = if self.model.kind.post_norm { self.buf.x } else { self.buf.scratch };
         let task = Task("last norm", &[Operator::FinalNorm]);
         self.store_rows(task, normed, (self.map.logits, Reg::Stream), self.map.chunk_blocks);
         self.fence();
-        segments.push(self.segment("result"));
-        Ok((segments, self.flow()))
+        self.segment("result")
+    }
+
+    /// Steps of the first token alone.
+    fn one_token<T>(&mut self, steps: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (std::mem::replace(&mut self.tokens, 1), std::mem::replace(&mut self.buf.groups, 1));
+        let made = steps(self);
+        (self.tokens, self.buf.groups) = before;
+        made
+    }
+
+    /// The last norm, the pooling layer and the logits of the first token.
+    fn pooled(&mut self) -> Result<Segment, Diagnostic> {
+        self.begin();
+        let (map, buf) = (self.map, self.buf.clone());
+        let input = (buf.a_input, buf.s_input);
+        let mut none = map.carried;
+        let place = (buf.x, map.widths.hidden.stride);
+        for chunk in map.of(Linear::Pool) {
+            let held = self.chunk(chunk, &mut none)?;
+            self.gemms(chunk, &held, input, place, None, Value::Pool);
+            self.give(&held);
+        }
+        self.bias(Linear::Pool, place, Value::Pool);
+        let tanh = Vector {
+            fun: Function::Tanh as u32,
+            out: self.input_codes(),
+            rows: place.1,
+            a: place.0,
+            d: buf.scratch,
+            o: input.0,
+            o_step: input.1,
+            ..Default::default()
+        };
+        self.permuted(Task("tanh", &[Operator::Linear(Linear::Pool)]), tanh, place.1, Value::Pool);
+        let mut done = 0;
+        for chunk in map.of(Linear::Head) {
+            let held = self.chunk(chunk, &mut none)?;
+            let rows = logits_rows(chunk, &self.g);
+            self.gemms(chunk, &held, input, (buf.logits[0], rows), None, Value::Logits);
+            self.give(&held);
+            let per_tile = self.g.n / self.g.l;
+            let part = chunk.first_tile * per_tile..(chunk.first_tile + chunk.tiles) * per_tile;
+            self.bias_rows(Linear::Head, (buf.logits[0], rows), part, Value::Logits);
+            let blocks = rows * self.g.v_row / BLOCK_BYTES;
+            let task = Task("logits", &[Operator::Linear(Linear::Head)]);
+            self.store_rows(task, buf.logits[0], (map.logits + done, Reg::Zero), blocks);
+            done += blocks;
+        }
+        Ok(self.segment("logits"))
     }
 
     fn segment(&mut self, name: &'static str) -> Segment {
@@ -75,16 +153,18 @@ impl Builder<'_> {
         self.last().after.extend(last);
     }
 
-    fn flow(&self) -> Vec<Flow> {
+    /// A segment for every chunk, with registers that move on by chunk besides those of all.
+    fn pass(&self, segment: usize, more: &[(Reg, u32)]) -> Vec<Flow> {
+        let next = [(Reg::Stream, self.map.chunk_blocks), (Reg::Position, self.tokens)];
+        let advances = next.iter().chain(more).map(|a| Flow::advance(*a));
+        let body = [Flow::Segment(segment)].into_iter().chain(advances).collect();
+        let count = self.map.context / self.tokens;
+        self.chunk_start().into_iter().chain([Flow::Loop { count, body }]).collect()
+    }
+
+    /// The loop of the layers, from the segments of their two passes.
+    fn layers(&self, [keys, attention]: [usize; 2]) -> Flow {
         let map = self.map;
-        let chunks = map.context / self.tokens;
-        let (start, next) =
-            (self.chunk_start(), [(Reg::Stream, map.chunk_blocks), (Reg::Position, self.tokens)]);
-        let pass = |segment, more: &[(Reg, u32)]| {
-            let advances = next.iter().chain(more).map(|a| Flow::advance(*a));
-            let body = [Flow::Segment(segment)].into_iter().chain(advances).collect();
-            start.iter().cloned().chain([Flow::Loop { count: chunks, body }])
-        };
         let parts = [part::K, part::K_SCALE, part::V, part::V_SCALE].map(|p| map.parts[p]);
         let stores: Vec<_> = Reg::STORES.into_iter().zip(parts).collect();
         let first = stores.iter().map(|(reg, part)| Flow::Add {
@@ -94,15 +174,14 @@ impl Builder<'_> {
         });
         let by_chunk: Vec<_> =
             stores.iter().map(|(reg, part)| (*reg, self.tokens / part.div * part.unit_bytes)).collect();
-        let layers = [
+        let next = [
             (Reg::Layer, map.record_blocks),
             (Reg::Cache, map.cache_blocks),
             (Reg::CacheBytes, map.cache_blocks * BLOCK_BYTES),
         ];
-        let layer = first.chain(pass(KEYS, &by_chunk)).chain(pass(ATTENTION, &[]));
-        let layer = layer.chain(layers.map(Flow::advance)).collect();
-        let all = [Flow::Segment(CONSTANTS), Flow::Loop { count: self.model.layers, body: layer }];
-        all.into_iter().chain(pass(RESULT, &[])).collect()
+        let passes = self.pass(keys, &by_chunk).into_iter().chain(self.pass(attention, &[]));
+        let body = first.chain(passes).chain(next.map(Flow::advance)).collect();
+        Flow::Loop { count: self.model.layers, body }
     }
 
     /// Registers of the first chunk.

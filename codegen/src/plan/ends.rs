@@ -30,9 +30,19 @@ impl Builder<'_> {
 
     /// Constants, embeddings, the first norm; the first weights.
     pub fn prologue(&mut self) -> Vec<Step> {
-        let (map, buf) = (self.map, self.buf.clone());
+        let buf = self.buf.clone();
         self.constants();
         self.first_gain();
+        self.embedding(0, Reg::PositionRow);
+        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
+        self.load_carried(0);
+        std::mem::take(&mut self.steps)
+    }
+
+    /// Embeddings of the tokens from the `first` of the run on, with positions if they are learned, whose rows begin where
+    /// `reg` says, or at that of the first token.
+    pub fn embedding(&mut self, first: u32, reg: Reg) {
+        let (map, buf) = (self.map, self.buf.clone());
         let rows = map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
         let embedding = Task("embedding", &[Operator::Embedding]);
         for t in 0..self.tokens {
@@ -44,15 +54,14 @@ impl Builder<'_> {
                 map.embedding_blocks,
                 Reg::Token,
             );
-            self.last().token = Some(t);
+            self.last().token = Some(first + t);
         }
         self.widen(embedding, (buf.embedding, buf.x), self.model.numbers.embedding_shift, Value::Embedding);
-        if map.learned.is_some() {
-            self.positions();
+        if let Some(row) = map.learned {
+            let start =
+                if reg == Reg::Zero { map.positions + (row + first) * map.embedding_blocks } else { 0 };
+            self.positions((start, reg));
         }
-        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
-        self.load_carried(0);
-        std::mem::take(&mut self.steps)
     }
 
     /// Elements of int16 rows as fixed-point values, for all tokens.
@@ -76,11 +85,11 @@ impl Builder<'_> {
     }
 
     /// Adds the rows of learned positions, which follow each other in their table.
-    fn positions(&mut self) {
+    fn positions(&mut self, (start, reg): (u32, Reg)) {
         let (buf, stride) = (self.buf.clone(), self.map.widths.hidden.stride);
         let task = Task("positions", &[Operator::Positions]);
         let blocks = self.tokens * self.map.embedding_blocks;
-        self.load_fixed(task, space::V, buf.positions, 0, blocks, Reg::PositionRow);
+        self.load_fixed(task, space::V, buf.positions, start, blocks, reg);
         let shift = self.model.numbers.positions_shift;
         self.widen(task, (buf.positions, buf.scratch), shift, Value::Positions);
         let add = Vector {

@@ -53,7 +53,7 @@ impl Builder<'_> {
         let spread = if chunk.linear == Linear::O { width.rows } else { width.stride };
         // Logits lie chunk by chunk; every other layer has one place for all its outputs.
         let row = chunk.first_tile * (self.g.n / self.g.l);
-        let first = if value == Value::Logits { 0 } else { row };
+        let first = if chunk.linear == Linear::Head { 0 } else { row };
         let linear = Operator::Linear(chunk.linear);
         let operators = match value {
             Value::AttentionResidual => &[linear, Operator::AttentionResidual][..],
@@ -91,6 +91,17 @@ impl Builder<'_> {
 
     /// Adds the bias of a linear layer, if it has one, to its outputs at `(dst, stride)`, in place.
     pub fn bias(&mut self, linear: Linear, (dst, stride): (u32, u32), value: Value) {
+        self.bias_rows(linear, (dst, stride), 0..stride, value);
+    }
+
+    /// The same for some rows of the outputs, of which the first lies at `dst`.
+    pub fn bias_rows(
+        &mut self,
+        linear: Linear,
+        (dst, stride): (u32, u32),
+        rows: std::ops::Range<u32>,
+        value: Value,
+    ) {
         if !self.model.has_bias(linear) {
             return;
         }
@@ -99,16 +110,17 @@ impl Builder<'_> {
         self.biases += 1;
         self.load_fixed(task, space::V, bias, self.map.records + piece.at, piece.blocks, Reg::Layer);
         let step = if self.tokens > 1 { stride } else { 0 };
-        for first in (0..stride).step_by(MOST_ROWS as usize) {
+        for first in rows.clone().step_by(MOST_ROWS as usize) {
+            let to = dst + first - rows.start;
             let add = Vector {
                 fun: Function::Add as u32,
                 tokens: self.tokens,
                 subs: 1,
-                rows: (stride - first).min(MOST_ROWS),
-                a: dst + first,
+                rows: (rows.end - first).min(MOST_ROWS),
+                a: to,
                 a_stride: step,
                 b: bias + first,
-                d: dst + first,
+                d: to,
                 d_stride: step,
                 ..Default::default()
             };

@@ -34,7 +34,7 @@ pub struct Widths {
     pub kv: Width,
     /// One head.
     pub head: Width,
-    pub vocab: Width,
+    pub logits: Width,
 }
 
 /// Consecutive output tiles of a linear layer, loaded at once. Places are blocks from the start of the record.
@@ -81,7 +81,7 @@ pub struct Map {
     /// Gains of the norm before attention and before the MLP, in the record.
     pub gains: [Piece; 2],
     /// Biases of the linear layers in the order of [`Linear::ALL`], in the record; of no blocks where there is none.
-    pub biases: [Piece; 8],
+    pub biases: [Piece; Linear::COUNT],
     /// Chunks of every linear layer of a record, in load order; the head's are in the last record.
     pub chunks: Vec<Chunk>,
     /// Leading entries of `chunks` that have their twin at the start of the last record.
@@ -189,7 +189,7 @@ impl Map {
         let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, at: start };
         let layer = chunker.layer()?;
         let layer_end = chunker.at;
-        let (carried, head) = chunker.head(&layer, start)?;
+        let (carried, last) = chunker.last(&layer, start)?;
         let record = u64::from(layer_end.max(chunker.at));
         let mut parts = parts(model, &widths, &g);
         let mut cache_blocks = 0;
@@ -198,7 +198,8 @@ impl Map {
             p.head_blocks = p.most_blocks(context.div_ceil(p.div));
             cache_blocks += p.head_blocks * model.kv_heads;
         }
-        let vocab_rows = head.iter().map(|c| logits_rows(c, &g)).sum::<u32>();
+        let head = last.iter().filter(|c| c.linear == Linear::Head);
+        let logits = blocks(head.map(|c| logits_rows(c, &g)).sum::<u32>() * g.v_row);
         let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
         let (records, chunk_blocks) =
             (model.layers + u32::from(model.has_last()), blocks(tokens * widths.hidden.stride * g.v_row));
@@ -227,8 +228,12 @@ impl Map {
             logits: 0,
             chunk_blocks,
             stream: Piece { at: 0, blocks: stream },
-            logits_blocks: blocks(vocab_rows * g.v_row) * tokens + stream,
-            chunks: [layer, head].concat(),
+            logits_blocks: match (model.has_ends(), model.kind.causal) {
+                (true, true) => logits * tokens,
+                (true, false) => logits,
+                (false, _) => stream,
+            },
+            chunks: [layer, last].concat(),
             end_bytes: 0,
             widths,
             context,
@@ -318,9 +323,9 @@ impl Widths {
         match linear {
             Linear::Q => &self.q,
             Linear::K | Linear::V => &self.kv,
-            Linear::O | Linear::Down => &self.hidden,
+            Linear::O | Linear::Down | Linear::Pool => &self.hidden,
             Linear::Gate | Linear::Up => &self.intermediate,
-            Linear::Head => &self.vocab,
+            Linear::Head => &self.logits,
         }
     }
 }
@@ -343,7 +348,7 @@ fn widths(model: &Model, g: &Geometry) -> Widths {
         q: Width::new(model.heads * model.head_dim, block, of_heads, g),
         kv: Width::new(model.kv_heads * model.head_dim, block, of_heads, g),
         head: Width::new(model.head_dim, block, of_heads, g),
-        vocab: Width::new(model.vocab, model.vocab, 1, g),
+        logits: Width::new(model.logits, model.logits, 1, g),
     }
 }
 

@@ -194,6 +194,8 @@ pub enum Value {
     /// Residual stream behind the MLP.
     MlpResidual,
     FinalNorm,
+    /// What the pooling layer of an encoder gives.
+    Pool,
     Logits,
 }
 
