@@ -311,14 +311,10 @@ mod tests {
             let machine = hw::presets::load(name).unwrap();
             for (post_norm, sequence, vocab) in [(false, 32, 0), (true, 27, 50), (false, 1, 50)] {
                 let small = model(true);
-                let kind = crate::model::Kind {
-                    causal: false,
-                    post_norm,
-                    gated: false,
-                    pooled: post_norm,
-                    ..small.kind
-                };
-                let logits = if post_norm { 3 } else { 0 };
+                let pooled = post_norm && machine.vector.functions.contains(&hw::Function::Tanh);
+                let kind =
+                    crate::model::Kind { causal: false, post_norm, gated: false, pooled, ..small.kind };
+                let logits = if pooled { 3 } else { 0 };
                 let model = Model { vocab, logits, max_positions: sequence, kind, ..small };
                 let target = Target::new(&model, &machine, &Options::default());
                 let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
