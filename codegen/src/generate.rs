@@ -5,7 +5,7 @@
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
 use crate::compile::{Compiled, Slot, Target};
-use crate::taps::logit;
+use crate::taps::{element, logit};
 use ir::diag::Diagnostic;
 
 /// One run of a program.
@@ -37,6 +37,17 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
             .because(format!("its vocabulary has {} entries", target.model.vocab))
             .help("encode the text for this model"));
     }
+    if let Some(all) = target.map.sequence {
+        if position > 0 || tokens.len() != all as usize {
+            let asked = format!("{} tokens at position {position} are no sequence of {all}", tokens.len());
+            return Err(Diagnostic::new("sequence-length", asked)
+                .because(
+                    "tokens of an encoder see all of their sequence, and the program is made for its length",
+                )
+                .help("compile for the length of the sequence"));
+        }
+        return Ok(vec![Turn { slot: Slot::Decode, tokens: tokens.to_vec(), position }]);
+    }
     let tile = target.machine.matrix.outputs;
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
@@ -59,6 +70,12 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
 pub fn logits(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, tokens: u32, token: u32) -> Vec<i32> {
     let entry = |entry| memory(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
     (0..target.model.logits).map(entry).collect()
+}
+
+/// The elements of a token of an encoder that gives its normed stream. Fixed point, 16 fractional bits.
+pub fn hidden(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, token: u32) -> Vec<i32> {
+    let element = |e| memory(element(target, token, e)).map_or(0, i32::from_le_bytes);
+    (0..target.model.hidden).map(element).collect()
 }
 
 /// The entry with the largest logit, the first of equals.

@@ -5,7 +5,7 @@
 
 use crate::compile::Target;
 use crate::model::{Kind, Linear, Model, Numbers, Widths};
-use crate::nodes::{Nodes, of};
+use crate::nodes::{Nodes, behind, of};
 use crate::plan::Map;
 use crate::plan::map::Chunk;
 use crate::plan::width::Width;
@@ -13,6 +13,7 @@ use crate::support;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
 use ir::constant::Constant;
+use ir::decoder::Placement;
 use ir::diag::Diagnostic;
 use ir::num::Scale;
 use ir::quant::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
@@ -54,7 +55,7 @@ impl Model {
         let model = Model {
             name: decoder.name.to_string(),
             vocab: size(c.vocab),
-            logits: size(c.vocab),
+            logits: size(logits(decoder)),
             hidden: size(c.hidden),
             intermediate: size(c.intermediate),
             layers: size(decoder.layers.len()),
@@ -67,9 +68,9 @@ impl Model {
                 learned: Kind::learned(c.positions),
                 activation: support::activation(c.activation.function)?,
                 gated: c.activation.gated,
-                causal: true,
-                post_norm: false,
-                pooled: false,
+                causal: !c.is_encoder(),
+                post_norm: c.placement == Placement::Stream,
+                pooled: decoder.ends.as_ref().and_then(|e| e.head.as_ref()).is_some_and(|h| h.pool.is_some()),
                 biases: Linear::ALL.map(|linear| biased(decoder, linear)),
             },
             widths: support::widths(&decoder.scheme, widen)?,
@@ -113,18 +114,16 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
         image.norm(record + map.gains[0].at, &layer.input_norm)?;
         image.norm(record + map.gains[1].at, &layer.post_norm)?;
         for (linear, weights) in Linear::ALL.into_iter().filter_map(|l| Some((l, of(layer, l)?))) {
-            image.linear(record, linear, weights, &target.model.widths)?;
-            if let Some(bias) = &weights.bias {
-                let at = record + map.biases[linear as usize].at;
-                image.words(at, map.outputs(linear), tensor(bias)?.ints());
-            }
+            image.layer(record, linear, weights, &target.model.widths)?;
         }
     }
     image.constants(decoder);
     let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
     let record = map.records + target.model.layers * map.record_blocks;
     image.norm(record + map.gains[0].at, &ends.final_norm)?;
-    image.linear(record, Linear::Head, &ends.lm_head, &target.model.widths)?;
+    for (linear, weights) in behind(ends) {
+        image.layer(record, linear, weights, &target.model.widths)?;
+    }
     for (table, at) in [(Some(&ends.embedding), map.embedding), (ends.positions.as_ref(), map.positions)] {
         let Some(table) = table.map(tensor).transpose()? else { continue };
         for (n, row) in table.ints().chunks_exact(target.model.hidden as usize).enumerate() {
@@ -134,9 +133,19 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
     Ok(image.bytes)
 }
 
+/// Outputs of the projection to logits; none if there is none.
+fn logits(decoder: &QuantDecoder) -> usize {
+    let head = decoder.ends.as_ref().and_then(|ends| ends.head.as_ref());
+    let shape = head.and_then(|head| head.lm_head.codes.ty().shape.fixed());
+    shape.and_then(|s| s.first().copied()).unwrap_or(0)
+}
+
 fn biased(decoder: &QuantDecoder, linear: Linear) -> bool {
     match linear {
-        Linear::Head => decoder.ends.as_ref().is_some_and(|ends| ends.lm_head.bias.is_some()),
+        Linear::Pool | Linear::Head => {
+            let mut ends = decoder.ends.iter().flat_map(behind);
+            ends.any(|(l, weights)| l == linear && weights.bias.is_some())
+        }
         _ => decoder.layers.iter().any(|l| of(l, linear).is_some_and(|l| l.bias.is_some())),
     }
 }
@@ -208,6 +217,22 @@ impl Image<'_> {
                 self.put(at, &word);
             }
         }
+    }
+
+    /// A linear layer of a record and its bias.
+    fn layer(
+        &mut self,
+        record: u32,
+        linear: Linear,
+        weights: &QuantLinear,
+        widths: &Widths,
+    ) -> Result<(), Diagnostic> {
+        self.linear(record, linear, weights, widths)?;
+        if let Some(bias) = &weights.bias {
+            let at = record + self.map.biases[linear as usize].at;
+            self.words(at, self.map.outputs(linear), tensor(bias)?.ints());
+        }
+        Ok(())
     }
 
     /// All chunks of a linear layer in a record.

@@ -4,7 +4,7 @@
 
 use crate::model::Linear;
 use ir::graph::Origin;
-use ir::quant::{QuantDecoder, QuantLayer, QuantLinear};
+use ir::quant::{QuantDecoder, QuantEnds, QuantLayer, QuantLinear};
 use std::collections::BTreeMap;
 
 /// An operator of the model that instructions are made for.
@@ -46,7 +46,11 @@ impl Nodes {
             nodes.insert(Operator::Embedding, one(&ends.embedding.origin));
             nodes.extend(ends.positions.iter().map(|table| (Operator::Positions, one(&table.origin))));
             nodes.insert(Operator::FinalNorm, one(&ends.final_norm.origin));
-            nodes.insert(Operator::Linear(Linear::Head), one(&ends.lm_head.origin));
+            for (linear, weights) in behind(ends) {
+                nodes.insert(Operator::Linear(linear), one(&weights.origin));
+                let bias = weights.bias.as_ref().map(|bias| (Operator::Bias(linear), one(&bias.origin)));
+                nodes.extend(bias);
+            }
         }
         for (operator, origin) in IN_LAYERS {
             let all: Vec<&Origin> = decoder.layers.iter().map(origin).collect();
@@ -91,6 +95,12 @@ pub fn of(layer: &QuantLayer, linear: Linear) -> Option<&QuantLinear> {
         Linear::Down => Some(&layer.down),
         Linear::Pool | Linear::Head => None,
     }
+}
+
+/// The linear layers behind the last norm.
+pub fn behind(ends: &QuantEnds) -> impl Iterator<Item = (Linear, &QuantLinear)> {
+    let pool = ends.head.iter().filter_map(|head| Some((Linear::Pool, head.pool.as_ref()?)));
+    pool.chain(ends.head.iter().map(|head| (Linear::Head, &head.lm_head)))
 }
 
 type OfLayer = fn(&QuantLayer) -> &Origin;

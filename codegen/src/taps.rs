@@ -127,3 +127,13 @@ pub fn logit(target: &Target, tokens: u32, token: u32, entry: u32) -> u32 {
     }
     at
 }
+
+/// Byte address in memory of element `e` of a token of an encoder that gives its normed stream.
+pub fn element(target: &Target, token: u32, e: u32) -> u32 {
+    let (map, g) = (&target.map, Geometry::of(&target.machine));
+    let (place, width) = (map.widths.hidden.place(e), &map.widths.hidden);
+    let row = token % map.tokens * width.stride + place / g.l;
+    (map.logits + token / map.tokens * map.chunk_blocks) * hw::machine::BLOCK_BYTES
+        + row * g.v_row
+        + 4 * (place % g.l)
+}

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use ir::decoder::{
-    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection, Weight,
-    recognise,
+    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Projection, Visibility, Weight, recognise,
 };
 use ir::front::onnx;
 use ir::graph::Origin;
@@ -21,6 +21,8 @@ pub const SMALL: Config = Config {
     head_dim: 16,
     intermediate: 96,
     positions: Positions::Rotary { theta: 1e4 },
+    attention: Visibility::Causal,
+    placement: Placement::Branch,
     norm: NormKind::Rms,
     eps: 1e-6,
     activation: Activation::SWIGLU,
@@ -47,6 +49,17 @@ pub const LEARNED: Config = Config {
 /// As Qwen2: biases of q, k and v; here with GELU of a gate.
 pub const BIASED: Config =
     Config { kv_heads: 2, activation: Activation { function: Point::GeluTanh, gated: true }, ..SMALL };
+
+/// As BERT: an encoder with norms behind attention and MLP, and logits of its pooled first token.
+pub const POST_NORM: Config = Config {
+    attention: Visibility::Full,
+    placement: Placement::Stream,
+    activation: Activation { function: Point::Gelu, gated: false },
+    ..LEARNED
+};
+
+/// An encoder with norms before attention and MLP, rotary positions and shared heads, which gives its normed stream.
+pub const PRE_NORM: Config = Config { attention: Visibility::Full, kv_heads: 2, ..SMALL };
 
 /// Schemes beside `w2a8kv4` that machines compute with.
 pub fn schemes() -> Vec<Scheme> {
@@ -124,8 +137,15 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
         Positions::Rotary { .. } => None,
     };
     let layers = (0..2).map(|_| layer(&mut draw)).collect();
-    let (final_norm, lm_head) = (draw.norm(h, outer), draw.linear(config.vocab, h, false));
-    let ends = Ends { embedding, positions, final_norm, lm_head };
+    let final_norm = draw.norm(h, outer);
+    let head = match (config.attention, config.placement) {
+        (Visibility::Causal, _) => Some(Head { pool: None, lm_head: draw.linear(config.vocab, h, false) }),
+        (Visibility::Full, Placement::Stream) => {
+            Some(Head { pool: Some(draw.linear(h, h, true)), lm_head: draw.linear(11, h, true) })
+        }
+        (Visibility::Full, Placement::Branch) => None,
+    };
+    let ends = Ends { embedding, positions, final_norm, head };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
     QuantDecoder::new(&decoder, scheme).unwrap()
 }

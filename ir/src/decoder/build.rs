@@ -1,6 +1,6 @@
 //! Rebuilds the graph of a decoder for a number of tokens and a length of the cache.
 
-use super::{Config, Decoder, Layer, Norm, NormKind, Positions, Projection, Weight};
+use super::{Config, Decoder, Ends, Head, Layer, Norm, NormKind, Placement, Positions, Projection, Weight};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
@@ -18,7 +18,8 @@ impl Decoder {
     /// Inputs: `tokens` i64 `[tokens]`, then per layer `past.N.key` and `past.N.value`, f32 `[past, kv_heads * head_dim]`,
     /// which are left out when `past` is zero. Outputs: `logits` `[tokens, vocab]`, then per layer `present.N.key` (after
     /// the rotary embedding) and `present.N.value`, `[past + tokens, kv_heads * head_dim]`. Layers without ends read and
-    /// give `hidden`, f32 `[tokens, hidden]`, instead of tokens and logits.
+    /// give `hidden`, f32 `[tokens, hidden]`, instead of tokens and logits. Encoders have no cache; pooled logits are `[1, logits]`,
+    /// and without a head they give `hidden`.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.check()?;
         self.config.check_reach(tokens, past)?;
@@ -42,12 +43,11 @@ impl Decoder {
             presents.push(rebuild.layer(layer, cache)?);
         }
         match &self.ends {
-            Some(ends) => {
-                let normed = rebuild.norm(rebuild.x, &ends.final_norm)?;
-                let logits = rebuild.linear(normed, &ends.lm_head)?;
-                rebuild.b.output("logits", logits);
-            }
+            Some(ends) => rebuild.end(ends)?,
             None => rebuild.b.output("hidden", rebuild.x),
+        }
+        if self.config.is_encoder() {
+            return rebuild.b.finish();
         }
         for (n, [k, v]) in presents.into_iter().enumerate() {
             rebuild.b.output(format!("present.{n}.key"), k);
@@ -134,6 +134,33 @@ impl Rebuild<'_> {
         self.op(Add {}, &[product, b], &bias.origin)
     }
 
+    /// The last norm, and logits if there is a head.
+    fn end(&mut self, ends: &Ends) -> Result<(), Diagnostic> {
+        let mut normed = self.norm(self.x, &ends.final_norm)?;
+        let Some(Head { pool, lm_head }) = &ends.head else {
+            self.b.output("hidden", normed);
+            return Ok(());
+        };
+        if let Some(pool) = pool {
+            let first = Slice { axis: 0, start: 0, length: 1, step: 1 };
+            let first = self.op(first, &[normed], &pool.weight.origin)?;
+            let pooled = self.linear(first, pool)?;
+            normed = self.op(Tanh {}, &[pooled], &pool.weight.origin)?;
+        }
+        let logits = self.linear(normed, lm_head)?;
+        self.b.output("logits", logits);
+        Ok(())
+    }
+
+    /// The norm of the residual stream, which it replaces if it carries it.
+    fn normed(&mut self, norm: &Norm) -> Result<ValueId, Diagnostic> {
+        let normed = self.norm(self.x, norm)?;
+        if self.config.placement == Placement::Stream {
+            self.x = normed;
+        }
+        Ok(normed)
+    }
+
     fn norm(&mut self, x: ValueId, norm: &Norm) -> Result<ValueId, Diagnostic> {
         let eps = self.config.eps;
         let mut operands = vec![x, self.weight(&norm.gain)?];
@@ -167,7 +194,7 @@ impl Rebuild<'_> {
 
     fn attention(&mut self, layer: &Layer, cache: Cache) -> Result<(ValueId, [ValueId; 2]), Diagnostic> {
         let (c, origins) = (self.config, &layer.origins);
-        let h = self.norm(self.x, &layer.input_norm)?;
+        let h = self.normed(&layer.input_norm)?;
         let mut q = self.linear(h, &layer.wq)?;
         let mut k = self.linear(h, &layer.wk)?;
         let v = self.linear(h, &layer.wv)?;
@@ -186,13 +213,14 @@ impl Rebuild<'_> {
                 self.op(Concat { axis: 0 }, &[past_v, v], &origins.cache_v)?,
             ),
         };
-        let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale(), causal: true };
+        let causal = !c.is_encoder();
+        let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale(), causal };
         let mixed = self.op(attention, &[q, k, v], &origins.values)?;
         Ok((self.linear(mixed, &layer.wo)?, [k, v]))
     }
 
     fn mlp(&mut self, layer: &Layer) -> Result<ValueId, Diagnostic> {
-        let h = self.norm(self.x, &layer.post_norm)?;
+        let h = self.normed(&layer.post_norm)?;
         let gate = layer.gate.as_ref().map(|gate| self.linear(h, gate)).transpose()?;
         let up = self.linear(h, &layer.up)?;
         let active = self.activation(gate.unwrap_or(up), &layer.origins.activation)?;

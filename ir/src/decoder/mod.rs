@@ -1,7 +1,12 @@
-//! The decoder: a causal transformer as its configuration and its weights.
+//! The decoder: a transformer as its configuration and its weights. Encoders are decoders whose tokens see all of their
+//! sequence.
 //!
-//! Norms stand before attention and before the MLP. What tells families apart is data ([`Config`], and which biases and norms
-//! there are): rotary or learned positions, RMS or layer norms, gated or plain MLPs.
+//! What tells families apart is data ([`Config`], and which biases and norms there are): rotary or learned positions, RMS or
+//! layer norms, before or behind attention and MLP, gated or plain MLPs, causal or full attention.
+//!
+//! A layer is `h = input_norm(x); x += attention(h); h = post_norm(x); x += mlp(h)`, where the result of a norm either goes to
+//! its branch alone or replaces `x`, too ([`Placement`]). So a layer with norms behind its additions has the norm behind its
+//! attention as `post_norm`, and the one behind its MLP is the `input_norm` of the next layer, or the last norm.
 //!
 //! A model file freezes the number of tokens and the length of the cache. The decoder has neither: [`Decoder::graph`]
 //! rebuilds the network for any of both, and the quantisers take it as their input.
@@ -40,6 +45,10 @@ pub struct Config {
     pub intermediate: usize,
     /// How a token knows where it stands.
     pub positions: Positions,
+    /// Which tokens a token sees.
+    pub attention: Visibility,
+    /// Where norms stand.
+    pub placement: Placement,
     /// What the norms are.
     pub norm: NormKind,
     /// Added to the mean square, or to the variance, in the norms.
@@ -63,6 +72,24 @@ pub enum Positions {
         /// Row of the table for position 0.
         first: usize,
     },
+}
+
+/// Which tokens a token sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Those before it and itself.
+    Causal,
+    /// All of its sequence.
+    Full,
+}
+
+/// Where the norms of a layer stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Before attention and MLP: their results do not enter the residual stream.
+    Branch,
+    /// Behind the additions: their results are the residual stream.
+    Stream,
 }
 
 /// What the norms of a decoder are.
@@ -103,6 +130,11 @@ impl Config {
         if tokens == 0 {
             return Err(asked().because("a decoder reads at least one token").help("ask for one or more"));
         }
+        if past > 0 && self.is_encoder() {
+            let why =
+                "tokens of an encoder see those behind them, so that none can be computed before the others";
+            return Err(asked().because(why).help("give the whole sequence"));
+        }
         match self.max_positions.filter(|&most| tokens.saturating_add(past) > most) {
             None => Ok(()),
             Some(most) => Err(asked()
@@ -112,6 +144,11 @@ impl Config {
                 ))
                 .help("ask for fewer tokens, or shorter texts")),
         }
+    }
+
+    /// Whether tokens see all of their sequence.
+    pub fn is_encoder(&self) -> bool {
+        self.attention == Visibility::Full
     }
 
     /// Elements of q, and of the input of the output projection: all heads.
@@ -254,7 +291,16 @@ pub struct Ends {
     pub positions: Option<Weight>,
     /// Last norm.
     pub final_norm: Norm,
-    /// Projection to logits, `[vocab, hidden]`.
+    /// From there to logits; without it, of an encoder, the normed stream goes out.
+    pub head: Option<Head>,
+}
+
+/// From the last norm to logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Of the first token alone, through a hyperbolic tangent, `[hidden, hidden]`; of encoders only.
+    pub pool: Option<Projection>,
+    /// Projection to logits, `[logits, hidden]`; as many as there are tokens, of decoders.
     pub lm_head: Projection,
 }
 
@@ -304,8 +350,18 @@ impl Ends {
         let mut all = vec![("embedding", &self.embedding, vec![vocab, hidden])];
         all.extend(self.positions.iter().map(|table| ("positions", table, vec![rows(table), hidden])));
         all.extend(self.final_norm.roles(["final_norm", "final_norm.bias"], hidden));
-        all.extend(self.lm_head.roles(["lm_head", "lm_head.bias"], [vocab, hidden]));
+        if let Some(Head { pool, lm_head }) = &self.head {
+            let classes = lm_head.weight.constant.ty().shape.fixed().and_then(|s| s.first().copied());
+            let outputs = if config.is_encoder() { classes.unwrap_or(0) } else { vocab };
+            all.extend(pool.iter().flat_map(|pool| pool.roles(["pool", "pool.bias"], [hidden, hidden])));
+            all.extend(lm_head.roles(["lm_head", "lm_head.bias"], [outputs, hidden]));
+        }
         all
+    }
+
+    /// Linear layers behind the last norm.
+    pub fn projections(&self) -> impl Iterator<Item = &Projection> {
+        self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head]))
     }
 }
 
@@ -361,6 +417,15 @@ impl Decoder {
                 let why = "all layers have the same tensors, and a gate if the configuration has gates";
                 return Err(unfit("gate or bias", &layer.up.weight, why));
             }
+        }
+        let heads = self.ends.iter().map(|ends| &ends.head);
+        let unfit_head = |head: &&Option<Head>| match head {
+            Some(head) => head.pool.is_some() != c.is_encoder(),
+            None => !c.is_encoder(),
+        };
+        if let Some(ends) = self.ends.as_ref().filter(|_| heads.clone().any(|head| unfit_head(&head))) {
+            let why = "decoders end with logits of every token, encoders with those of the first one, pooled, or with none";
+            return Err(unfit("lm_head", &ends.final_norm.gain, why));
         }
         let learned = matches!(c.positions, Positions::Learned { .. });
         match self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {

@@ -2,7 +2,7 @@
 //!
 //! The cache holds a row per position; a row holds the heads one after the other, as codes of 4 or 8 bits with a scale per
 //! head, and a zero point if they are unsigned. With `n` rows of q and `p` positions in the cache, row `t` of q stands at position `p - n + t` and sees the positions up to its
-//! own. Results of positions that a row does not see are 0 and stand for nothing.
+//! own, or all of them where attention is not causal. Results of positions that a row does not see are 0 and stand for nothing.
 
 use super::integer::{dims, require, scales};
 use super::quantise::{Code, check_zeros, code_of, differences};
@@ -66,6 +66,8 @@ operator! {
         kv_heads: usize,
         /// Added to the right shift of the epilogue.
         shift: i32,
+        /// Rows see the positions up to their own only.
+        causal: bool,
     }
 }
 
@@ -75,8 +77,8 @@ fn shared(heads: usize, kv_heads: usize) -> Result<(), Fault> {
 }
 
 /// Positions that row `t` of `n` sees in a cache of `p`.
-fn seen(t: usize, n: usize, p: usize) -> usize {
-    p - n + t + 1
+fn seen(causal: bool, t: usize, n: usize, p: usize) -> usize {
+    if causal { p - n + t + 1 } else { p }
 }
 
 /// The code of q or of the probabilities.
@@ -116,7 +118,7 @@ impl Operator for CachedScores {
         for (row, y) in data.chunks_exact_mut(p.max(1)).enumerate() {
             let (h, t) = (row / n, row % n);
             let (query, head) = (&q[(t * self.heads + h) * dim..][..dim], h / (self.heads / self.kv_heads));
-            for (i, y) in y.iter_mut().enumerate().take(seen(t, n, p)) {
+            for (i, y) in y.iter_mut().enumerate().take(seen(self.causal, t, n, p)) {
                 let at = i * self.kv_heads + head;
                 let sum = num::dot(query, &k[at * dim..][..dim]);
                 *y = num::epilogue(sum.into(), k_scales[at], q_scales[t * self.heads + h], self.shift);
@@ -134,6 +136,8 @@ operator! {
         kv_heads: usize,
         /// Bits of a code: 8 or 4.
         bits: u32,
+        /// Rows see the positions up to their own only.
+        causal: bool,
     }
 }
 
@@ -157,7 +161,7 @@ impl Operator for FoldedSoftmax {
         for (row, scores) in operands[0].ints().chunks_exact(p.max(1)).enumerate() {
             let head = row / n / (heads / self.kv_heads);
             let v: Vec<Scale> = (0..p).map(|i| v_scales[i * self.kv_heads + head]).collect();
-            let sum = num::softmax(scores, &v, seen(row % n, n, p), &mut weights);
+            let sum = num::softmax(scores, &v, seen(self.causal, row % n, n, p), &mut weights);
             let scale = num::quantise_vector(&weights, steps, &mut codes[row * p..][..p]);
             words.push(num::softmax_slot(scale, sum).word() as i32);
         }

@@ -1,13 +1,14 @@
 //! Builds the graph of a quantised decoder for a number of tokens and a length of the cache.
 
-use super::{QuantDecoder, QuantEnds, QuantLayer, QuantLinear, QuantVector};
+use super::{QuantDecoder, QuantEnds, QuantHead, QuantLayer, QuantLinear, QuantVector};
 use crate::constant::Constant;
-use crate::decoder::{NormKind, Positions};
+use crate::decoder::{NormKind, Placement, Positions};
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
+use crate::num::Point;
 use crate::op::{
     AddSaturate, CachedScores, CachedValues, Code, Concat, FoldedSoftmax, Gather, GroupLinear, IntEmbed,
-    IntLayerNorm, IntPoint, IntRmsNorm, IntRope, Op, Quantise,
+    IntLayerNorm, IntPoint, IntRmsNorm, IntRope, Op, Quantise, Slice,
 };
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
@@ -18,7 +19,8 @@ impl QuantDecoder {
     /// Inputs: `tokens` i64 `[tokens]` (without ends `hidden`, i32 `[tokens, hidden]`, the residual stream), then per layer `past.N.key.codes` `[past, kv_heads * head_dim]`, `past.N.key.scales`
     /// i32 `[past, kv_heads]` (scale words), `past.N.key.zeros` shaped as the scales if the cache is not symmetric, and the same
     /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]` (without ends `hidden`), then per layer the same,
-    /// `present.` and with the new rows behind.
+    /// `present.` and with the new rows behind. Encoders have no cache; pooled logits are `[1, logits]`, and without a head they
+    /// give `hidden`.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.config.check_reach(tokens, past)?;
         let mut build = Build::new(self, past)?;
@@ -40,12 +42,11 @@ impl QuantDecoder {
             presents.push(build.layer(layer, cache)?);
         }
         match &self.ends {
-            Some(QuantEnds { final_norm, lm_head, .. }) => {
-                let normed = build.norm(final_norm)?;
-                let logits = build.biased(normed, lm_head)?;
-                build.b.output("logits", logits);
-            }
+            Some(ends) => build.end(ends)?,
             None => build.b.output("hidden", build.x),
+        }
+        if self.config.is_encoder() {
+            return build.b.finish();
         }
         for (n, present) in presents.into_iter().enumerate() {
             for (name, codes) in [("key", present.key), ("value", present.value)] {
@@ -150,16 +151,44 @@ impl<'d> Build<'d> {
         Codes::from(&self.b.node(op, &[x], origin.clone())?)
     }
 
-    /// The norm of the residual stream, ready to enter a linear layer.
+    /// The last norm, and logits if there is a head.
+    fn end(&mut self, ends: &QuantEnds) -> Result<(), Diagnostic> {
+        let normed = self.norm_words(&ends.final_norm)?;
+        let Some(QuantHead { pool, lm_head }) = &ends.head else {
+            self.b.output("hidden", normed);
+            return Ok(());
+        };
+        let mut x = self.activation(normed, &ends.final_norm.origin)?;
+        if let Some(pool) = pool {
+            let first = Slice { axis: 0, start: 0, length: 1, step: 1 };
+            let rows = x.all().map(|part| self.op(first.clone(), &[part], &pool.origin));
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let pooled = self.biased(Codes::from(&rows)?, pool)?;
+            let pooled = self.op(IntPoint { function: Point::Tanh }, &[pooled], &pool.origin)?;
+            x = self.activation(pooled, &pool.origin)?;
+        }
+        let logits = self.biased(x, lm_head)?;
+        self.b.output("logits", logits);
+        Ok(())
+    }
+
+    /// The norm of the residual stream, ready to enter a linear layer; it replaces the stream if it carries it.
     fn norm(&mut self, gain: &QuantVector) -> Result<Codes, Diagnostic> {
+        let normed = self.norm_words(gain)?;
+        if self.decoder.config.placement == Placement::Stream {
+            self.x = normed;
+        }
+        self.activation(normed, &gain.origin)
+    }
+
+    fn norm_words(&mut self, gain: &QuantVector) -> Result<ValueId, Diagnostic> {
         let g = self.vector(gain);
         let (eps, shift) = (self.decoder.eps, gain.shift);
         let norm: Op = match self.decoder.config.norm {
             NormKind::Rms => IntRmsNorm { eps, shift }.into(),
             NormKind::Layer => IntLayerNorm { eps, shift }.into(),
         };
-        let normed = self.op(norm, &[self.x, g], &gain.origin)?;
-        self.activation(normed, &gain.origin)
+        self.op(norm, &[self.x, g], &gain.origin)
     }
 
     /// What enters a linear layer: per token, or under a scale that was fixed beforehand.
@@ -278,10 +307,11 @@ impl<'d> Build<'d> {
         let q = self.rope(q, &origins.rope_q)?;
         let code = d.scheme.attention_code();
         let q = self.quantise(q, code, heads, &origins.rope_q)?;
-        let scores = CachedScores { heads, kv_heads, shift: d.score_shift };
+        let causal = !c.is_encoder();
+        let scores = CachedScores { heads, kv_heads, shift: d.score_shift, causal };
         let operands: Vec<ValueId> = q.all().chain(key.all()).collect();
         let scores = self.op(scores, &operands, &origins.scores)?;
-        let softmax = FoldedSoftmax { kv_heads, bits: code.bits };
+        let softmax = FoldedSoftmax { kv_heads, bits: code.bits, causal };
         let weights = self.b.node(softmax, &[scores, value.scales], origins.softmax.clone())?;
         let values = CachedValues { kv_heads, shift: d.value_shift };
         let operands = weights.into_iter().chain([value.codes, self.channel]).chain(value.zeros);

@@ -83,7 +83,7 @@ fn eps(config: &Config) -> Result<u32, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decoder::{Activation, NormKind};
+    use crate::decoder::{Activation, NormKind, Placement, Visibility};
 
     fn w2a8kv4() -> Scheme {
         Scheme::named("w2a8kv4").unwrap()
@@ -98,6 +98,8 @@ mod tests {
             head_dim: 32,
             intermediate: 256,
             positions: Positions::Rotary { theta: 1e4 },
+            attention: Visibility::Causal,
+            placement: Placement::Branch,
             norm: NormKind::Rms,
             eps: 1e-6,
             activation: Activation::SWIGLU,

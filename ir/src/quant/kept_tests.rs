@@ -174,7 +174,7 @@ fn a_shipped_decoder_keeps_its_codes() {
     let of = |text: &str| QuantDecoder::new(&float, &Scheme::parse(text).unwrap()).unwrap();
     let (kept, bytes) = (of(&wide), of(&asymmetric));
     let inner = float.layers.iter().flat_map(|l| l.projections());
-    let weights = inner.chain(float.ends.iter().map(|ends| &ends.lm_head));
+    let weights = inner.chain(float.ends.iter().flat_map(crate::decoder::Ends::projections));
     for (n, weight) in weights.map(|linear| &linear.weight).enumerate() {
         let codes = weight.constant.grid().unwrap().codes().tensor().unwrap();
         for decoder in [&kept, &bytes] {

@@ -28,7 +28,7 @@ pub use fold::Factors;
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
 
-use crate::decoder::{Config, Decoder, Ends, Layer, LayerOrigins, Norm, Projection, Weight};
+use crate::decoder::{Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, Projection, Weight};
 use crate::diag::Diagnostic;
 use crate::num::Scale;
 use rug::Rational;
@@ -69,8 +69,24 @@ pub struct QuantEnds {
     pub positions: Option<QuantVector>,
     /// Last norm.
     pub final_norm: QuantVector,
+    /// From there to logits.
+    pub head: Option<QuantHead>,
+}
+
+/// From the last norm to logits; see [`crate::decoder::Head`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantHead {
+    /// Of the first token alone.
+    pub pool: Option<QuantLinear>,
     /// Projection to logits.
     pub lm_head: QuantLinear,
+}
+
+impl QuantEnds {
+    /// Linear layers behind the last norm.
+    pub fn linears(&self) -> impl Iterator<Item = &QuantLinear> {
+        self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head]))
+    }
 }
 
 /// A decoder of integers.
@@ -177,13 +193,19 @@ impl QuantDecoder {
         let table = |table: &Option<Weight>| {
             table.as_ref().map(|table| QuantVector::table(table, scheme.embedding)).transpose()
         };
+        let head = |head: &Head| {
+            let lm_head = QuantLinear::new(&head.lm_head.weight, &factors.linear, scheme.lm_head())?;
+            Ok::<_, Diagnostic>(QuantHead {
+                pool: head.pool.as_ref().map(linear).transpose()?,
+                lm_head: lm_head.with_bias(head.lm_head.bias.as_ref(), &one)?,
+            })
+        };
         let ends = |ends: &Ends| {
             Ok::<_, Diagnostic>(QuantEnds {
                 embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
                 positions: table(&ends.positions)?,
                 final_norm: gains[gains.len() - 1].clone(),
-                lm_head: QuantLinear::new(&ends.lm_head.weight, &factors.linear, scheme.lm_head())?
-                    .with_bias(ends.lm_head.bias.as_ref(), &one)?,
+                head: ends.head.as_ref().map(head).transpose()?,
             })
         };
         Ok(QuantDecoder {
@@ -211,7 +233,7 @@ impl QuantDecoder {
         self.layers
             .iter()
             .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo].into_iter().chain(&l.gate).chain([&l.up, &l.down]))
-            .chain(self.ends.iter().map(|ends| &ends.lm_head))
+            .chain(self.ends.iter().flat_map(QuantEnds::linears))
     }
 
     /// Whether every weight lay on the scheme's grid, so that none was rounded.

@@ -2,7 +2,7 @@ use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::{Activation, Ends, NormKind, Positions, recognise};
+use crate::decoder::{Activation, Ends, Head, NormKind, Placement, Positions, Visibility, recognise};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;
@@ -79,6 +79,8 @@ fn shared_heads() -> Decoder {
         head_dim: 16,
         intermediate: 96,
         positions: Positions::Rotary { theta: 500.0 },
+        attention: Visibility::Causal,
+        placement: Placement::Branch,
         norm: NormKind::Rms,
         eps: 1e-5,
         activation: Activation::SWIGLU,
@@ -105,7 +107,7 @@ fn shared_heads() -> Decoder {
             embedding: weight("embed", &[20, 32], -1.0, 1.0),
             positions: None,
             final_norm: weight("norm", &[32], 0.5, 1.5).into(),
-            lm_head: weight("head", &[20, 32], -0.3, 0.3).into(),
+            head: Some(Head { pool: None, lm_head: weight("head", &[20, 32], -0.3, 0.3).into() }),
         }),
     }
 }
@@ -145,7 +147,7 @@ fn on_grid(decoder: &Decoder, scheme: &Scheme) -> Decoder {
     for l in &mut decoder.layers {
         l.projections_mut().for_each(|linear| rounded(&mut linear.weight, &scheme.weights));
     }
-    rounded(&mut decoder.ends.as_mut().unwrap().lm_head.weight, scheme.lm_head());
+    rounded(&mut decoder.ends.as_mut().unwrap().head.as_mut().unwrap().lm_head.weight, scheme.lm_head());
     decoder
 }
 
@@ -194,7 +196,8 @@ fn prefill_and_decode_files_give_one_decoder() {
     for pair in llamas() {
         let [prefill, decode] = pair.map(|case| w2a8kv4(&decoder(&case)));
         assert!(prefill.layers.iter().zip(&decode.layers).all(|(a, b)| a.wq.codes == b.wq.codes));
-        let head = |d: &QuantDecoder| d.ends.as_ref().unwrap().lm_head.channels.clone();
+        let head =
+            |d: &QuantDecoder| d.ends.as_ref().unwrap().head.as_ref().unwrap().lm_head.channels.clone();
         assert_eq!(head(&prefill), head(&decode));
     }
 }
@@ -212,7 +215,8 @@ fn come_back(float: &Decoder, scheme: &Scheme) {
     assert!(quantised(float, scheme).on_grid());
     let config = &float.config;
     let layers = float.layers.iter().flat_map(|l| l.weights(config));
-    let weights = layers.map(|(_, w, _)| w).chain(float.ends.iter().map(|ends| &ends.lm_head.weight));
+    let weights =
+        layers.map(|(_, w, _)| w).chain(float.ends.iter().flat_map(Ends::projections).map(|p| &p.weight));
     for weight in weights.filter(|w| w.constant.ty().shape.rank() == 2) {
         let tensor = weight.constant.tensor().unwrap();
         for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
@@ -241,7 +245,7 @@ fn graphs_round_trip_and_know_their_origin() {
 #[test]
 fn absent_weights_stay_absent() {
     let mut float = shared_heads();
-    let head = &mut float.ends.as_mut().unwrap().lm_head.weight.constant;
+    let head = &mut float.ends.as_mut().unwrap().head.as_mut().unwrap().lm_head.weight.constant;
     *head = Constant::absent(head.ty().clone());
     let graph = w2a8kv4(&float).graph(2, 3).unwrap();
     let absent = graph.values().filter(|(_, v)| matches!(&v.def, Def::Constant(_, c) if c.is_absent()));
@@ -267,7 +271,7 @@ fn refusals_are_explained() {
         refused(|d| d.config.positions = Positions::Rotary { theta: 0.5 }),
         refused(|d| {
             let weights = Tensor::f32([20, 32], vec![f32::INFINITY; 640]).unwrap();
-            d.ends.as_mut().unwrap().lm_head.weight.constant = weights.to_constant();
+            d.ends.as_mut().unwrap().head.as_mut().unwrap().lm_head.weight.constant = weights.to_constant();
         }),
         w2a8kv4(&shared_heads()).graph(0, 0).unwrap_err().render(),
         w2a8kv4(&shared_heads()).graph(2, 65535).unwrap_err().render(),

@@ -1,7 +1,6 @@
 //! Matches attention: projections, rotary embedding, cache, scores, softmax, mixing of values.
 
 use super::matcher::{Matcher, Starts};
-use super::norm::Found;
 use super::{Op, Projection};
 use crate::diag::Diagnostic;
 use crate::graph::{Origin, ValueId};
@@ -9,7 +8,8 @@ use crate::graph::{Origin, ValueId};
 /// Attention as it was found.
 #[derive(Debug, Clone)]
 pub(super) struct Attended {
-    pub(super) norm: Found,
+    /// What it starts from.
+    pub(super) h: ValueId,
     /// Of q, k, v and the output.
     pub(super) linears: [Projection; 4],
     pub(super) heads: usize,
@@ -17,8 +17,8 @@ pub(super) struct Attended {
     pub(super) head_dim: usize,
     /// Tokens in the cache.
     pub(super) past: usize,
-    /// What is added to the scores.
-    pub(super) mask: ValueId,
+    /// What is added to the scores, if anything is.
+    pub(super) mask: Option<ValueId>,
     /// Cosines and sines of the rotary embedding of q and of k, if there is one.
     pub(super) turns: Option<[[ValueId; 2]; 2]>,
     pub(super) origins: Origins,
@@ -37,7 +37,7 @@ pub(super) struct Origins {
 
 impl Starts for Attended {
     fn start(&self) -> ValueId {
-        self.norm.x
+        self.h
     }
 }
 
@@ -51,7 +51,7 @@ struct Heads {
     dim: usize,
 }
 
-/// Matches `merge(softmax(q k^T scale + mask) v) Wo` behind a norm.
+/// Matches `merge(softmax(q k^T scale + mask) v) Wo`.
 pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Diagnostic> {
     let (merged, wo) = m.projection(value)?;
     let [mixed] = m.operands(merged, "the joining of heads", is!(Op::Reshape(_)))?;
@@ -96,7 +96,7 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
         values: m.origin(mixed),
     };
     Ok(Attended {
-        norm: m.norm(q_heads.h)?,
+        h: q_heads.h,
         linears: [q_heads.linear, k_heads.linear, v_heads.linear, wo],
         heads: q_heads.heads,
         kv_heads: k_heads.heads,
@@ -143,13 +143,18 @@ fn swapped(m: &Matcher<'_>, value: ValueId, perm: &[usize], expected: &str) -> R
     Ok(node.inputs[0])
 }
 
-/// Matches `softmax(scores + mask)` along the last axis. The scores are the operand of four computed axes with heads.
-fn masked(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, ValueId), Diagnostic> {
+/// Matches `softmax(scores + mask)` or `softmax(scores)` along the last axis. The scores are the operand of four computed axes
+/// with heads.
+fn masked(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Option<ValueId>), Diagnostic> {
     let (id, node) = m.node(value, "softmax of the scores", is!(Op::Softmax(_)))?;
     m.expect(matches!(&node.op, Op::Softmax(s) if s.axis == 3), Some(id), "softmax along the last axis")?;
+    let plain = |scores| m.find(m.scaled(scores).0, is!(Op::MatMul(_))).is_some();
+    if plain(node.inputs[0]) {
+        return Ok((node.inputs[0], None));
+    }
     for [scores, mask] in m.either(node.inputs[0], "scores and mask", is!(Op::Add(_)))? {
-        if m.find(m.scaled(scores).0, is!(Op::MatMul(_))).is_some() {
-            return Ok((scores, mask));
+        if plain(scores) {
+            return Ok((scores, Some(mask)));
         }
     }
     Err(m.mismatch(Some(id), "scores and a mask", "something else"))
@@ -227,18 +232,20 @@ fn rotate_half(m: &Matcher<'_>, value: ValueId) -> Option<ValueId> {
     (high.inputs[0] == x && [concat.axis, h.axis, l.axis] == [3; 3] && dim % 2 == 0 && halves).then_some(x)
 }
 
-/// Matches a projection reshaped to `[1, tokens, heads, dim]` with heads moved before tokens.
+/// Matches a projection reshaped to `[batch, tokens, heads, dim]` with heads moved before tokens.
 fn heads(m: &Matcher<'_>, value: ValueId) -> Result<Heads, Diagnostic> {
     split_heads(m, swapped(m, value, &[0, 2, 1, 3], "heads moved before tokens")?)
 }
 
-/// Matches a projection, times a constant or not, reshaped to `[1, tokens, heads, dim]`.
+/// Matches a projection, times a constant or not, reshaped to `[batch, tokens, heads, dim]`.
 fn split_heads(m: &Matcher<'_>, split: ValueId) -> Result<Heads, Diagnostic> {
     let (id, node) = m.node(split, "a projection split into heads", is!(Op::Reshape(_)))?;
     let (product, factor) = m.scaled(node.inputs[0]);
     let (h, linear) = m.projection(product)?;
-    match m.dims(split)?[..] {
-        [1, _, heads, dim] => Ok(Heads { h, linear, factor, heads, dim }),
-        _ => Err(m.mismatch(Some(id), "one sequence of [tokens, heads, dim]", "another shape")),
+    match (&m.dims(split)?[..], &m.dims(node.inputs[0])?[..]) {
+        (&[b, t, heads, dim], [before @ .., _]) if before == [b, t] || b == 1 && before == [t] => {
+            Ok(Heads { h, linear, factor, heads, dim })
+        }
+        _ => Err(m.mismatch(Some(id), "sequences of [tokens, heads, dim]", "another shape")),
     }
 }

@@ -1,6 +1,6 @@
 //! What the matchers have in common: going from a value to its producer, constants, and telling what did not match.
 
-use super::Op;
+use super::{Op, Placement, norm};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Node, NodeId, Origin, ValueId};
 
@@ -23,7 +23,7 @@ impl<'g> Matcher<'g> {
             .because(format!("expected {expected}, found {found}"))
             .help(
                 "known are causal decoders with RMS or layer norms before attention and MLP, rotary or learned positions, and \
-                 gated or plain MLPs: LLaMA, Mistral, Qwen, OPT",
+                 gated or plain MLPs (LLaMA, Mistral, Qwen, OPT), and encoders of text with norms before or behind them (BERT)",
             );
         match node {
             Some(node) => d.at_node(self.graph.node_name(node)),
@@ -127,21 +127,25 @@ impl<'g> Matcher<'g> {
         shape.fixed().ok_or_else(found)
     }
 
-    /// Matches `x + branch(x)`: returns x, what `branch` found, and the addition. `branch` returns the value that it
-    /// starts from, which tells which operand is which.
+    /// Matches `x + branch(h)`, where h is the norm of x or, if norms carry the stream, x itself and the norm of what was
+    /// before: returns what `branch` found, the norm, and the addition. `branch` returns the value that it starts from, which
+    /// tells which operand is which.
     pub(super) fn residual<T: Starts>(
         &self,
         value: ValueId,
+        placement: Placement,
         branch: fn(&Matcher<'g>, ValueId) -> Result<T, Diagnostic>,
-    ) -> Result<(ValueId, T, Joint), Diagnostic> {
+    ) -> Result<(T, norm::Found, Joint), Diagnostic> {
         let mut failure = None;
         let value = self.plain(value);
         for [x, other] in self.either(value, "the addition to the residual stream", is!(Op::Add(_)))? {
             let x = self.plain(x);
-            match branch(self, other) {
-                Ok(found) if found.start() == x => {
+            match branch(self, other).and_then(|found| Ok((self.norm(found.start())?, found))) {
+                Ok((norm, found))
+                    if x == if placement == Placement::Branch { norm.x } else { found.start() } =>
+                {
                     let node = self.graph.producer(value).map(|(id, _)| id);
-                    return Ok((x, found, (node, self.origin(value))));
+                    return Ok((found, norm, (node, self.origin(value))));
                 }
                 // The second order is the usual one of exporters that put the residual first; its reason is told.
                 Ok(_) => {}

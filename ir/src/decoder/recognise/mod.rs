@@ -14,6 +14,7 @@ macro_rules! is {
 }
 
 mod attention;
+mod ends;
 mod matcher;
 mod mlp;
 mod norm;
@@ -21,21 +22,24 @@ mod probe;
 mod projection;
 
 use super::{
-    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection, Weight,
+    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Projection, Visibility, Weight,
 };
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, ValueId};
 use crate::op::Op;
 use attention::Attended;
+use ends::{Back, Embedding};
 use matcher::Matcher;
-use mlp::Embedding;
 
 /// A decoder with the sizes that its model file was frozen at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recognised {
     /// The decoder.
     pub decoder: Decoder,
-    /// Tokens that the file reads at a time.
+    /// Sequences that the file reads at a time.
+    pub batch: usize,
+    /// Tokens of a sequence that the file reads at a time.
     pub tokens: usize,
     /// Tokens that the file expects in the cache.
     pub past: usize,
@@ -47,45 +51,33 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
     let m = Matcher::new(graph);
     let result = graph.outputs().first().ok_or_else(|| m.mismatch(None, "a graph with outputs", "none"))?;
     let end = m.plain(result.value);
-    // The last of layers without ends adds to the residual stream; logits are a linear layer's.
-    let head = if m.projection(end).is_ok() { Some(Head::of(&m, end)?) } else { None };
-    let (mut x, mut found) = (head.as_ref().map_or(end, |h| h.norm.x), Vec::<Found>::new());
-    let mut embedding = None;
-    while graph.input_name(x).is_none() {
-        // The first layer that is met tells how many tokens are cached, which tables of positions depend on.
-        let past = found.first().map_or(0, |f| f.attended.past);
-        embedding = m.embedding(graph, x, past)?;
-        if embedding.is_some() {
-            break;
-        }
-        let layer = layer(&m, x)?;
-        x = layer.x;
-        found.push(layer);
-    }
-    found.reverse();
+    let Back { norm: last, head } = Back::of(&m, end)?;
+    let placement = placement(&m, last.as_ref());
+    let Walked { x, found, embedding } = walk(graph, &m, end, last.as_ref(), placement)?;
     let first = found.first().ok_or_else(|| m.mismatch(None, "at least one layer", "none"))?;
-    let (past, eps, norm) = (first.attended.past, first.eps, first.norm);
+    let (past, eps, norm) = (first.attended.past, first.norm.eps, first.norm.kind);
     let learned = embedding.as_ref().and_then(|e| Some(e.positions.as_ref()?.1));
     let positions = match learned {
         Some(first) => Positions::Learned { first },
         None => Positions::Rotary { theta: probe::theta(graph, &m, &first.attended)? },
     };
-    let (ends, tokens, hidden) = match (head, embedding) {
+    let (ends, [batch, tokens], hidden) = match (last, embedding) {
         (None, None) => {
             let (tokens, hidden) = m.stream(x)?;
-            (None, tokens, hidden)
+            (None, [1, tokens], hidden)
         }
-        (Some(Head { norm: last, lm_head }), Some(Embedding { table, positions, tokens })) => {
+        (Some((last, _)), Some(Embedding { table, positions, batch, tokens })) => {
             let hidden = m.matrix(&table)?[1];
             m.expect((last.eps, last.kind) == (eps, norm), first.node, "norms of one kind and epsilon")?;
             let positions = positions.map(|(table, _)| table);
-            (Some(Ends { embedding: table, positions, final_norm: last.norm, lm_head }), tokens, hidden)
+            (Some(Ends { embedding: table, positions, final_norm: last.norm, head }), [batch, tokens], hidden)
         }
         _ => return Err(m.mismatch(None, "both tokens and logits, or neither", "one of them")),
     };
+    let attention = probe::seen(graph, &m, &first.attended, [tokens, past])?;
     for layer in &found {
-        probe::check(graph, &m, &layer.attended, [tokens, past], positions)?;
-        let same = layer.attended.past == past && (layer.eps, layer.norm) == (eps, norm);
+        probe::check(graph, &m, &layer.attended, [tokens, past], positions, attention)?;
+        let same = layer.attended.past == past && layer.kinds().iter().all(|kind| *kind == (eps, norm));
         m.expect(same && layer.activation == first.activation, layer.node, "layers of one kind")?;
     }
     let Attended { heads, kv_heads, head_dim, .. } = first.attended;
@@ -104,6 +96,8 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
         head_dim,
         intermediate,
         positions,
+        attention,
+        placement,
         norm,
         eps,
         activation,
@@ -112,41 +106,67 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
     let layers = (0..).zip(found).map(|(n, f)| f.into_layer(n)).collect();
     let decoder = Decoder { name: graph.name().into(), config, layers, ends };
     decoder.check()?;
-    Ok(Recognised { decoder, tokens, past })
+    Ok(Recognised { decoder, batch, tokens, past })
 }
 
-/// What stands behind the layers.
-struct Head {
-    norm: norm::Found,
-    lm_head: Projection,
+/// Where the norms of the last layer stand: before its MLP, unless it is one that starts from the norm's result.
+fn placement(m: &Matcher<'_>, last: Option<&(norm::Found, ValueId)>) -> Placement {
+    let behind = |(norm, _): &(norm::Found, ValueId)| {
+        m.residual(norm.x, Placement::Stream, |m, branch| m.mlp(branch)).is_ok()
+    };
+    if last.is_some_and(behind) { Placement::Stream } else { Placement::Branch }
 }
 
-impl Head {
-    fn of(m: &Matcher<'_>, logits: ValueId) -> Result<Head, Diagnostic> {
-        let (normed, lm_head) = m.projection(logits)?;
-        Ok(Head { norm: m.norm(normed)?, lm_head })
+/// The layers, and what stands before the first.
+struct Walked {
+    x: ValueId,
+    found: Vec<Found>,
+    embedding: Option<Embedding>,
+}
+
+/// Goes from the last layer to the first. Where norms carry the stream, each layer ends with the norm that the next begins
+/// with, and the norm of the embedding is the first layer's.
+fn walk(
+    graph: &Graph,
+    m: &Matcher<'_>,
+    end: ValueId,
+    last: Option<&(norm::Found, ValueId)>,
+    placement: Placement,
+) -> Result<Walked, Diagnostic> {
+    let (mut x, mut found, mut embedding) = (last.map_or(end, |(norm, _)| norm.x), Vec::<Found>::new(), None);
+    while graph.input_name(x).is_none() {
+        // The first layer that is met tells how many tokens are cached, which tables of positions depend on.
+        let past = found.first().map_or(0, |f| f.attended.past);
+        embedding = m.embedding(graph, x, past)?;
+        if embedding.is_some() {
+            break;
+        }
+        let layer = layer(m, x, placement)?;
+        x = layer.norm.x;
+        found.push(layer);
     }
+    found.reverse();
+    Ok(Walked { x, found, embedding })
 }
 
 /// A layer as it was found.
 struct Found {
-    /// The residual stream before the layer.
-    x: ValueId,
+    /// The norm before attention; what it starts from stands before the layer.
+    norm: norm::Found,
+    /// Kind and epsilon of the norm before the MLP.
+    other: (f64, NormKind),
     /// The addition that ends the layer.
     node: Option<NodeId>,
-    eps: f64,
-    norm: NormKind,
     activation: Activation,
     attended: Attended,
     layer: Layer,
 }
 
-/// Matches the layer that ends with the value `end`: `x + attention(norm(x))`, then the same with the MLP.
-fn layer(m: &Matcher<'_>, end: ValueId) -> Result<Found, Diagnostic> {
-    let (middle, mlp, mlp_residual) = m.residual(end, |m, branch| m.mlp(branch))?;
-    let (x, attended, attention_residual) = m.residual(middle, attention::attention)?;
-    let (eps, norm) = (attended.norm.eps, attended.norm.kind);
-    m.expect((mlp.norm.eps, mlp.norm.kind) == (eps, norm), mlp_residual.0, "norms of one kind and epsilon")?;
+/// Matches the layer that ends with the addition `end`: attention of a norm, added to the residual stream, then the same with
+/// the MLP.
+fn layer(m: &Matcher<'_>, end: ValueId, placement: Placement) -> Result<Found, Diagnostic> {
+    let (mlp, post_norm, mlp_residual) = m.residual(end, placement, |m, branch| m.mlp(branch))?;
+    let (attended, norm, attention_residual) = m.residual(post_norm.x, placement, attention::attention)?;
     let origins = LayerOrigins {
         rope_q: attended.origins.rope_q.clone(),
         rope_k: attended.origins.rope_k.clone(),
@@ -162,22 +182,27 @@ fn layer(m: &Matcher<'_>, end: ValueId) -> Result<Found, Diagnostic> {
     };
     let [wq, wk, wv, wo] = attended.linears.clone();
     let layer = Layer {
-        input_norm: attended.norm.norm.clone(),
+        input_norm: norm.norm.clone(),
         wq,
         wk,
         wv,
         head_norms: None,
         wo,
-        post_norm: mlp.norm.norm,
+        post_norm: post_norm.norm,
         gate: mlp.gate,
         up: mlp.up,
         down: mlp.down,
         origins,
     };
-    Ok(Found { x, node: mlp_residual.0, eps, norm, activation: mlp.function, attended, layer })
+    let other = (post_norm.eps, post_norm.kind);
+    Ok(Found { norm, other, node: mlp_residual.0, activation: mlp.function, attended, layer })
 }
 
 impl Found {
+    fn kinds(&self) -> [(f64, NormKind); 2] {
+        [(self.norm.eps, self.norm.kind), self.other]
+    }
+
     /// The layer, with its number in all origins whatever the names of the nodes say.
     fn into_layer(self, n: u32) -> Layer {
         let mut layer = self.layer;

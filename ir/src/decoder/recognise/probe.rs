@@ -3,9 +3,9 @@
 //! Inputs of the model whose name contains `mask` are set to ones (nothing is padded), or, where they are floats, to the
 //! causal mask; those whose name contains `position` to positions. A part of the graph that depends on any other input is a mismatch.
 
-use super::Positions;
 use super::attention::Attended;
 use super::matcher::Matcher;
+use super::{Positions, Visibility};
 use crate::diag::Diagnostic;
 use crate::eval::evaluate;
 use crate::graph::{Builder, Def, Graph, ValueId};
@@ -42,6 +42,29 @@ fn round_base(raw: f64) -> f64 {
     (1..=6).map(near).find(|t| (raw / t - 1.0).abs() < 1e-5).unwrap_or(raw)
 }
 
+/// Which tokens each one sees, read off the mask: those before it, or all where nothing is hidden.
+pub(super) fn seen(
+    graph: &Graph,
+    m: &Matcher<'_>,
+    found: &Attended,
+    [tokens, past]: [usize; 2],
+) -> Result<Visibility, Diagnostic> {
+    let Some(value) = found.mask else { return Ok(Visibility::Full) };
+    let node = graph.producer(value).map(|p| p.0);
+    let total = past + tokens;
+    let mask = probe(graph, m, value, [past, 1])?;
+    let causal = mask.floats().iter().enumerate().all(|(i, &x)| {
+        let visible = i % total <= past + i / total;
+        if visible { x == 0.0 } else { x < HIDDEN }
+    });
+    if mask.floats().len() == tokens * total && causal {
+        return Ok(Visibility::Causal);
+    }
+    let open = mask.floats().iter().all(|&x| x == 0.0);
+    m.expect(past == 0 && open, node, "a causal mask of tokens x all tokens, or one that hides nothing")?;
+    Ok(Visibility::Full)
+}
+
 /// Checks mask and angles at the positions `past..past + tokens`.
 pub(super) fn check(
     graph: &Graph,
@@ -49,16 +72,10 @@ pub(super) fn check(
     found: &Attended,
     [tokens, past]: [usize; 2],
     positions: Positions,
+    attention: Visibility,
 ) -> Result<(), Diagnostic> {
-    let node = graph.producer(found.mask).map(|p| p.0);
-    let total = past + tokens;
-    let mask = probe(graph, m, found.mask, [past, 1])?;
-    m.expect(mask.floats().len() == tokens * total, node, "a mask of tokens x all tokens")?;
-    let causal = mask.floats().iter().enumerate().all(|(i, &x)| {
-        let visible = i % total <= past + i / total;
-        if visible { x == 0.0 } else { x < HIDDEN }
-    });
-    m.expect(causal, node, "a causal mask")?;
+    let node = found.mask.and_then(|mask| graph.producer(mask)).map(|p| p.0);
+    m.expect(seen(graph, m, found, [tokens, past])? == attention, node, "layers that see the same tokens")?;
     let (turns, theta) = match (found.turns, positions) {
         (Some(turns), Positions::Rotary { theta }) => (turns, theta),
         (None, Positions::Learned { .. }) => return Ok(()),

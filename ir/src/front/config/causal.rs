@@ -4,7 +4,8 @@
 use super::fields::Fields;
 use super::net::Net;
 use crate::decoder::{
-    Activation, Config, Decoder, Ends, Layer, LayerOrigins, Norm, NormKind, Positions, Projection,
+    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Projection, Visibility,
 };
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
@@ -101,6 +102,8 @@ impl Causal {
             head_dim,
             intermediate: fields.size("intermediate_size", None)?,
             positions: Positions::Rotary { theta },
+            attention: Visibility::Causal,
+            placement: Placement::Branch,
             norm: NormKind::Rms,
             eps: fields.number("rms_norm_eps", 1e-6)?,
             activation: Activation::SWIGLU,
@@ -146,6 +149,8 @@ impl Causal {
             head_dim: hidden / heads,
             intermediate: fields.size("ffn_dim", None)?,
             positions: Positions::Learned { first: OPT_OFFSET },
+            attention: Visibility::Causal,
+            placement: Placement::Branch,
             norm: NormKind::Layer,
             eps: 1e-5,
             activation: Activation { function: Point::Relu, gated: false },
@@ -198,7 +203,8 @@ impl Causal {
         let head = if self.tied { embedding.clone() } else { net.matrix("lm_head", [c.vocab, h])? };
         let final_norm = self.norm(&net, &at(names.final_norm))?;
         let lm_head = Projection { weight: head, bias: None };
-        let ends = Some(Ends { embedding, positions, final_norm, lm_head });
+        let head = Some(Head { pool: None, lm_head });
+        let ends = Some(Ends { embedding, positions, final_norm, head });
         let decoder = Decoder { name: net.name.into(), config: c.clone(), layers, ends };
         decoder.check()?;
         Ok(decoder)
