@@ -105,6 +105,30 @@ fn other_families() {
     assert_eq!(answer(&decoder, "tiny", None, prompt, 2), evaluated(&decoder, prompt, 2));
 }
 
+/// Encoders, with a last chunk that is partly padding and without.
+#[test]
+fn encoders() {
+    let tokens: Vec<u32> = (0..32).map(|i| (i * 37 + 11) % 50).collect();
+    for (config, scheme, name, length) in [
+        (&models::POST_NORM, "w2a8kv4", "tiny", 32),
+        (&models::POST_NORM, "w4a8", "tiny", 27),
+        (&models::PRE_NORM, "w2a8kv4", "three", 13),
+        (&models::PRE_NORM, "w8a8", "odd", 32),
+    ] {
+        let encoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
+        let machine = hw::presets::load(name).unwrap();
+        let options = plan::Options { context: Some(length), ..Default::default() };
+        let target = Target::new(&Model::of(&encoder).unwrap(), &machine, &options).unwrap();
+        let turn = &turns(&target, 0, &tokens[..length as usize]).unwrap()[0];
+        let compiled = target.compile(length, turn.slot).unwrap();
+        let (program, args) = (compiled.program.clone(), turn.args(&compiled));
+        let case = Case { program, image: image::image(&target, &encoder).unwrap(), args };
+        let (instructions, cycles) =
+            check(&hardware(name), &machine, &format!("{length} tokens"), &case, length);
+        println!("{name}: {length} tokens, {instructions} instructions, {cycles} cycles compared");
+    }
+}
+
 /// 2:4 pruned weights where two rows of lanes are no whole fours, and where two tokens share a multiplier.
 #[test]
 fn pruned_weights_on_odd_and_paired() {
