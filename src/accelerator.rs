@@ -63,7 +63,10 @@ impl Accelerator {
             last = turn.tokens.len() as u32;
             seen(self.pass(&turn, trace.as_mut().map(|(file, name)| (&mut **file, *name)))?);
         }
-        let logits = |s: &State| logits(&self.target, |at| s.dram.word(at), last, last.saturating_sub(1));
+        // Those of an encoder are of its sequence.
+        let (of, at) =
+            if self.target.map.sequence.is_some() { (1, 0) } else { (last, last.saturating_sub(1)) };
+        let logits = |s: &State| logits(&self.target, |word| s.dram.word(word), of, at);
         Ok(self.state.as_ref().map(logits))
     }
 

@@ -13,7 +13,7 @@ use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
 use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
-use ir::quant::{QuantDecoder, QuantLinear};
+use ir::quant::{QuantDecoder, QuantEnds, QuantLinear};
 use serde::{Deserialize, Serialize};
 
 /// What `run` and `compile` take to make a program.
@@ -67,6 +67,12 @@ pub struct Macs {
     /// Of scores and weighted values, for each token and position that it sees.
     #[serde(rename = "attention_per_position")]
     pub attention: u64,
+    /// Of linear layers behind an encoder, once for a sequence.
+    #[serde(rename = "once_per_sequence", default)]
+    pub once: u64,
+    /// Tokens see all of their sequence, not only those before them.
+    #[serde(default)]
+    pub full_attention: bool,
 }
 
 impl Macs {
@@ -74,39 +80,56 @@ impl Macs {
         let c = &quantised.config;
         let elements = |l: &QuantLinear| l.codes.ty().shape.elements().unwrap_or(0);
         let attention = 2 * (c.q_width() * quantised.layers.len()) as u64;
-        Macs { linear: quantised.linears().map(elements).sum(), attention }
+        let (all, full_attention) = (quantised.linears().map(elements).sum::<u64>(), c.is_encoder());
+        let behind = quantised.ends.iter().flat_map(QuantEnds::linears).map(elements).sum();
+        let once = if full_attention { behind } else { 0 };
+        Macs { linear: all - once, attention, once, full_attention }
     }
 
-    /// Of `tokens` tokens from `position` on; a token sees those before it and itself.
+    /// Of `tokens` tokens from `position` on; a token sees those before it and itself, or all of them.
     pub fn of(&self, position: u32, tokens: u32) -> u64 {
         let (first, count) = (u64::from(position), u64::from(tokens));
-        let seen = (count * first).saturating_add(count * (count + 1) / 2);
-        let attention = self.attention.saturating_mul(seen);
-        self.linear.saturating_mul(count).saturating_add(attention)
+        let behind = if self.full_attention { count * count } else { count * (count + 1) / 2 };
+        let attention = self.attention.saturating_mul((count * first).saturating_add(behind));
+        self.linear.saturating_mul(count).saturating_add(attention).saturating_add(self.once)
     }
 }
 
-/// Imports, quantises and places.
+/// Imports the model of a request, and suits the workload to it.
 ///
 /// # Errors
-/// Whatever is wrong with model, scheme, machine or workload; `prompt` is the number of tokens to read.
-pub fn produce(request: &Request, prompt: usize) -> Result<Product, Diagnostic> {
+/// Whatever is wrong with the model, or a workload that it does not take; `prompt` is what it is to read, if anything is given.
+pub fn import(request: &Request, prompt: Option<&str>) -> Result<(Decoder, Workload), Diagnostic> {
+    request.workload.check()?;
+    let decoder = model::decoder(&request.model, &model::bindings(&request.bind)?)?;
+    let workload = request.workload.suited(&decoder.config, prompt)?;
+    Ok((decoder, workload))
+}
+
+/// Quantises and places.
+///
+/// # Errors
+/// Whatever is wrong with scheme, machine or workload; `prompt` is the number of tokens to read.
+pub fn produce(
+    request: &Request,
+    (decoder, workload): (Decoder, &Workload),
+    prompt: usize,
+) -> Result<Product, Diagnostic> {
     let mut machine = place::machine(&request.machine)?;
     if let Some(seed) = request.seed {
         machine.seed(seed)?;
     }
     let scheme = place::scheme(&request.scheme)?;
     codegen::support::widths(&scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let decoder = model::decoder(&request.model, &model::bindings(&request.bind)?)?;
     let quantised = QuantDecoder::new(&decoder, &scheme)?;
     let model = Model::stored(&quantised, request.widen)?;
-    let target = placed(&model, &machine.machine, request.cache, request.workload.positions(prompt))?;
+    let target = placed(&model, &machine.machine, request.cache, workload.positions(prompt))?;
     let image = match image::absent(&quantised) {
         Some(_) => None,
         None => Some(image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
     };
     let macs = Macs::new(&quantised);
-    let position = request.workload.context + request.workload.prefill.unwrap_or(0);
+    let position = if model.kind.causal { workload.context + workload.prefill.unwrap_or(0) } else { 0 };
     Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image, macs, position })
 }
 
@@ -117,6 +140,15 @@ const USUAL_POSITIONS: u32 = 256;
 fn placed(model: &Model, machine: &Machine, cache: Option<u32>, needed: u64) -> Result<Target, Diagnostic> {
     let at = |context| Target::new(model, machine, &Options { context, ..Options::default() });
     let enough = u32::try_from(needed).unwrap_or(u32::MAX);
+    if !model.kind.causal {
+        return match cache {
+            None => at(Some(enough)),
+            Some(_) => Err(Diagnostic::new("encoder-cache", "an encoder has no cache of its own size")
+                .at_item("--cache")
+                .because("its tokens see all of their sequence, and nothing is kept from one to the next")
+                .help("leave `--cache` out; `--prefill N` gives the length of the sequence")),
+        };
+    }
     match cache {
         Some(positions) if positions < enough => {
             Err(Diagnostic::new("context-full", format!("a cache of {positions} positions is too small"))
@@ -155,13 +187,14 @@ impl Product {
         self.quantised.notes().into_iter().chain(widened).chain(narrow).collect()
     }
 
-    /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more.
+    /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more; the whole sequence of an encoder.
     ///
     /// # Errors
     /// One does not compile.
     pub fn programs(&self) -> Result<Vec<Named>, Diagnostic> {
-        let mut all = vec![Named { name: "program", compiled: self.target.compile(1, Slot::Decode)? }];
-        if self.target.chunk > 1 {
+        let tokens = self.target.map.sequence.unwrap_or(1);
+        let mut all = vec![Named { name: "program", compiled: self.target.compile(tokens, Slot::Decode)? }];
+        if self.target.chunk > 1 && self.target.map.sequence.is_none() {
             all.push(Named {
                 name: "prefill",
                 compiled: self.target.compile(self.target.chunk, Slot::Chunk)?,

@@ -1,5 +1,6 @@
 //! How much a model is to read and write: prompt, tokens to write, tokens cached before, batch.
 
+use ir::decoder::Config;
 use ir::diag::Diagnostic;
 
 /// The token in front of every text and behind it: texts are lines of bytes.
@@ -77,6 +78,29 @@ impl Workload {
             .at_item("--batch")
             .because("programs of this version read and write one sequence; the cache has room for one")
             .help("leave `--batch` out, and run the sequences one after the other; the tokens of one prompt do share weights"))
+    }
+
+    /// What is done with a model: an encoder reads one sequence, as long as is said, as the given text, or as its longest, and
+    /// writes nothing.
+    ///
+    /// # Errors
+    /// Tokens to write, or cached ones, of an encoder.
+    pub fn suited(&self, config: &Config, text: Option<&str>) -> Result<Workload, Diagnostic> {
+        if !config.is_encoder() {
+            return Ok(self.clone());
+        }
+        if self.decode.is_some_and(|n| n > 0) || self.context > 0 {
+            return Err(Diagnostic::new(
+                "encoder-decode",
+                "an encoder writes no tokens, and none are cached",
+            )
+            .at_item(if self.context > 0 { "--context" } else { "--decode" })
+            .because("its tokens see all of their sequence, which is read at once")
+            .help("leave the option out; `--prefill N` gives the length of the sequence"));
+        }
+        let of_text = text.map(|text| text.len() as u32 + 1);
+        let longest = config.max_positions.and_then(|n| u32::try_from(n).ok());
+        Ok(Workload { prefill: self.prefill.or(of_text).or(longest), decode: Some(0), ..self.clone() })
     }
 
     /// Positions that the cache must hold, as far as they are known; the given prompt has `prompt` tokens. What reads nothing

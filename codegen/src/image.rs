@@ -39,6 +39,15 @@ impl Model {
     /// As [`Model::of`].
     pub fn stored(decoder: &QuantDecoder, widen: bool) -> Result<Model, Diagnostic> {
         support::decoder(decoder, widen)?;
+        if decoder.config.is_encoder() && decoder.ends.is_none() {
+            return Err(Diagnostic::new(
+                "model-unsupported",
+                "layers of an encoder without its ends are not compiled",
+            )
+            .at_item("layers")
+            .because("an encoder goes over its sequence between an embedding and a last norm")
+            .help("export the whole encoder"));
+        }
         let c = &decoder.config;
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let norms = decoder.layers.first().map(|l| &l.input_norm);

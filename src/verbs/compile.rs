@@ -1,7 +1,7 @@
 //! `compile MODEL`: everything that a machine and its host need, in a folder.
 
 use crate::cli::{Outcome, Report};
-use crate::compiler::{Request, produce};
+use crate::compiler::{Request, import, produce};
 use crate::output::Folder;
 use crate::progress::Progress;
 use serde_json::json;
@@ -24,9 +24,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let mut folder = Folder::begin(&args.out)?;
     let working = Progress::begin("compiling", 0);
-    args.request.workload.check()?;
-    let prompt = args.request.workload.prefill.unwrap_or(0);
-    let product = produce(&args.request, prompt as usize)?;
+    let (decoder, workload) = import(&args.request, None)?;
+    let prompt = workload.prefill.unwrap_or(0);
+    let product = produce(&args.request, (decoder, &workload), prompt as usize)?;
     let programs = product.programs()?;
     let manifest = product.write(&mut folder, &programs)?;
     folder.finish(manifest)?;

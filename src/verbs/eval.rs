@@ -44,6 +44,12 @@ pub fn run(args: &Args) -> Outcome {
     let texts = texts(args)?;
     let working = Progress::begin("importing", 0);
     let decoder = model::decoder(&args.model, &model::bindings(&args.bind)?)?;
+    if decoder.config.is_encoder() {
+        return Err(Diagnostic::new("eval-encoder", "an encoder predicts no next token")
+            .at_item(args.model.clone())
+            .because("accuracy is measured by what a model expects behind each token, and an encoder sees what is there")
+            .help("`import` shows its graph, `run` its times on a machine"));
+    }
     let calibration = calibration(args, &schemes, &texts, &decoder)?;
     drop(working);
     let mut accuracy = Accuracy::begin(&texts, &decoder, 1 + schemes.len())?;

@@ -2,7 +2,7 @@
 
 use crate::accuracy::{Accuracy, shipped};
 use crate::cli::{Outcome, Report};
-use crate::compiler::{Product, Request, produce};
+use crate::compiler::{Product, Request, import, produce};
 use crate::model;
 use crate::output::Folder;
 use crate::progress::Progress;
@@ -44,11 +44,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     // Before any work: a folder that cannot be written is told at once.
     let folder = args.out.as_deref().map(Folder::begin).transpose()?;
-    let workload = &args.request.workload;
-    workload.check()?;
-    let prompt = workload.prompt(args.prompt.as_deref());
     let working = Progress::begin("compiling", 0);
-    let product = produce(&args.request, prompt.tokens.len())?;
+    let (decoder, workload) = import(&args.request, args.prompt.as_deref())?;
+    let prompt = workload.prompt(args.prompt.as_deref());
+    let product = produce(&args.request, (decoder, &workload), prompt.tokens.len())?;
     let programs = product.programs()?;
     drop(working);
     // Told before the machine runs: a model that the texts are not for.
@@ -62,7 +61,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut accuracy = texts.as_ref().map(|texts| Accuracy::begin(texts, &product.decoder, 2)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
     talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
-    let answer = talk.hold(&prompt, workload)?;
+    let answer = talk.hold(&prompt, &workload)?;
     if let Some(accuracy) = &mut accuracy {
         accuracy.float(&product.decoder)?;
         accuracy.quantised(&product.quantised)?;
@@ -121,7 +120,13 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
     } else if read > 0 && read < prompt.of_text {
         notes.push(format!("the prompt's {} tokens are cut to {read}", prompt.of_text));
     }
-    if read > 1 && product.target.chunk == 1 && machine.matrix.tokens > 1 {
+    if let Some(sequence) = product.target.map.sequence {
+        let padding = product.target.map.context - sequence;
+        let chunk = product.target.chunk;
+        notes.push(format!(
+            "the sequence goes through every layer in chunks of {chunk} tokens, {padding} of them padding"
+        ));
+    } else if read > 1 && product.target.chunk == 1 && machine.matrix.tokens > 1 {
         notes.push(format!(
             "the prompt is read token by token: no step of {} tokens fits the buffers or the context of this machine",
             machine.matrix.outputs
