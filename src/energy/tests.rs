@@ -140,6 +140,7 @@ fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
     let model = Model {
         name: "llama2-7b".into(),
         vocab: 32_000,
+        logits: 32_000,
         hidden: 4096,
         intermediate: 11_008,
         layers: 32,
