@@ -39,6 +39,7 @@ fn llama2_7b(layers: u32) -> Model {
     Model {
         name: "llama2-7b".into(),
         vocab: 32_000,
+        logits: 32_000,
         hidden: 4096,
         intermediate: 11_008,
         layers,
