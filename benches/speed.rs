@@ -47,6 +47,7 @@ fn llama2_7b(layers: u32) -> Model {
         kv_heads: 32,
         head_dim: 128,
         max_positions: 4096,
+        stem: Vec::new(),
         kind: Default::default(),
         widths: Default::default(),
         numbers: Default::default(),

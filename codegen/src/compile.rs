@@ -326,6 +326,38 @@ mod tests {
         }
     }
 
+    /// Frames through two convolutions, of which the second gives a token for two frames.
+    #[test]
+    fn encoders_of_frames_compile_and_are_legal() {
+        let window = |stride, channels| crate::model::Window { kernel: 3, stride, pad: 1, channels };
+        let mut done = 0;
+        for (name, _) in hw::presets::PRESETS {
+            let machine = hw::presets::load(name).unwrap();
+            for sequence in [32, 21] {
+                let small = model(true);
+                let kind = crate::model::Kind { causal: false, gated: false, learned: Some(0), ..small.kind };
+                let widths = crate::model::Widths { group: None, ..small.widths };
+                let (stem, max_positions) = (vec![window(1, 40), window(2, 64)], sequence);
+                let model = Model { vocab: 0, logits: 0, max_positions, stem, kind, widths, ..small };
+                let target = match Target::new(&model, &machine, &Options::default()) {
+                    Ok(target) => target,
+                    Err(error) => {
+                        let known = ["frames-unaligned", "function-missing", "machine-too-small"];
+                        assert!(known.contains(&error.code), "{name}: {error}");
+                        println!("{name}: {error}");
+                        continue;
+                    }
+                };
+                let compiled = target.compile(sequence, Slot::Decode).unwrap();
+                target.prove(&compiled).unwrap_or_else(|e| panic!("{name}, {sequence} tokens: {e}"));
+                let words = compiled.program.instrs.len();
+                println!("{name}: {sequence} tokens in chunks of {}, {words} words", target.chunk);
+                done += 1;
+            }
+        }
+        assert!(done >= 4, "{done}");
+    }
+
     #[test]
     fn accumulators_hold_every_sum() {
         let mut machine = hw::presets::load("tiny").unwrap();

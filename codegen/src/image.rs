@@ -72,6 +72,7 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
+            stem: Vec::new(),
             kind: Kind {
                 norm: c.norm,
                 learned: Kind::learned(c.positions),
@@ -151,7 +152,7 @@ fn logits(decoder: &QuantDecoder) -> usize {
 
 fn biased(decoder: &QuantDecoder, linear: Linear) -> bool {
     match linear {
-        Linear::Pool | Linear::Head => {
+        Linear::Conv1 | Linear::Conv2 | Linear::Pool | Linear::Head => {
             let mut ends = decoder.ends.iter().flat_map(behind);
             ends.any(|(l, weights)| l == linear && weights.bias.is_some())
         }

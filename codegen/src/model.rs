@@ -28,11 +28,26 @@ pub struct Model {
     pub head_dim: u32,
     /// Most positions that the model was made for.
     pub max_positions: u32,
+    /// Convolutions over frames, at most two, where these come in instead of tokens.
+    pub stem: Vec<Window>,
     pub kind: Kind,
     pub widths: Widths,
     pub numbers: Numbers,
     /// Where its operators come from.
     pub nodes: Nodes,
+}
+
+/// Windows of frames that a convolution is a linear layer on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Frames of a window.
+    pub kernel: u32,
+    /// Frames from one window to the next.
+    pub stride: u32,
+    /// Frames of zeros before the first one.
+    pub pad: u32,
+    /// Elements of a frame.
+    pub channels: u32,
 }
 
 /// What tells the families of decoders apart.
@@ -154,6 +169,9 @@ pub enum Linear {
     Gate,
     Up,
     Down,
+    /// Convolutions over the frames of a signal, before the layers.
+    Conv1,
+    Conv2,
     /// Behind an encoder, of its first token, through a hyperbolic tangent.
     Pool,
     /// Projection to logits.
@@ -170,14 +188,18 @@ impl Linear {
         Linear::Gate,
         Linear::Up,
         Linear::Down,
+        Linear::Conv1,
+        Linear::Conv2,
         Linear::Pool,
         Linear::Head,
     ];
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
+    /// Those over frames, in order.
+    pub const STEM: [Linear; 2] = [Linear::Conv1, Linear::Conv2];
 
     /// Lower-case name, as reports print it.
     pub fn name(self) -> &'static str {
-        ["q", "k", "v", "o", "gate", "up", "down", "pool", "head"][self as usize]
+        ["q", "k", "v", "o", "gate", "up", "down", "conv1", "conv2", "pool", "head"][self as usize]
     }
 }
 
@@ -201,6 +223,8 @@ impl Model {
     pub fn has(&self, linear: Linear) -> bool {
         match linear {
             Linear::Gate => self.kind.gated,
+            Linear::Conv1 => !self.stem.is_empty(),
+            Linear::Conv2 => self.stem.len() > 1,
             Linear::Pool => self.kind.pooled,
             Linear::Head => self.has_ends(),
             _ => true,
@@ -222,7 +246,8 @@ impl Model {
         match linear {
             Linear::Q => self.heads * self.head_dim,
             Linear::K | Linear::V => self.kv_heads * self.head_dim,
-            Linear::O | Linear::Down | Linear::Pool => self.hidden,
+            Linear::O | Linear::Down | Linear::Pool | Linear::Conv2 => self.hidden,
+            Linear::Conv1 => self.stem.get(1).map_or(self.hidden, |next| next.channels),
             Linear::Gate | Linear::Up => self.intermediate,
             Linear::Head => self.logits,
         }
@@ -233,8 +258,18 @@ impl Model {
         match linear {
             Linear::O => self.heads * self.head_dim,
             Linear::Down => self.intermediate,
+            Linear::Conv1 | Linear::Conv2 => {
+                let window = self.stem.get(linear as usize - Linear::Conv1 as usize);
+                window.map_or(1, |window| window.kernel * window.channels)
+            }
             _ => self.hidden,
         }
+    }
+
+    /// Frames that go into each convolution of the stem, for so many tokens; each gives one for every `stride` of them.
+    pub fn frames(&self, tokens: u32) -> [u32; 2] {
+        let behind = |n| self.stem.iter().skip(n).map(|window| window.stride).product::<u32>();
+        [0, 1].map(|n| tokens.saturating_mul(behind(n)))
     }
 
     /// Weight rows of an output tile: steps that multiply so many rows of activations.
@@ -298,6 +333,18 @@ impl Model {
             let why = "four columns of 2:4 pruned weights stay together, and the halves of a head are no whole fours";
             return Err(refuse("head_dim", why.into()));
         }
+        for window in &self.stem {
+            let sizes = [window.kernel, window.stride, window.channels];
+            if sizes.contains(&0) || sizes.iter().any(|&n| n > 1 << 12) || window.pad >= window.kernel {
+                return Err(refuse("convolution", format!("windows are {window:?}")));
+            }
+        }
+        if self.stem.len() > Linear::STEM.len()
+            || !self.stem.is_empty() && (self.kind.causal || self.kind.gated)
+        {
+            let why = "at most two convolutions stand before the layers of an encoder, through its function without a gate";
+            return Err(refuse("convolution", why.into()));
+        }
         for (linear, group) in Linear::ALL.into_iter().filter_map(|l| Some((l, self.widths.group?))) {
             if self.inputs(linear) % group != 0 {
                 let why = format!(
@@ -338,6 +385,7 @@ pub(crate) mod tests {
             kv_heads: 2,
             head_dim: 24,
             max_positions: 256,
+            stem: Vec::new(),
             kind: Kind::default(),
             widths: Widths::default(),
             numbers: Numbers::default(),

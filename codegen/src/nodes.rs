@@ -93,7 +93,7 @@ pub fn of(layer: &QuantLayer, linear: Linear) -> Option<&QuantLinear> {
         Linear::Gate => layer.gate.as_ref(),
         Linear::Up => Some(&layer.up),
         Linear::Down => Some(&layer.down),
-        Linear::Pool | Linear::Head => None,
+        Linear::Conv1 | Linear::Conv2 | Linear::Pool | Linear::Head => None,
     }
 }
 

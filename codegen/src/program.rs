@@ -72,6 +72,8 @@ fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
         block("weights", map.records, map.record_blocks * (plan.layers + 1), false),
         block("stream", map.stream.at, map.stream.blocks, map.sequence.is_some()),
         block("rope", map.rope.at, map.rope.blocks, false),
+        block("frames", map.frames[0].at, map.frames[0].blocks, false),
+        block("frames behind a convolution", map.frames[1].at, map.frames[1].blocks, true),
         block("value channels", map.value_channels.at, map.value_channels.blocks, false),
         block("embedding", map.embedding, map.cache - map.embedding, false),
         block("cache", map.cache, cache_end - map.cache, true),

@@ -52,7 +52,8 @@ pub fn width(map: &Map, value: Value) -> Option<Width> {
         Value::RopeK | Value::RopeQ | Value::PackedV | Value::Attention => Some(w.head),
         Value::Gate | Value::Up | Value::Product => Some(w.intermediate),
         Value::Logits => Some(w.logits),
-        Value::Scores | Value::Softmax => None,
+        // Convolutions differ in their widths.
+        Value::Scores | Value::Softmax | Value::Stem => None,
     }
 }
 
@@ -136,4 +137,13 @@ pub fn element(target: &Target, token: u32, e: u32) -> u32 {
     (map.logits + token / map.tokens * map.chunk_blocks) * hw::machine::BLOCK_BYTES
         + row * g.v_row
         + 4 * (place % g.l)
+}
+
+/// Byte address in memory of element `e` of a frame that goes into an encoder of a signal.
+pub fn frame(target: &Target, frame: u32, e: u32) -> u32 {
+    let (map, g) = (&target.map, Geometry::of(&target.machine));
+    let (width, pad) = (&map.widths.frames[0], target.model.stem.first().map_or(0, |window| window.pad));
+    let place = width.place(e);
+    let row = (pad + frame) * width.stride + place / g.l;
+    map.frames[0].at * hw::machine::BLOCK_BYTES + row * g.v_row + 4 * (place % g.l)
 }

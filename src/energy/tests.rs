@@ -148,6 +148,7 @@ fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
         kv_heads: 32,
         head_dim: 128,
         max_positions: 4096,
+        stem: Vec::new(),
         kind: Default::default(),
         widths: Default::default(),
         numbers: Default::default(),

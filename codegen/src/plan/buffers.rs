@@ -166,7 +166,8 @@ impl Sizes<'_> {
             self.machine.buffers.activation_bytes,
             self.g.a_row,
         );
-        to.a_input = a.take(groups * w.hidden.stride.max(w.q.rows), 1);
+        let windows = w.windows.map(|width| width.rows);
+        to.a_input = a.take(groups * w.hidden.stride.max(w.q.rows).max(windows[0]).max(windows[1]), 1);
         to.a_q = a.take(groups * w.q.rows, 1);
         to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
         // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
@@ -189,6 +190,11 @@ impl Sizes<'_> {
         let (w, g, kv_heads) = (&self.map.widths, &self.g, self.model.kv_heads);
         let mut bank = self.bank("vector bank 0");
         to.x = vec_addr(RESIDUAL, bank.take(self.tokens * w.hidden.stride, 1));
+        // Frames and what their convolutions give have the bank to themselves.
+        let alone = self.model.stem.iter().zip(&w.frames).map(|(window, frame)| {
+            (self.tokens * window.stride + window.kernel).saturating_mul(frame.stride)
+        });
+        let alone = alone.max().unwrap_or(0).max(self.tokens * w.frames[1].stride);
         let mut stage = |bytes: u32| {
             let (code_rows, scale_rows) = (bytes.div_ceil(g.v_row), (4 * kv_heads).div_ceil(g.v_row));
             let step = code_rows + scale_rows;
@@ -197,6 +203,7 @@ impl Sizes<'_> {
         let (keys, values) = (self.model.widths.keys(), self.model.widths.values());
         to.k_stage = stage(w.kv.rows * g.segment(keys));
         to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.segment(values));
+        bank.next = bank.next.max(alone.into());
         self.check(&bank)
     }
 
@@ -221,7 +228,10 @@ impl Sizes<'_> {
         let embeddings = tokens * map.embedding_blocks * BLOCK_BYTES / g.v_row;
         to.positions = at(embeddings);
         let embeddings = embeddings * if map.learned.is_some() { 2 } else { 1 };
-        let alone = [tokens * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
+        let convolved = tokens * w.hidden.stride.max(w.frames[1].stride);
+        let convolved = if self.model.stem.is_empty() { 0 } else { convolved };
+        let alone =
+            [convolved, tokens * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
         bank.next = alone.into_iter().fold(bank.next, |next, rows| next.max(u64::from(rows)));
         self.check(&bank)
     }
@@ -230,7 +240,8 @@ impl Sizes<'_> {
         let (w, g) = (&self.map.widths, &self.g);
         let mut bank = self.bank("vector bank 2");
         let all = w.hidden.stride.max(w.q.stride).max(w.kv.stride) * self.tokens;
-        let group = self.probability_rows().max(w.intermediate.stride) * g.t;
+        let windows = w.windows[0].rows.max(w.windows[1].rows);
+        let group = self.probability_rows().max(w.intermediate.stride).max(windows) * g.t;
         to.scratch = vec_addr(SCRATCH, bank.take(all.max(group), 1));
         self.check(&bank)
     }

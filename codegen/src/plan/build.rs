@@ -32,6 +32,8 @@ pub(super) struct Builder<'a> {
     pub origins: Vec<Origin>,
     /// Biases loaded so far.
     pub biases: usize,
+    /// Blocks from the record of the layer at hand to the one that weights are loaded from.
+    pub ahead: u32,
 }
 
 const NEXT_NORM: Task = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
@@ -75,7 +77,18 @@ impl<'a> Builder<'a> {
         let ends = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes];
         let rings = [0, 1, 2].map(|i| Ring::new(buf.rings[i], ends[i]));
         let g = Geometry::of(machine);
-        Builder { model, g, map, buf, tokens, rings, steps: Vec::new(), origins: Vec::new(), biases: 0 }
+        Builder {
+            model,
+            g,
+            map,
+            buf,
+            tokens,
+            rings,
+            steps: Vec::new(),
+            origins: Vec::new(),
+            biases: 0,
+            ahead: 0,
+        }
     }
 
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
@@ -313,7 +326,7 @@ impl<'a> Builder<'a> {
             at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
         }
         let task = Task(chunk.linear.name(), &[Operator::Linear(chunk.linear)]);
-        self.load_chunk(task, chunk, at, 0);
+        self.load_chunk(task, chunk, at, self.ahead);
         Ok(Held { at, carried: false })
     }
 

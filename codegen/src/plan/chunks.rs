@@ -39,7 +39,8 @@ impl Chunker<'_> {
         self.at = start;
         if !self.model.kind.causal {
             let mut chunks = Vec::new();
-            for linear in [Linear::Pool, Linear::Head].into_iter().filter(|&l| self.model.has(l)) {
+            let all = [Linear::Conv1, Linear::Conv2, Linear::Pool, Linear::Head];
+            for linear in all.into_iter().filter(|&l| self.model.has(l)) {
                 let most = self.most(linear)?;
                 self.split(linear, 0, self.tiles(linear), most, &mut chunks);
             }
@@ -80,6 +81,8 @@ impl Chunker<'_> {
         let inputs = match linear {
             Linear::O => self.widths.q,
             Linear::Down => self.widths.intermediate,
+            Linear::Conv1 => self.widths.windows[0],
+            Linear::Conv2 => self.widths.windows[1],
             _ => self.widths.hidden,
         };
         (self.model.steps(inputs.rows), self.model.groups(linear))

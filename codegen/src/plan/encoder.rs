@@ -20,17 +20,20 @@ use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
 use isa::table::{Unit, Vector, space};
 
-const STREAM: Task = Task("residual stream", &[]);
+pub(super) const STREAM: Task = Task("residual stream", &[]);
 
 impl Builder<'_> {
     /// All segments of an encoder and how they follow each other. `early` as for a decoder's layer.
     pub fn encoder(&mut self, early: usize) -> Result<(Vec<Segment>, Vec<Flow>), Diagnostic> {
         self.constants();
         let mut segments = vec![self.segment("constants")];
+        let mut flow = vec![Flow::Segment(0)];
         if self.model.reads_tokens() {
             self.embeddings(&mut segments);
+            flow.extend((1..segments.len()).map(Flow::Segment));
         }
-        let front = (0..segments.len()).map(Flow::Segment);
+        self.stem(&mut segments, &mut flow)?;
+        let keys = segments.len();
         self.begin();
         let mut none = self.map.carried;
         for linear in [Linear::K, Linear::V] {
@@ -44,18 +47,18 @@ impl Builder<'_> {
         self.store_rows(STREAM, self.buf.x, (self.map.stream.at, Reg::Stream), self.map.chunk_blocks);
         self.fence();
         segments.push(self.segment("layer"));
-        let keys = front.len();
-        let flow = front.chain([self.layers([keys, keys + 1])]);
+        flow.push(self.layers([keys, keys + 1]));
         let last = match self.model.has_ends() {
             true => self.one_token(Builder::pooled)?,
             false => self.result(),
         };
         segments.push(last);
-        let behind = match self.model.has_ends() {
+        let behind: Vec<Flow> = match self.model.has_ends() {
             true => self.chunk_start().into_iter().chain([Flow::Segment(keys + 2)]).collect(),
             false => self.pass(keys + 2, &[]),
         };
-        Ok((segments, flow.chain(behind).collect()))
+        flow.extend(behind);
+        Ok((segments, flow))
     }
 
     /// Puts the embeddings of all tokens into the residual stream.
@@ -132,7 +135,7 @@ impl Builder<'_> {
         Ok(self.segment("logits"))
     }
 
-    fn segment(&mut self, name: &'static str) -> Segment {
+    pub fn segment(&mut self, name: &'static str) -> Segment {
         Segment { name, steps: std::mem::take(&mut self.steps) }
     }
 
@@ -146,7 +149,7 @@ impl Builder<'_> {
     }
 
     /// A load that waits for the last store of the segment: of a constant to where it lies.
-    fn fence(&mut self) {
+    pub fn fence(&mut self) {
         let last = self.steps.iter().rposition(|step| step.unit() == Unit::Store);
         let (at, to) = (self.map.value_channels.at, self.buf.value_channels);
         self.load_fixed(Task("fence", &[]), space::C, to, at, 1, Reg::Zero);

@@ -85,7 +85,7 @@ impl Builder<'_> {
     }
 
     /// Adds the rows of learned positions, which follow each other in their table.
-    fn positions(&mut self, (start, reg): (u32, Reg)) {
+    pub fn positions(&mut self, (start, reg): (u32, Reg)) {
         let (buf, stride) = (self.buf.clone(), self.map.widths.hidden.stride);
         let task = Task("positions", &[Operator::Positions]);
         let blocks = self.tokens * self.map.embedding_blocks;

@@ -108,7 +108,8 @@ impl Builder<'_> {
         let task = Task("bias", &[Operator::Bias(linear)]);
         let (piece, bias) = (self.map.biases[linear as usize], self.buf.biases[self.biases % 2]);
         self.biases += 1;
-        self.load_fixed(task, space::V, bias, self.map.records + piece.at, piece.blocks, Reg::Layer);
+        let at = self.map.records + self.ahead + piece.at;
+        self.load_fixed(task, space::V, bias, at, piece.blocks, Reg::Layer);
         let step = if self.tokens > 1 { stride } else { 0 };
         for first in rows.clone().step_by(MOST_ROWS as usize) {
             let to = dst + first - rows.start;
@@ -167,7 +168,7 @@ impl Builder<'_> {
     }
 
     /// The same for one permuted group, one vector of each token; b moves with a.
-    fn one_group(&mut self, task: Task, template: Vector, stride: u32, u: u32, value: Value) {
+    pub fn one_group(&mut self, task: Task, template: Vector, stride: u32, u: u32, value: Value) {
         let tokens = self.in_group(u);
         let paired = template.gated != 0;
         let body = Vector {

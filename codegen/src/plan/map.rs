@@ -35,6 +35,10 @@ pub struct Widths {
     /// One head.
     pub head: Width,
     pub logits: Width,
+    /// Frames that go into each convolution of the stem; the rows of one are `stride`.
+    pub frames: [Width; 2],
+    /// Windows of them.
+    pub windows: [Width; 2],
 }
 
 /// Consecutive output tiles of a linear layer, loaded at once. Places are blocks from the start of the record.
@@ -100,6 +104,8 @@ pub struct Map {
     pub cache_blocks: u32,
     /// K codes, K scales, V codes, V scales.
     pub parts: [CachePart; 4],
+    /// Frames that go into each convolution of the stem, with zeros before and behind them.
+    pub frames: [Piece; 2],
     /// Blocks of a chunk of the residual stream.
     pub chunk_blocks: u32,
     /// The residual stream that comes in, where there is no embedding; that of all chunks of an encoder.
@@ -175,7 +181,7 @@ impl Map {
         tokens: u32,
     ) -> Result<Map, Diagnostic> {
         let g = Geometry::of(machine);
-        let widths = widths(model, &g);
+        let widths = widths(model, &g)?;
         let gain_bytes = if model.kind.norm == NormKind::Rms { 2 } else { 4 };
         let gain = blocks(gain_bytes * g.lp * widths.hidden.stride);
         let gains = [Piece { at: 0, blocks: gain }, Piece { at: gain, blocks: gain }];
@@ -226,6 +232,7 @@ impl Map {
             cache_blocks,
             parts,
             logits: 0,
+            frames: super::stem::regions(model, &widths, context, &g),
             chunk_blocks,
             stream: Piece { at: 0, blocks: stream },
             logits_blocks: match (model.has_ends(), model.kind.causal) {
@@ -247,6 +254,9 @@ impl Map {
         map.positions = at.take(u64::from(map.embedding_blocks) * rows);
         map.cache = at.take(u64::from(cache_blocks) * u64::from(model.layers));
         map.stream.at = at.take(map.stream.blocks.into());
+        for frames in &mut map.frames {
+            frames.at = at.take(frames.blocks.into());
+        }
         map.logits = at.take(map.logits_blocks.into());
         map.end_bytes = at.0 * u64::from(BLOCK_BYTES);
         if map.end_bytes > machine.memory.size_bytes {
@@ -265,6 +275,8 @@ impl Map {
         match linear {
             Linear::O => &self.widths.q,
             Linear::Down => &self.widths.intermediate,
+            Linear::Conv1 => &self.widths.windows[0],
+            Linear::Conv2 => &self.widths.windows[1],
             _ => &self.widths.hidden,
         }
     }
@@ -323,7 +335,9 @@ impl Widths {
         match linear {
             Linear::Q => &self.q,
             Linear::K | Linear::V => &self.kv,
-            Linear::O | Linear::Down | Linear::Pool => &self.hidden,
+            Linear::O | Linear::Down | Linear::Pool | Linear::Conv2 => &self.hidden,
+            Linear::Conv1 if self.frames[1].elements > 0 => &self.frames[1],
+            Linear::Conv1 => &self.hidden,
             Linear::Gate | Linear::Up => &self.intermediate,
             Linear::Head => &self.logits,
         }
@@ -335,21 +349,28 @@ pub fn logits_rows(chunk: &Chunk, g: &Geometry) -> u32 {
     (chunk.tiles * (g.n / g.l)).next_multiple_of((BLOCK_BYTES / g.v_row).max(1))
 }
 
-fn widths(model: &Model, g: &Geometry) -> Widths {
+fn widths(model: &Model, g: &Geometry) -> Result<Widths, Diagnostic> {
     let group = model.widths.group;
     let block = group.map_or(model.head_dim / 2, |group| head_block(group, model.head_dim));
     let multiple = model.widths.weights.a_rows();
     // Steps of two rows may span two blocks of a group, if all of its fours stay whole.
     let pairs = group.is_none_or(|group| group / block % 2 == 0) && g.l % 4 == 0;
     let of_heads = if pairs { 1 } else { multiple };
-    Widths {
+    let mut stem = [(Width::new(0, 1, 1, g), Width::new(0, 1, 1, g)); 2];
+    for (n, window) in model.stem.iter().enumerate().take(2) {
+        stem[n] = super::stem::widths(window, n, (group, multiple), g)?;
+    }
+    let frames = stem.map(|(frame, _)| frame);
+    Ok(Widths {
         hidden: Width::new(model.hidden, group.unwrap_or(model.hidden), multiple, g),
         intermediate: Width::new(model.intermediate, group.unwrap_or(model.intermediate), multiple, g),
         q: Width::new(model.heads * model.head_dim, block, of_heads, g),
         kv: Width::new(model.kv_heads * model.head_dim, block, of_heads, g),
         head: Width::new(model.head_dim, block, of_heads, g),
         logits: Width::new(model.logits, model.logits, 1, g),
-    }
+        frames,
+        windows: stem.map(|(_, window)| window),
+    })
 }
 
 fn parts(model: &Model, widths: &Widths, g: &Geometry) -> [CachePart; 4] {

@@ -28,6 +28,7 @@ mod encoder;
 mod ends;
 mod linear;
 mod ring;
+mod stem;
 
 pub use map::Map;
 pub use options::Options;
@@ -100,6 +101,8 @@ impl Reg {
     pub const Stream: Reg = Reg::KLoad;
     /// Bytes from the first layer's cache to this one's.
     pub const CacheBytes: Reg = Reg::KScaleLoad;
+    /// Blocks from the first chunk's frames to this one's.
+    pub const Frames: Reg = Reg::VLoad;
 }
 
 impl Reg {
@@ -194,6 +197,8 @@ pub enum Value {
     /// Residual stream behind the MLP.
     MlpResidual,
     FinalNorm,
+    /// What a convolution of the stem gives.
+    Stem,
     /// What the pooling layer of an encoder gives.
     Pool,
     Logits,
