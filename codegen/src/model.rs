@@ -260,7 +260,7 @@ impl Model {
             Linear::Down => self.intermediate,
             Linear::Conv1 | Linear::Conv2 => {
                 let window = self.stem.get(linear as usize - Linear::Conv1 as usize);
-                window.map_or(1, |window| window.kernel * window.channels)
+                window.map_or(0, |window| window.kernel * window.channels)
             }
             _ => self.hidden,
         }
