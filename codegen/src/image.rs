@@ -60,6 +60,7 @@ impl Model {
                 .because("one loop body of instructions serves all layers")
                 .help("quantise the gains of all norms with one shift"));
         }
+        let embedding = decoder.ends.as_ref().and_then(|ends| ends.front.embedding());
         let positions = decoder.ends.as_ref().and_then(|ends| ends.positions.as_ref());
         let model = Model {
             name: decoder.name.to_string(),
@@ -85,7 +86,7 @@ impl Model {
             },
             widths: support::widths(&decoder.scheme, widen)?,
             numbers: Numbers {
-                embedding_shift: decoder.ends.as_ref().map_or(0, |ends| ends.embedding.shift),
+                embedding_shift: embedding.map_or(0, |table| table.shift),
                 positions_shift: positions.map_or(0, |table| table.shift),
                 eps: decoder.eps,
                 norm_shift: [first; 3],
@@ -104,8 +105,9 @@ impl Model {
 pub fn absent(decoder: &QuantDecoder) -> Option<&str> {
     let linears = decoder.linears().map(|l| (&l.codes, &*l.name));
     let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
-    let vectors = norms.chain(decoder.ends.iter().flat_map(|e| [&e.final_norm, &e.embedding]));
-    let vectors = vectors.chain(decoder.ends.iter().flat_map(|e| &e.positions));
+    let ends = decoder.ends.iter();
+    let outer = ends.flat_map(|e| [Some(&e.final_norm), e.front.embedding(), e.positions.as_ref()]);
+    let vectors = norms.chain(outer.flatten());
     let biases = decoder.linears().filter_map(|l| l.bias.as_ref());
     let vectors = vectors.chain(biases).map(|v| (&v.constant, &*v.name));
     linears.chain(vectors).find(|(constant, _)| constant.is_absent()).map(|(_, name)| name)
@@ -134,7 +136,7 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
     for (linear, weights) in behind(ends) {
         image.layer(record, linear, weights, &target.model.widths)?;
     }
-    for (table, at) in [(Some(&ends.embedding), map.embedding), (ends.positions.as_ref(), map.positions)] {
+    for (table, at) in [(ends.front.embedding(), map.embedding), (ends.positions.as_ref(), map.positions)] {
         let Some(table) = table.map(tensor).transpose()? else { continue };
         for (n, row) in table.ints().chunks_exact(target.model.hidden as usize).enumerate() {
             image.halves(at + n as u32 * map.embedding_blocks, &map.widths.hidden, row);

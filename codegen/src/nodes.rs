@@ -43,7 +43,8 @@ impl Nodes {
         let one = |origin: &Origin| together(&[origin]);
         let mut nodes = BTreeMap::new();
         if let Some(ends) = &decoder.ends {
-            nodes.insert(Operator::Embedding, one(&ends.embedding.origin));
+            let embedding = ends.front.embedding();
+            nodes.extend(embedding.map(|table| (Operator::Embedding, one(&table.origin))));
             nodes.extend(ends.positions.iter().map(|table| (Operator::Positions, one(&table.origin))));
             nodes.insert(Operator::FinalNorm, one(&ends.final_norm.origin));
             for (linear, weights) in behind(ends) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ir::decoder::{
-    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Activation, Config, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
     Projection, Visibility, Weight, recognise,
 };
 use ir::front::onnx;
@@ -145,7 +145,7 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
         }
         (Visibility::Full, Placement::Branch) => None,
     };
-    let ends = Ends { embedding, positions, final_norm, head };
+    let ends = Ends { front: Front::Tokens(embedding), positions, final_norm, head };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
     QuantDecoder::new(&decoder, scheme).unwrap()
 }

@@ -1,6 +1,9 @@
 //! Rebuilds the graph of a decoder for a number of tokens and a length of the cache.
 
-use super::{Config, Decoder, Ends, Head, Layer, Norm, NormKind, Placement, Positions, Projection, Weight};
+use super::{
+    Config, Conv, Decoder, Ends, Front, Head, Layer, Norm, NormKind, Placement, Positions, Projection,
+    Weight, frames,
+};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
@@ -19,21 +22,26 @@ impl Decoder {
     /// which are left out when `past` is zero. Outputs: `logits` `[tokens, vocab]`, then per layer `present.N.key` (after
     /// the rotary embedding) and `present.N.value`, `[past + tokens, kv_heads * head_dim]`. Layers without ends read and
     /// give `hidden`, f32 `[tokens, hidden]`, instead of tokens and logits. Encoders have no cache; pooled logits are `[1, logits]`,
-    /// and without a head they give `hidden`.
+    /// and without a head they give `hidden`. Where frames come in, the first input is `frames`, f32 `[frames, channels]`, as many
+    /// of them as `tokens` tokens are made of.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.check()?;
         self.config.check_reach(tokens, past)?;
         let mut rebuild =
             Rebuild { b: Builder::new(self.name.clone()), config: &self.config, tokens, past, x: ValueId(0) };
-        let (name, ty) = match self.ends {
-            Some(_) => ("tokens", Type::of(DType::I64, [tokens])),
+        let (name, ty) = match &self.ends {
+            Some(Ends { front: Front::Tokens(_), .. }) => ("tokens", Type::of(DType::I64, [tokens])),
+            Some(Ends { front: Front::Frames(convs), .. }) => {
+                let frames = frames(tokens, convs.iter().map(|conv| &conv.windows))?;
+                let channels = convs.first().map_or(0, Conv::channels);
+                ("frames", Type::of(DType::F32, [frames, channels]))
+            }
             None => ("hidden", Type::of(DType::F32, [tokens, self.config.hidden])),
         };
         rebuild.x = rebuild.b.input(name, ty);
         let caches: Vec<_> = (0..self.layers.len()).map(|n| rebuild.cache_inputs(n)).collect();
         if let Some(ends) = &self.ends {
-            let table = rebuild.weight(&ends.embedding)?;
-            rebuild.x = rebuild.op(Gather { axis: 0 }, &[table, rebuild.x], &ends.embedding.origin)?;
+            rebuild.front(&ends.front)?;
             if let Some(positions) = &ends.positions {
                 rebuild.positions(positions)?;
             }
@@ -111,6 +119,21 @@ impl Rebuild<'_> {
 
     fn weight(&mut self, weight: &Weight) -> Result<ValueId, Diagnostic> {
         weight.value(&mut self.b)
+    }
+
+    /// From the input to the residual stream.
+    fn front(&mut self, front: &Front) -> Result<(), Diagnostic> {
+        if let Some(embedding) = front.embedding() {
+            let table = self.weight(embedding)?;
+            self.x = self.op(Gather { axis: 0 }, &[table, self.x], &embedding.origin)?;
+        }
+        for conv in front.convs() {
+            let origin = &conv.linear.weight.origin;
+            let windows = self.op(conv.windows.clone(), &[self.x], origin)?;
+            let product = self.linear(windows, &conv.linear)?;
+            self.x = self.activation(product, origin)?;
+        }
+        Ok(())
     }
 
     /// Adds the rows of the tokens' positions.

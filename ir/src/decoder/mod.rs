@@ -17,8 +17,11 @@
 //! - all layers have the same tensors.
 
 mod build;
+mod front;
 mod recognise;
 
+pub(crate) use front::frames;
+pub use front::{Conv, Front};
 pub use recognise::{Recognised, recognise};
 
 use crate::constant::Constant;
@@ -31,7 +34,7 @@ use std::sync::Arc;
 /// Sizes and constants of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Number of token ids; zero for layers without ends.
+    /// Number of token ids; zero for layers without ends, and where frames come in.
     pub vocab: usize,
     /// Elements of the residual stream.
     pub hidden: usize,
@@ -282,11 +285,11 @@ pub struct Decoder {
     pub ends: Option<Ends>,
 }
 
-/// From tokens to the residual stream, and from there to logits.
+/// From the input to the residual stream, and from there to logits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ends {
-    /// Token embedding, `[vocab, hidden]`.
-    pub embedding: Weight,
+    /// What stands before the layers.
+    pub front: Front,
     /// Table of learned positions, `[rows, hidden]`.
     pub positions: Option<Weight>,
     /// Last norm.
@@ -347,7 +350,7 @@ impl Ends {
             Some(most) => first.saturating_add(most),
             None => table.constant.ty().shape.fixed().and_then(|s| s.first().copied()).unwrap_or(0),
         };
-        let mut all = vec![("embedding", &self.embedding, vec![vocab, hidden])];
+        let mut all = self.front.weights(config);
         all.extend(self.positions.iter().map(|table| ("positions", table, vec![rows(table), hidden])));
         all.extend(self.final_norm.roles(["final_norm", "final_norm.bias"], hidden));
         if let Some(Head { pool, lm_head }) = &self.head {
@@ -359,9 +362,10 @@ impl Ends {
         all
     }
 
-    /// Linear layers behind the last norm.
+    /// Linear layers before the layers and behind the last norm.
     pub fn projections(&self) -> impl Iterator<Item = &Projection> {
-        self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head]))
+        let front = self.front.convs().iter().map(|conv| &conv.linear);
+        front.chain(self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head])))
     }
 }
 
@@ -428,13 +432,20 @@ impl Decoder {
             return Err(unfit("lm_head", &ends.final_norm.gain, why));
         }
         let learned = matches!(c.positions, Positions::Learned { .. });
-        match self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {
-            None => Ok(()),
-            Some(ends) => {
-                let why = "learned positions, and only these, have a table";
-                Err(unfit("positions", &ends.embedding, why))
-            }
+        if let Some(ends) = self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {
+            let why = "learned positions, and only these, have a table";
+            return Err(unfit("positions", &ends.final_norm.gain, why));
         }
+        let Some(Ends { front: Front::Frames(convs), final_norm, .. }) = &self.ends else { return Ok(()) };
+        if convs.is_empty() || !convs.iter().all(|conv| conv.windows.keeps_pace()) || !c.is_encoder() {
+            let why = "frames enter encoders, through convolutions that give a row for each stride rows";
+            return Err(unfit(
+                "conv",
+                convs.first().map_or(&final_norm.gain, |conv| &conv.linear.weight),
+                why,
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ pub mod norm;
 pub mod quantise;
 pub mod reduce;
 pub mod scatter;
+pub mod window;
 
 pub use attention::*;
 pub use cached::*;
@@ -42,6 +43,7 @@ pub use norm::*;
 pub use quantise::*;
 pub use reduce::*;
 pub use scatter::*;
+pub use window::*;
 
 use crate::diag::Diagnostic;
 use crate::pack;
@@ -190,6 +192,8 @@ operators! {
     Equal Less LessEqual Greater GreaterEqual And Or Xor Not IsNan Where Cast
     // layout
     Reshape Transpose Slice Concat Expand Gather
+    // window
+    Windows
     // scatter
     ScatterNd ScatterElements Trilu
     // index

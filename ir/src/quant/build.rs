@@ -1,8 +1,10 @@
 //! Builds the graph of a quantised decoder for a number of tokens and a length of the cache.
 
-use super::{QuantDecoder, QuantEnds, QuantHead, QuantLayer, QuantLinear, QuantVector};
+use super::{
+    QuantConv, QuantDecoder, QuantEnds, QuantFront, QuantHead, QuantLayer, QuantLinear, QuantVector,
+};
 use crate::constant::Constant;
-use crate::decoder::{NormKind, Placement, Positions};
+use crate::decoder::{NormKind, Placement, Positions, frames};
 use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
 use crate::num::Point;
@@ -20,19 +22,26 @@ impl QuantDecoder {
     /// i32 `[past, kv_heads]` (scale words), `past.N.key.zeros` shaped as the scales if the cache is not symmetric, and the same
     /// of `value`, which are left out when `past` is zero. Outputs: `logits` i32 `[tokens, vocab]` (without ends `hidden`), then per layer the same,
     /// `present.` and with the new rows behind. Encoders have no cache; pooled logits are `[1, logits]`, and without a head they
-    /// give `hidden`.
+    /// give `hidden`. Where frames come in, the first input is `frames`, i32 `[frames, channels]` in fixed point, as many of them as
+    /// `tokens` tokens are made of.
     pub fn graph(&self, tokens: usize, past: usize) -> Result<Graph, Diagnostic> {
         self.config.check_reach(tokens, past)?;
         let mut build = Build::new(self, past)?;
-        build.x = match &self.ends {
-            Some(_) => build.b.input("tokens", Type::of(DType::I64, [tokens])),
-            None => build.b.input("hidden", Type::of(DType::I32, [tokens, self.config.hidden])),
+        let (name, ty) = match &self.ends {
+            Some(QuantEnds { front: QuantFront::Tokens(_), .. }) => {
+                ("tokens", Type::of(DType::I64, [tokens]))
+            }
+            Some(QuantEnds { front: QuantFront::Frames(convs), .. }) => {
+                let frames = frames(tokens, convs.iter().map(|conv| &conv.windows))?;
+                let channels = convs.first().map_or(0, |conv| conv.channels);
+                ("frames", Type::of(DType::I32, [frames, channels]))
+            }
+            None => ("hidden", Type::of(DType::I32, [tokens, self.config.hidden])),
         };
+        build.x = build.b.input(name, ty);
         let caches = (0..self.layers.len()).map(|n| build.cache_inputs(n)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(QuantEnds { embedding, positions, .. }) = &self.ends {
-            let table = build.vector(embedding);
-            let embed = IntEmbed { shift: embedding.shift };
-            build.x = build.op(embed, &[table, build.x], &embedding.origin)?;
+        if let Some(QuantEnds { front, positions, .. }) = &self.ends {
+            build.front(front)?;
             if let Some(positions) = positions {
                 build.positions(positions, tokens)?;
             }
@@ -204,6 +213,23 @@ impl<'d> Build<'d> {
         }
         let op = Quantise { bits: code.bits, parts: 1, symmetric: code.symmetric };
         Codes::from(&self.b.node(op, &operands, origin.clone())?)
+    }
+
+    /// From the input to the residual stream.
+    fn front(&mut self, front: &QuantFront) -> Result<(), Diagnostic> {
+        if let Some(embedding) = front.embedding() {
+            let table = self.vector(embedding);
+            let embed = IntEmbed { shift: embedding.shift };
+            self.x = self.op(embed, &[table, self.x], &embedding.origin)?;
+        }
+        let function = self.decoder.config.activation.function;
+        for QuantConv { linear, windows, .. } in front.convs() {
+            let windows = self.op(windows.clone(), &[self.x], &linear.origin)?;
+            let windows = self.activation(windows, &linear.origin)?;
+            let product = self.biased(windows, linear)?;
+            self.x = self.op(IntPoint { function }, &[product], &linear.origin)?;
+        }
+        Ok(())
     }
 
     /// Adds the rows of learned positions.

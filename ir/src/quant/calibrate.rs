@@ -48,6 +48,11 @@ impl Calibration {
                 .because("there is at least one, and they are of one length, of a token or more")
                 .help("cut the text into rows of one length"));
         }
+        if decoder.ends.as_ref().is_some_and(|ends| ends.front.embedding().is_none()) {
+            return Err(Diagnostic::new("calibration-texts", "the model cannot be calibrated with texts")
+                .because("it reads frames of a signal, not tokens")
+                .help("use a scheme that finds the scales of activations at run time"));
+        }
         let graph = decoder.graph(length, 0)?;
         let evaluator = Evaluator::new(&graph)?;
         let mut entering: Vec<ValueId> = Vec::new();
@@ -75,7 +80,8 @@ impl Calibration {
 
     /// The scales of a decoder's activations under a scheme.
     pub(super) fn scales(&self, decoder: &Decoder, scheme: &Scheme) -> Result<Vec<StaticScale>, Diagnostic> {
-        let expected = 4 * decoder.layers.len() + 1;
+        let ends = decoder.ends.iter().flat_map(|ends| ends.projections());
+        let expected = 4 * decoder.layers.len() + ends.count();
         if self.inputs.len() != expected {
             return Err(Diagnostic::new("calibration-model", "the calibration is one of another decoder")
                 .because(format!("it has {} activations; this one has {expected}", self.inputs.len()))

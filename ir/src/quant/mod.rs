@@ -8,6 +8,7 @@
 //! | `weights` | integer tensors of a decoder |
 //! | `fidelity` | what is told of what became of the file's codes |
 //! | `fold` | where constant factors go |
+//! | `front` | what stands before the layers |
 //! | [`calibrate`] | fixed scales of activations, from texts |
 //! | `build` | the graph for any number of tokens and any cache |
 //!
@@ -18,6 +19,7 @@ pub mod calibrate;
 pub mod exact;
 mod fidelity;
 mod fold;
+mod front;
 pub mod grid;
 pub mod scheme;
 mod weights;
@@ -25,10 +27,13 @@ mod weights;
 pub use calibrate::{Calibration, StaticScale};
 pub use fidelity::Fidelity;
 pub use fold::Factors;
+pub use front::{QuantConv, QuantFront};
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
 
-use crate::decoder::{Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, Projection, Weight};
+use crate::decoder::{
+    Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, Projection, Weight,
+};
 use crate::diag::Diagnostic;
 use crate::num::Scale;
 use rug::Rational;
@@ -60,11 +65,11 @@ pub struct QuantLayer {
     pub origins: LayerOrigins,
 }
 
-/// From tokens to the residual stream, and from there to logits; see [`crate::decoder::Ends`].
+/// From the input to the residual stream, and from there to logits; see [`crate::decoder::Ends`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantEnds {
-    /// Token embedding, i16 `[vocab, hidden]`; its shift is that of `int-embed`.
-    pub embedding: QuantVector,
+    /// What stands before the layers.
+    pub front: QuantFront,
     /// Learned positions, i16 `[rows, hidden]`; its shift is that of `int-embed`.
     pub positions: Option<QuantVector>,
     /// Last norm.
@@ -83,9 +88,10 @@ pub struct QuantHead {
 }
 
 impl QuantEnds {
-    /// Linear layers behind the last norm.
+    /// Linear layers before the layers and behind the last norm.
     pub fn linears(&self) -> impl Iterator<Item = &QuantLinear> {
-        self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head]))
+        let front = self.front.convs().iter().map(|conv| &conv.linear);
+        front.chain(self.head.iter().flat_map(|head| head.pool.iter().chain([&head.lm_head])))
     }
 }
 
@@ -98,8 +104,8 @@ pub struct QuantDecoder {
     pub config: Config,
     /// The scheme.
     pub scheme: Scheme,
-    /// Fixed scales of what enters linear layers, four per layer (q, k and v; output; gate and up; down) and one of the
-    /// projection to logits; empty if scales are found at run time.
+    /// Fixed scales of what enters linear layers, one of each convolution over frames, four per
+    /// layer (q, k and v; output; gate and up; down) and one of each projection behind the last norm; empty if scales are found at run time.
     pub inputs: Vec<StaticScale>,
     /// Layers in order.
     pub layers: Vec<QuantLayer>,
@@ -200,9 +206,25 @@ impl QuantDecoder {
                 lm_head: lm_head.with_bias(head.lm_head.bias.as_ref(), &one)?,
             })
         };
+        let front = |front: &Front| match front {
+            Front::Tokens(embedding) => {
+                Ok(QuantFront::Tokens(QuantVector::table(embedding, scheme.embedding)?))
+            }
+            Front::Frames(convs) => {
+                let conv = |conv: &Conv| {
+                    Ok(QuantConv {
+                        linear: linear(&conv.linear)?,
+                        windows: conv.windows.clone(),
+                        channels: conv.channels(),
+                    })
+                };
+                let convs = convs.iter().map(conv).collect::<Result<_, Diagnostic>>()?;
+                Ok::<_, Diagnostic>(QuantFront::Frames(convs))
+            }
+        };
         let ends = |ends: &Ends| {
             Ok::<_, Diagnostic>(QuantEnds {
-                embedding: QuantVector::table(&ends.embedding, scheme.embedding)?,
+                front: front(&ends.front)?,
                 positions: table(&ends.positions)?,
                 final_norm: gains[gains.len() - 1].clone(),
                 head: ends.head.as_ref().map(head).transpose()?,
@@ -247,6 +269,8 @@ impl QuantDecoder {
     }
 }
 
+#[cfg(test)]
+mod encoder_tests;
 #[cfg(test)]
 pub(crate) mod kept_tests;
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::{Activation, Ends, Head, NormKind, Placement, Positions, Visibility, recognise};
+use crate::decoder::{Activation, Ends, Front, Head, NormKind, Placement, Positions, Visibility, recognise};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;
@@ -104,7 +104,7 @@ fn shared_heads() -> Decoder {
         config,
         layers: (0..2).map(&mut layer).collect(),
         ends: Some(Ends {
-            embedding: weight("embed", &[20, 32], -1.0, 1.0),
+            front: Front::Tokens(weight("embed", &[20, 32], -1.0, 1.0)),
             positions: None,
             final_norm: weight("norm", &[32], 0.5, 1.5).into(),
             head: Some(Head { pool: None, lm_head: weight("head", &[20, 32], -0.3, 0.3).into() }),

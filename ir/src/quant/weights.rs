@@ -67,7 +67,8 @@ impl QuantLinear {
             return Err(refused(
                 weight,
                 &format!("a row of {inputs} weights is not a number of {kind} {group}"),
-            ));
+            )
+            .help("use a scheme with a group that divides its rows, or with one scale per output: leave `group` out of its `[weights]`"));
         }
         let kept = if sparse { inputs / 2 } else { inputs };
         let mut parts = Parts::new(weight, [outputs, kept, inputs / group], scheme);

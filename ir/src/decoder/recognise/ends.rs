@@ -3,10 +3,12 @@
 use super::matcher::Matcher;
 use super::norm::Found;
 use super::probe;
-use super::{Head, Op, Weight};
+use super::stem::Stem;
+use super::{Front, Head, Op, Weight};
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Node, NodeId, ValueId};
+use crate::num::Point;
 use crate::tensor::Tensor;
 use crate::types::Shape;
 
@@ -34,13 +36,23 @@ impl Back {
     }
 }
 
-/// What the first layer reads, where tokens come in.
+/// What the first layer reads, where tokens or frames come in.
 pub(super) struct Embedding {
-    pub(super) table: Weight,
+    pub(super) front: Front,
+    /// What each convolution over frames goes through.
+    pub(super) function: Option<Point>,
     /// Table of positions, and its row of the first token.
     pub(super) positions: Option<(Weight, usize)>,
     pub(super) batch: usize,
     pub(super) tokens: usize,
+}
+
+impl From<Stem> for Embedding {
+    fn from(stem: Stem) -> Embedding {
+        let Stem { convs, function, positions, batch, tokens } = stem;
+        let (front, positions) = (Front::Frames(convs), Some((positions, 0)));
+        Embedding { front, function: Some(function), positions, batch, tokens }
+    }
 }
 
 /// Most parts of an embedding: words, positions, types.
@@ -98,7 +110,7 @@ impl Matcher<'_> {
         value: ValueId,
         past: usize,
     ) -> Result<Option<Embedding>, Diagnostic> {
-        let Some(parts) = self.parts(value) else { return Ok(None) };
+        let Some(parts) = self.parts(value) else { return Ok(self.stem(value)?.map(Embedding::from)) };
         let id = graph.producer(value).map(|p| p.0);
         let (mut words, mut positions, mut types) = (None, None, None);
         for part in parts {
@@ -124,7 +136,7 @@ impl Matcher<'_> {
             let sum = sum.ok_or_else(|| self.mismatch(id, "positions beside types of tokens", "none"))?;
             positions = Some(sum);
         }
-        Ok(Some(Embedding { table, positions, batch, tokens }))
+        Ok(Some(Embedding { front: Front::Tokens(table), function: None, positions, batch, tokens }))
     }
 
     /// The table and the shape of the ids of a lookup.

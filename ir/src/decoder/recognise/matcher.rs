@@ -23,7 +23,8 @@ impl<'g> Matcher<'g> {
             .because(format!("expected {expected}, found {found}"))
             .help(
                 "known are causal decoders with RMS or layer norms before attention and MLP, rotary or learned positions, and \
-                 gated or plain MLPs (LLaMA, Mistral, Qwen, OPT), and encoders of text with norms before or behind them (BERT)",
+                 gated or plain MLPs (LLaMA, Mistral, Qwen, OPT), encoders of text with norms before or behind them \
+                 (BERT), and encoders of speech with convolutions before the layers (Whisper)",
             );
         match node {
             Some(node) => d.at_node(self.graph.node_name(node)),

@@ -55,7 +55,7 @@ impl Matcher<'_> {
     }
 
     /// A function of an MLP, and what it is applied to.
-    fn activated(&self, value: ValueId) -> Option<(Point, ValueId)> {
+    pub(super) fn activated(&self, value: ValueId) -> Option<(Point, ValueId)> {
         let (_, node) = self.graph.producer(value)?;
         match &node.op {
             Op::Silu(_) => Some((Point::Silu, node.inputs[0])),

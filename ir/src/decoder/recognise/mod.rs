@@ -20,10 +20,11 @@ mod mlp;
 mod norm;
 mod probe;
 mod projection;
+mod stem;
 
 use super::{
-    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
-    Projection, Visibility, Weight,
+    Activation, Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Positions, Projection, Visibility, Weight, frames,
 };
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, ValueId};
@@ -66,11 +67,13 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
             let (tokens, hidden) = m.stream(x)?;
             (None, [1, tokens], hidden)
         }
-        (Some((last, _)), Some(Embedding { table, positions, batch, tokens })) => {
-            let hidden = m.matrix(&table)?[1];
+        (Some((last, _)), Some(Embedding { front, function, positions, batch, tokens })) => {
+            let hidden = m.width(&last.norm)?;
+            let same = function.is_none_or(|function| function == first.activation.function);
+            m.expect(same, first.node, "the activation of the convolutions in layers, too")?;
             m.expect((last.eps, last.kind) == (eps, norm), first.node, "norms of one kind and epsilon")?;
             let positions = positions.map(|(table, _)| table);
-            (Some(Ends { embedding: table, positions, final_norm: last.norm, head }), [batch, tokens], hidden)
+            (Some(Ends { front, positions, final_norm: last.norm, head }), [batch, tokens], hidden)
         }
         _ => return Err(m.mismatch(None, "both tokens and logits, or neither", "one of them")),
     };
@@ -81,7 +84,8 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
         m.expect(same && layer.activation == first.activation, layer.node, "layers of one kind")?;
     }
     let Attended { heads, kv_heads, head_dim, .. } = first.attended;
-    let vocab = ends.as_ref().map_or(Ok(0), |e| m.matrix(&e.embedding).map(|[rows, _]| rows))?;
+    let table = ends.as_ref().and_then(|e| e.front.embedding());
+    let vocab = table.map_or(Ok(0), |table| m.matrix(table).map(|[rows, _]| rows))?;
     let intermediate = m.matrix(&first.layer.up.weight)?[0];
     // A table of positions has a row for each that there may be.
     let table = ends.as_ref().and_then(|e| e.positions.as_ref());
@@ -225,5 +229,7 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+mod encoder_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Matches linear layers.
 
 use super::matcher::Matcher;
-use super::{Op, Projection, Weight};
+use super::{Norm, Op, Projection, Weight};
 use crate::constant::{Constant, Grid};
 use crate::diag::Diagnostic;
 use crate::graph::{Def, Node, ValueId};
@@ -88,6 +88,13 @@ impl Matcher<'_> {
     pub(super) fn matrix(&self, weight: &Weight) -> Result<[usize; 2], Diagnostic> {
         let dims = weight.constant.ty().shape.fixed().and_then(|d| d.try_into().ok());
         dims.ok_or_else(|| self.mismatch(None, "a weight of two axes", &weight.constant.ty().to_string()))
+    }
+
+    /// Elements of what a norm gives.
+    pub(super) fn width(&self, norm: &Norm) -> Result<usize, Diagnostic> {
+        let ty = norm.gain.constant.ty();
+        let width = ty.shape.fixed().and_then(|dims| dims.last().copied());
+        width.ok_or_else(|| self.mismatch(None, "the gain of a norm", &ty.to_string()))
     }
 
     /// Tokens and width of a residual stream that is a graph input `[1, tokens, hidden]`.

@@ -4,8 +4,8 @@
 use super::fields::Fields;
 use super::net::Net;
 use crate::decoder::{
-    Activation, Config, Decoder, Ends, Head, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
-    Projection, Visibility,
+    Activation, Config, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Positions, Projection, Visibility,
 };
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
@@ -204,7 +204,7 @@ impl Causal {
         let final_norm = self.norm(&net, &at(names.final_norm))?;
         let lm_head = Projection { weight: head, bias: None };
         let head = Some(Head { pool: None, lm_head });
-        let ends = Some(Ends { embedding, positions, final_norm, head });
+        let ends = Some(Ends { front: Front::Tokens(embedding), positions, final_norm, head });
         let decoder = Decoder { name: net.name.into(), config: c.clone(), layers, ends };
         decoder.check()?;
         Ok(decoder)
