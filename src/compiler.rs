@@ -81,9 +81,17 @@ impl Macs {
         let elements = |l: &QuantLinear| l.codes.ty().shape.elements().unwrap_or(0);
         let attention = 2 * (c.q_width() * quantised.layers.len()) as u64;
         let (all, full_attention) = (quantised.linears().map(elements).sum::<u64>(), c.is_encoder());
-        let behind = quantised.ends.iter().flat_map(QuantEnds::linears).map(elements).sum();
-        let once = if full_attention { behind } else { 0 };
-        Macs { linear: all - once, attention, once, full_attention }
+        if !full_attention {
+            return Macs { linear: all, attention, once: 0, full_attention };
+        }
+        let ends: u64 = quantised.ends.iter().flat_map(QuantEnds::linears).map(elements).sum();
+        let convs = quantised.ends.iter().flat_map(|ends| ends.front.convs());
+        let stem: u64 = convs.clone().map(|conv| elements(&conv.linear)).sum();
+        // A convolution runs as often for a token as those behind it take frames.
+        let often = |n| convs.clone().skip(n + 1).map(|conv| conv.windows.stride as u64).product::<u64>();
+        let by_token: u64 =
+            convs.clone().enumerate().map(|(n, conv)| elements(&conv.linear) * often(n)).sum();
+        Macs { linear: all - ends + by_token, attention, once: ends - stem, full_attention }
     }
 
     /// Of `tokens` tokens from `position` on; a token sees those before it and itself, or all of them.

@@ -4,8 +4,8 @@
 //! meets an activation of 0.
 
 use crate::compile::Target;
-use crate::model::{Kind, Linear, Model, Numbers, Widths};
-use crate::nodes::{Nodes, behind, of};
+use crate::model::{Kind, Linear, Model, Numbers, Widths, Window};
+use crate::nodes::{Nodes, of, outside};
 use crate::plan::Map;
 use crate::plan::map::Chunk;
 use crate::plan::width::Width;
@@ -16,7 +16,8 @@ use ir::constant::Constant;
 use ir::decoder::Placement;
 use ir::diag::Diagnostic;
 use ir::num::Scale;
-use ir::quant::{QuantDecoder, QuantLayer, QuantLinear, QuantVector};
+use ir::op::Windows;
+use ir::quant::{QuantConv, QuantDecoder, QuantLayer, QuantLinear, QuantVector};
 use ir::tensor::Tensor;
 use ir::types::DType;
 
@@ -73,7 +74,7 @@ impl Model {
             kv_heads: size(c.kv_heads),
             head_dim: size(c.head_dim),
             max_positions: size(c.max_positions.unwrap_or(USUAL_POSITIONS)),
-            stem: Vec::new(),
+            stem: decoder.ends.iter().flat_map(|ends| ends.front.convs()).map(window).collect(),
             kind: Kind {
                 norm: c.norm,
                 learned: Kind::learned(c.positions),
@@ -133,7 +134,7 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
     let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
     let record = map.records + target.model.layers * map.record_blocks;
     image.norm(record + map.gains[0].at, &ends.final_norm)?;
-    for (linear, weights) in behind(ends) {
+    for (linear, weights) in outside(ends) {
         image.layer(record, linear, weights, &target.model.widths)?;
     }
     for (table, at) in [(ends.front.embedding(), map.embedding), (ends.positions.as_ref(), map.positions)] {
@@ -143,6 +144,12 @@ pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnos
         }
     }
     Ok(image.bytes)
+}
+
+fn window(conv: &QuantConv) -> Window {
+    let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let Windows { kernel, stride, pad } = conv.windows;
+    Window { kernel: size(kernel), stride: size(stride), pad: size(pad), channels: size(conv.channels) }
 }
 
 /// Outputs of the projection to logits; none if there is none.
@@ -155,7 +162,7 @@ fn logits(decoder: &QuantDecoder) -> usize {
 fn biased(decoder: &QuantDecoder, linear: Linear) -> bool {
     match linear {
         Linear::Conv1 | Linear::Conv2 | Linear::Pool | Linear::Head => {
-            let mut ends = decoder.ends.iter().flat_map(behind);
+            let mut ends = decoder.ends.iter().flat_map(outside);
             ends.any(|(l, weights)| l == linear && weights.bias.is_some())
         }
         _ => decoder.layers.iter().any(|l| of(l, linear).is_some_and(|l| l.bias.is_some())),

@@ -47,7 +47,7 @@ impl Nodes {
             nodes.extend(embedding.map(|table| (Operator::Embedding, one(&table.origin))));
             nodes.extend(ends.positions.iter().map(|table| (Operator::Positions, one(&table.origin))));
             nodes.insert(Operator::FinalNorm, one(&ends.final_norm.origin));
-            for (linear, weights) in behind(ends) {
+            for (linear, weights) in outside(ends) {
                 nodes.insert(Operator::Linear(linear), one(&weights.origin));
                 let bias = weights.bias.as_ref().map(|bias| (Operator::Bias(linear), one(&bias.origin)));
                 nodes.extend(bias);
@@ -98,10 +98,11 @@ pub fn of(layer: &QuantLayer, linear: Linear) -> Option<&QuantLinear> {
     }
 }
 
-/// The linear layers behind the last norm.
-pub fn behind(ends: &QuantEnds) -> impl Iterator<Item = (Linear, &QuantLinear)> {
+/// The linear layers before the layers and behind the last norm; convolutions that the compiler has no name for are left out.
+pub fn outside(ends: &QuantEnds) -> impl Iterator<Item = (Linear, &QuantLinear)> {
     let pool = ends.head.iter().filter_map(|head| Some((Linear::Pool, head.pool.as_ref()?)));
-    pool.chain(ends.head.iter().map(|head| (Linear::Head, &head.lm_head)))
+    let stem = Linear::STEM.into_iter().zip(ends.front.convs()).map(|(linear, conv)| (linear, &conv.linear));
+    stem.chain(pool).chain(ends.head.iter().map(|head| (Linear::Head, &head.lm_head)))
 }
 
 type OfLayer = fn(&QuantLayer) -> &Origin;

@@ -64,13 +64,6 @@ pub fn widths(scheme: &Scheme, widen: bool) -> Result<Widths, Diagnostic> {
 /// # Errors
 /// As [`widths`]; or a layer whose weights are not stored as the scheme says.
 pub fn decoder(decoder: &QuantDecoder, widen: bool) -> Result<(), Diagnostic> {
-    if let Some(conv) = decoder.ends.iter().flat_map(|ends| ends.front.convs()).next() {
-        let why = "plans begin with the embedding of tokens, or with the residual stream";
-        return Err(Diagnostic::new("model-unsupported", "no plan computes convolutions over frames")
-            .at_item(&*conv.linear.name)
-            .because(why)
-            .help("measure the model in integers: the evaluator of `ir` runs its graph"));
-    }
     let widths = widths(&decoder.scheme, widen)?;
     for linear in decoder.linears() {
         if linear.order.is_some() {

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use ir::decoder::{
-    Activation, Config, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Activation, Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
     Positions, Projection, Visibility, Weight, recognise,
 };
 use ir::front::onnx;
 use ir::graph::Origin;
 use ir::num::Point;
+use ir::op::Windows;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::Tensor;
 use std::path::Path;
@@ -60,6 +61,16 @@ pub const POST_NORM: Config = Config {
 
 /// An encoder with norms before attention and MLP, rotary positions and shared heads, which gives its normed stream.
 pub const PRE_NORM: Config = Config { attention: Visibility::Full, kv_heads: 2, ..SMALL };
+
+/// As the encoder of Whisper: frames of [`CHANNELS`] through two convolutions, of which the second halves their number.
+pub const FRAMES: Config = Config {
+    vocab: 0,
+    positions: Positions::Learned { first: 0 },
+    attention: Visibility::Full,
+    activation: Activation { function: Point::Gelu, gated: false },
+    ..LEARNED
+};
+pub const CHANNELS: usize = 40;
 
 /// Schemes beside `w2a8kv4` that machines compute with.
 pub fn schemes() -> Vec<Scheme> {
@@ -130,7 +141,14 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
         down: draw.linear(h, i, outer),
         origins: LayerOrigins::default(),
     };
-    let embedding = draw.matrix(config.vocab, h);
+    let conv = |draw: &mut Draw, channels, stride| Conv {
+        linear: draw.linear(h, 3 * channels, true),
+        windows: Windows { kernel: 3, stride, pad: 1 },
+    };
+    let front = match config.vocab {
+        0 => Front::Frames(vec![conv(&mut draw, CHANNELS, 1), conv(&mut draw, h, 2)]),
+        vocab => Front::Tokens(draw.matrix(vocab, h)),
+    };
     let rows = |first| first + config.max_positions.unwrap();
     let positions = match config.positions {
         Positions::Learned { first } => Some(draw.matrix(rows(first), h)),
@@ -145,7 +163,7 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
         }
         (Visibility::Full, Placement::Branch) => None,
     };
-    let ends = Ends { front: Front::Tokens(embedding), positions, final_norm, head };
+    let ends = Ends { front, positions, final_norm, head };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
     QuantDecoder::new(&decoder, scheme).unwrap()
 }
