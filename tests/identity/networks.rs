@@ -7,6 +7,7 @@ mod models;
 
 use crate::bench::{check, hardware, with_model};
 use codegen::generate::{arg_max, logits, turns};
+use codegen::taps::frame;
 use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
 use ir::quant::scheme::Sparsity;
@@ -105,7 +106,7 @@ fn other_families() {
     assert_eq!(answer(&decoder, "tiny", None, prompt, 2), evaluated(&decoder, prompt, 2));
 }
 
-/// Encoders, with a last chunk that is partly padding and without.
+/// Encoders, with a last chunk that is partly padding and without; the last one of frames.
 #[test]
 fn encoders() {
     let tokens: Vec<u32> = (0..32).map(|i| (i * 37 + 11) % 50).collect();
@@ -114,6 +115,7 @@ fn encoders() {
         (&models::POST_NORM, "w4a8", "tiny", 27),
         (&models::PRE_NORM, "w2a8kv4", "three", 13),
         (&models::PRE_NORM, "w8a8", "odd", 32),
+        (&models::FRAMES, "w8a8", "tiny", 21),
     ] {
         let encoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
         let machine = hw::presets::load(name).unwrap();
@@ -122,7 +124,16 @@ fn encoders() {
         let turn = &turns(&target, 0, &tokens[..length as usize]).unwrap()[0];
         let compiled = target.compile(length, turn.slot).unwrap();
         let (program, args) = (compiled.program.clone(), turn.args(&compiled));
-        let case = Case { program, image: image::image(&target, &encoder).unwrap(), args };
+        let mut bytes = image::image(&target, &encoder).unwrap();
+        if let Some(window) = target.model.stem.first() {
+            let (count, last) = (2 * length, frame(&target, 2 * length - 1, window.channels - 1) as usize);
+            bytes.resize(bytes.len().max(last + 4), 0);
+            for (f, c) in (0..count).flat_map(|f| (0..window.channels).map(move |c| (f, c))) {
+                let word = (((f * 7919 + c * 104_729) % 400_009) as i32 - 200_000).to_le_bytes();
+                bytes[frame(&target, f, c) as usize..][..4].copy_from_slice(&word);
+            }
+        }
+        let case = Case { program, image: bytes, args };
         let (instructions, cycles) =
             check(&hardware(name), &machine, &format!("{length} tokens"), &case, length);
         println!("{name}: {length} tokens, {instructions} instructions, {cycles} cycles compared");
