@@ -7,7 +7,8 @@ use crate::plan::verify::verify;
 use crate::plan::{Map, Options, Plan, order};
 use crate::program::{Emitted, emit};
 use crate::support;
-use hw::Machine;
+use hw::machine::BLOCK_BYTES;
+use hw::{Geometry, Machine};
 use ir::diag::Diagnostic;
 use isa::check::Runs;
 use isa::{Illegal, Program};
@@ -105,17 +106,17 @@ impl Target {
         for chunk in sizes {
             let padded = sequence.next_multiple_of(chunk);
             let map = Map::new(model, machine, options, padded, chunk)?;
-            let map = Map { sequence: Some(sequence), ..map };
-            let target = Target {
-                model: model.clone(),
-                machine: machine.clone(),
-                options: options.clone(),
-                map,
-                chunk,
-            };
-            match target.compile(sequence, Slot::Decode) {
-                Ok(_) => return Ok(target),
-                Err(error) => refused = Some(error),
+            // Attention, which takes most room, may go over a part of a chunk at a time, in whole blocks of memory.
+            let row = map.widths.hidden.stride * Geometry::of(machine).v_row;
+            let parts = (1..=chunk).filter(|n| chunk % n == 0).map(|n| chunk / n);
+            for attending in parts.filter(|&tokens| tokens == chunk || tokens * row % BLOCK_BYTES == 0) {
+                let (model, machine, options) = (model.clone(), machine.clone(), options.clone());
+                let map = Map { sequence: Some(sequence), attending, ..map.clone() };
+                let target = Target { model, machine, options, map, chunk };
+                match target.compile(sequence, Slot::Decode) {
+                    Ok(_) => return Ok(target),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
             }
         }
         Err(refused.unwrap_or_else(|| Diagnostic::internal("no chunk was tried")))

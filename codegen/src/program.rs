@@ -103,7 +103,7 @@ fn check(e: &Emitter, machine: &Machine) -> Result<(), Diagnostic> {
             "the program has too many arguments",
             "sequencer.args",
             why,
-            "compile for fewer tokens",
+            "raise sequencer.args of the machine, or compile for fewer tokens",
         );
     }
     for (i, instr) in e.instrs.iter().enumerate() {

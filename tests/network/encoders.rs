@@ -97,3 +97,17 @@ fn encoders_equal_their_graphs_on_every_machine_that_suits_them() {
         assert!(machines >= 3 * least, "{scheme}: {machines}");
     }
 }
+
+/// Attention over a part of a chunk at a time, where its codes have no room for all.
+#[test]
+fn attention_may_take_fewer_tokens_than_a_chunk() {
+    let tokens: Vec<u32> = (0..27).map(|i| (i * 37 + 11) % 50).collect();
+    let encoder = models::random_with(1, &models::PRE_NORM, &named("w2a8kv4"));
+    let mut narrow = machine("tiny");
+    narrow.buffers.token_scales = 64;
+    narrow.verify().unwrap();
+    let options = plan::Options { context: Some(27), ..Default::default() };
+    let target = Target::new(&Model::of(&encoder).unwrap(), &narrow, &options).unwrap();
+    assert!(target.map.attending < target.chunk, "{} of {}", target.map.attending, target.chunk);
+    check(&encoder, &target, &tokens);
+}

@@ -113,6 +113,9 @@ struct Sizes<'a> {
     g: Geometry,
     tokens: u32,
     groups: u32,
+    /// Those of attention and MLP.
+    attending: u32,
+    attending_groups: u32,
 }
 
 impl Buffers {
@@ -122,7 +125,9 @@ impl Buffers {
     /// The first buffer that is too small.
     pub fn new(model: &Model, machine: &Machine, map: &Map, tokens: u32) -> Result<Buffers, Diagnostic> {
         let g = Geometry::of(machine);
-        let sizes = Sizes { model, machine, map, g, tokens, groups: tokens.div_ceil(g.t) };
+        let attending = map.attending.min(tokens);
+        let (groups, attending_groups) = (tokens.div_ceil(g.t), attending.div_ceil(g.t));
+        let sizes = Sizes { model, machine, map, g, tokens, groups, attending, attending_groups };
         let mut buffers = Buffers { groups: sizes.groups, ..Default::default() };
         sizes.activations(&mut buffers)?;
         sizes.slots(&mut buffers)?;
@@ -159,7 +164,7 @@ impl Sizes<'_> {
     }
 
     fn activations(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
-        let (w, groups) = (&self.map.widths, self.groups);
+        let (w, groups, few) = (&self.map.widths, self.groups, self.attending_groups);
         let mut a = self.bump(
             "activation buffer",
             "activation_bytes",
@@ -168,20 +173,20 @@ impl Sizes<'_> {
         );
         let windows = w.windows.map(|width| width.rows);
         to.a_input = a.take(groups * w.hidden.stride.max(w.q.rows).max(windows[0]).max(windows[1]), 1);
-        to.a_q = a.take(groups * w.q.rows, 1);
+        to.a_q = a.take(few * w.q.rows, 1);
         to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
         // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
-        let apart = u64::from(groups) * u64::from(w.hidden.stride + w.intermediate.stride) <= a.size;
+        let apart = u64::from(groups * w.hidden.stride) + u64::from(few * w.intermediate.stride) <= a.size;
         to.a_product = if apart { groups * w.hidden.stride } else { 0 };
-        a.next = a.next.max(u64::from(to.a_product + groups * w.intermediate.stride));
+        a.next = a.next.max(u64::from(to.a_product + few * w.intermediate.stride));
         self.check(&a)
     }
 
     fn slots(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
-        let all = self.groups * self.g.t;
+        let (all, few) = (self.groups * self.g.t, self.attending_groups * self.g.t);
         let mut s = self.bump("token scales", "token_scales", self.machine.buffers.token_scales, 1);
-        (to.s_input, to.s_product) = (s.take(all, 1), s.take(all, 1));
-        to.s_q = s.take(all * self.model.heads, 1);
+        (to.s_input, to.s_product) = (s.take(all, 1), s.take(few, 1));
+        to.s_q = s.take(few * self.model.heads, 1);
         to.s_p = [0; 2].map(|_| s.take(self.g.t, 1));
         self.check(&s)
     }
@@ -208,16 +213,16 @@ impl Sizes<'_> {
     }
 
     fn result_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
-        let (w, g, map, tokens) = (&self.map.widths, &self.g, self.map, self.tokens);
+        let (w, g, map, tokens, few) = (&self.map.widths, &self.g, self.map, self.tokens, self.attending);
         let mut bank = self.bank("vector bank 1");
         let at = |row| vec_addr(RESULTS, row);
         to.attention_stride = w.q.rows + w.head.stride - w.head.rows;
         to.score_rows = map.context.div_ceil(g.n) * (g.n / g.l);
         // k is in the cache before the first attention output is written.
-        to.k = at(bank.take(tokens * w.kv.stride.max(to.attention_stride), 1));
+        to.k = at(bank.take((tokens * w.kv.stride).max(few * to.attention_stride), 1));
         to.attention = to.k;
         to.v = at(bank.take(tokens * w.kv.stride, 1));
-        to.q = at(bank.take(tokens * w.q.stride, 1));
+        to.q = at(bank.take(few * w.q.stride, 1));
         to.scores = [0; 2].map(|_| at(bank.take(g.t * to.score_rows, 1)));
         // Gate, logits and raw embeddings have the bank to themselves.
         let logits = map.of(Linear::Head).map(|c| tokens * logits_rows(c, g)).max().unwrap_or(0);
@@ -231,7 +236,7 @@ impl Sizes<'_> {
         let convolved = tokens * w.hidden.stride.max(w.frames[1].stride);
         let convolved = if self.model.stem.is_empty() { 0 } else { convolved };
         let alone =
-            [convolved, tokens * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
+            [convolved, few * w.intermediate.stride, if twice { 2 * logits } else { logits }, embeddings];
         bank.next = alone.into_iter().fold(bank.next, |next, rows| next.max(u64::from(rows)));
         self.check(&bank)
     }
@@ -239,7 +244,7 @@ impl Sizes<'_> {
     fn scratch_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
         let (w, g) = (&self.map.widths, &self.g);
         let mut bank = self.bank("vector bank 2");
-        let all = w.hidden.stride.max(w.q.stride).max(w.kv.stride) * self.tokens;
+        let all = (w.hidden.stride.max(w.kv.stride) * self.tokens).max(w.q.stride * self.attending);
         let windows = w.windows[0].rows.max(w.windows[1].rows);
         let group = self.probability_rows().max(w.intermediate.stride).max(windows) * g.t;
         to.scratch = vec_addr(SCRATCH, bank.take(all.max(group), 1));
@@ -256,7 +261,7 @@ impl Sizes<'_> {
         let bias = map.biases.iter().map(|bias| bias.blocks).max().unwrap_or(0);
         to.biases = [0; 2].map(|_| take(bias));
         to.v_scales = [0; 2].map(|_| take(map.parts[part::V_SCALE].head_blocks));
-        let up = if self.model.kind.gated { self.tokens * map.widths.intermediate.stride } else { 0 };
+        let up = if self.model.kind.gated { self.attending * map.widths.intermediate.stride } else { 0 };
         to.up = vec_addr(CONSTANTS, bank.take(up, 1));
         self.check(&bank)
     }

@@ -11,7 +11,7 @@
 //! store ([`Builder::fence`]), which is the last step of all to be done; whatever follows waits for a load of its own segment.
 
 use super::build::{Builder, Task};
-use super::map::{logits_rows, part};
+use super::map::{blocks, logits_rows, part};
 use super::{Flow, Reg, Segment, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
@@ -41,21 +41,16 @@ impl Builder<'_> {
         }
         self.fence();
         segments.push(self.segment("keys and values"));
-        self.begin();
-        self.project(Linear::Q, &mut none)?;
-        self.attend(early, false)?;
-        self.store_rows(STREAM, self.buf.x, (self.map.stream.at, Reg::Stream), self.map.chunk_blocks);
-        self.fence();
-        segments.push(self.segment("layer"));
+        segments.push(self.some_tokens(self.map.attending, |b| b.attention_and_mlp(early))?);
         flow.push(self.layers([keys, keys + 1]));
         let last = match self.model.has_ends() {
-            true => self.one_token(Builder::pooled)?,
+            true => self.some_tokens(1, Builder::pooled)?,
             false => self.result(),
         };
         segments.push(last);
         let behind: Vec<Flow> = match self.model.has_ends() {
             true => self.chunk_start().into_iter().chain([Flow::Segment(keys + 2)]).collect(),
-            false => self.pass(keys + 2, &[]),
+            false => self.pass(keys + 2, self.tokens, &[]),
         };
         flow.extend(behind);
         Ok((segments, flow))
@@ -86,12 +81,29 @@ impl Builder<'_> {
         self.segment("result")
     }
 
-    /// Steps of the first token alone.
-    fn one_token<T>(&mut self, steps: impl FnOnce(&mut Self) -> T) -> T {
-        let before = (std::mem::replace(&mut self.tokens, 1), std::mem::replace(&mut self.buf.groups, 1));
+    /// Steps of fewer tokens than a chunk.
+    fn some_tokens<T>(&mut self, tokens: u32, steps: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (self.tokens, self.buf.groups);
+        (self.tokens, self.buf.groups) = (tokens, tokens.div_ceil(self.g.t));
         let made = steps(self);
         (self.tokens, self.buf.groups) = before;
         made
+    }
+
+    /// Attention to all keys and values, and the MLP.
+    fn attention_and_mlp(&mut self, early: usize) -> Result<Segment, Diagnostic> {
+        self.begin();
+        self.project(Linear::Q, &mut self.map.carried.clone())?;
+        self.attend(early, false)?;
+        let (to, blocks) = ((self.map.stream.at, Reg::Stream), self.stream_blocks(self.tokens));
+        self.store_rows(STREAM, self.buf.x, to, blocks);
+        self.fence();
+        Ok(self.segment("layer"))
+    }
+
+    /// Blocks of so many tokens of the residual stream.
+    fn stream_blocks(&self, tokens: u32) -> u32 {
+        blocks(tokens * self.map.widths.hidden.stride * self.g.v_row)
     }
 
     /// The last norm, the pooling layer and the logits of the first token.
@@ -142,7 +154,8 @@ impl Builder<'_> {
     /// The residual stream of a chunk and its first norm.
     fn begin(&mut self) {
         let (map, buf) = (self.map, self.buf.clone());
-        self.load_fixed(STREAM, space::V, buf.x, map.stream.at, map.chunk_blocks, Reg::Stream);
+        let blocks = self.stream_blocks(self.tokens);
+        self.load_fixed(STREAM, space::V, buf.x, map.stream.at, blocks, Reg::Stream);
         let norm = Task("input norm", &[Operator::InputNorm]);
         self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
         self.norm(norm, Value::InputNorm, 0, buf.gains[0]);
@@ -156,12 +169,12 @@ impl Builder<'_> {
         self.last().after.extend(last);
     }
 
-    /// A segment for every chunk, with registers that move on by chunk besides those of all.
-    fn pass(&self, segment: usize, more: &[(Reg, u32)]) -> Vec<Flow> {
-        let next = [(Reg::Stream, self.map.chunk_blocks), (Reg::Position, self.tokens)];
+    /// A segment for every so many tokens, with registers that move on by chunk besides those of all.
+    fn pass(&self, segment: usize, tokens: u32, more: &[(Reg, u32)]) -> Vec<Flow> {
+        let next = [(Reg::Stream, self.stream_blocks(tokens)), (Reg::Position, tokens)];
         let advances = next.iter().chain(more).map(|a| Flow::advance(*a));
         let body = [Flow::Segment(segment)].into_iter().chain(advances).collect();
-        let count = self.map.context / self.tokens;
+        let count = self.map.context / tokens;
         self.chunk_start().into_iter().chain([Flow::Loop { count, body }]).collect()
     }
 
@@ -182,7 +195,8 @@ impl Builder<'_> {
             (Reg::Cache, map.cache_blocks),
             (Reg::CacheBytes, map.cache_blocks * BLOCK_BYTES),
         ];
-        let passes = self.pass(keys, &by_chunk).into_iter().chain(self.pass(attention, &[]));
+        let passes = self.pass(keys, self.tokens, &by_chunk).into_iter();
+        let passes = passes.chain(self.pass(attention, map.attending, &[]));
         let body = first.chain(passes).chain(next.map(Flow::advance)).collect();
         Flow::Loop { count: self.model.layers, body }
     }

@@ -80,8 +80,10 @@ pub struct Map {
     pub context: u32,
     /// Tokens of the sequence, of encoders, at most `context`: all see all of them.
     pub sequence: Option<u32>,
-    /// Most tokens of a program.
+    /// Most tokens of a program, or of a chunk of an encoder.
     pub tokens: u32,
+    /// Tokens that go through attention and MLP at a time, at most `tokens`; less only of encoders.
+    pub attending: u32,
     /// Gains of the norm before attention and before the MLP, in the record.
     pub gains: [Piece; 2],
     /// Biases of the linear layers in the order of [`Linear::ALL`], in the record; of no blocks where there is none.
@@ -246,6 +248,7 @@ impl Map {
             context,
             sequence: (!model.kind.causal).then_some(context),
             tokens,
+            attending: tokens,
         };
         map.rope.at = at.take(map.rope.blocks.into());
         map.value_channels.at = at.take(map.value_channels.blocks.into());

@@ -1,8 +1,10 @@
 //! What stands before the layers: a table of embeddings, or convolutions over the frames of a signal.
 
 use super::{Config, Projection, Role, Weight};
+use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::op::Windows;
+use crate::tensor::Tensor;
 
 /// From the input to the residual stream, up to positions.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,5 +88,24 @@ impl Front {
             channels = outputs;
         }
         all
+    }
+}
+
+impl Weight {
+    /// A table with the first row of another one added to each of its rows; absent if either is. `None` if their rows differ
+    /// in width.
+    pub(crate) fn with_row(self, other: &Weight) -> Option<Weight> {
+        let dims = self.constant.ty().shape.fixed()?;
+        let width = *dims.last().filter(|&&width| width > 0)?;
+        let constant = match (self.constant.tensor(), other.constant.tensor()) {
+            (Some(table), Some(row)) => {
+                let row = row.floats().get(..width)?;
+                let rows = table.floats().chunks_exact(width);
+                let sum = rows.flat_map(|x| x.iter().zip(row).map(|(a, b)| a + b)).collect();
+                Tensor::f32(dims, sum)?.to_constant()
+            }
+            _ => Constant::absent(self.constant.ty().clone()),
+        };
+        Some(Weight { constant, ..self })
     }
 }

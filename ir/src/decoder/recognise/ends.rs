@@ -9,7 +9,6 @@ use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Node, NodeId, ValueId};
 use crate::num::Point;
-use crate::tensor::Tensor;
 use crate::types::Shape;
 
 /// What stands behind the layers.
@@ -132,7 +131,7 @@ impl Matcher<'_> {
         if let Some(types) = types.and_then(|value| Some((value, self.gather(value)?.1))) {
             let table = self.weight(types.1.inputs[0], types.0);
             let sum =
-                positions.zip(table).and_then(|((at, first), types)| Some((with_row(at, &types)?, first)));
+                positions.zip(table).and_then(|((at, first), types)| Some((at.with_row(&types)?, first)));
             let sum = sum.ok_or_else(|| self.mismatch(id, "positions beside types of tokens", "none"))?;
             positions = Some(sum);
         }
@@ -175,19 +174,4 @@ impl Matcher<'_> {
         let table = table.ok_or_else(|| self.mismatch(id, "a constant table", "a computed one"))?;
         Ok((table, first))
     }
-}
-
-/// A table with the first row of another one added to each of its rows; absent if either is.
-fn with_row(table: Weight, other: &Weight) -> Option<Weight> {
-    let dims = table.constant.ty().shape.fixed()?;
-    let width = *dims.last().filter(|&&width| width > 0)?;
-    let constant = match (table.constant.tensor(), other.constant.tensor()) {
-        (Some(table), Some(row)) => {
-            let row = row.floats().get(..width)?;
-            let sum = table.floats().chunks_exact(width).flat_map(|x| x.iter().zip(row).map(|(a, b)| a + b));
-            Tensor::f32(dims, sum.collect())?.to_constant()
-        }
-        _ => Constant::absent(table.constant.ty().clone()),
-    };
-    Some(Weight { constant, ..table })
 }

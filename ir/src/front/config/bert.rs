@@ -3,8 +3,13 @@
 
 use super::fields::Fields;
 use super::net::Net;
+use crate::decoder::{
+    Activation, Config, Decoder, Ends, Front, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Visibility,
+};
 use crate::diag::Diagnostic;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Origin, ValueId};
+use crate::num::Point;
 use crate::op::{Add, Attention, Gather, Slice, Tanh};
 use crate::types::{DType, Type};
 
@@ -41,6 +46,64 @@ impl Bert {
             );
         }
         Ok(bert)
+    }
+
+    /// The encoder, up to its normed stream; all tokens are of the first type.
+    pub(super) fn decoder(&self, net: Net<'_>) -> Result<Decoder, Diagnostic> {
+        let mut net = net.prefixed("bert.", "embeddings.word_embeddings.weight");
+        let (h, i) = (self.hidden, self.intermediate);
+        let config = Config {
+            vocab: self.vocab,
+            hidden: h,
+            heads: self.heads,
+            kv_heads: self.heads,
+            head_dim: h / self.heads,
+            intermediate: i,
+            positions: Positions::Learned { first: 0 },
+            attention: Visibility::Full,
+            placement: Placement::Stream,
+            norm: NormKind::Layer,
+            eps: self.eps,
+            activation: Activation { function: Point::Gelu, gated: false },
+            max_positions: Some(self.positions),
+        };
+        let norm = |net: &Net<'_>, name: &str| {
+            let part = |part: &str| net.tensor(&format!("{name}.{part}"), &[h]);
+            Ok::<_, Diagnostic>(Norm { gain: part("weight")?, bias: Some(part("bias")?) })
+        };
+        // The norm behind a layer's MLP is the first of the next.
+        let mut before = norm(&net, "embeddings.LayerNorm")?;
+        let mut layers = Vec::with_capacity(self.layers);
+        for n in 0..self.layers {
+            net.block = Some(n as u32);
+            let at = |part: &str| format!("encoder.layer.{n}.{part}");
+            let linear = |part: &str, shape| net.projection(&at(part), shape, true);
+            let origin = |part: &str| Origin::named(at(part)).in_block(n as u32);
+            let behind = norm(&net, &at("output.LayerNorm"))?;
+            layers.push(Layer {
+                input_norm: std::mem::replace(&mut before, behind),
+                wq: linear("attention.self.query", [h, h])?,
+                wk: linear("attention.self.key", [h, h])?,
+                wv: linear("attention.self.value", [h, h])?,
+                head_norms: None,
+                wo: linear("attention.output.dense", [h, h])?,
+                post_norm: norm(&net, &at("attention.output.LayerNorm"))?,
+                gate: None,
+                up: linear("intermediate.dense", [i, h])?,
+                down: linear("output.dense", [h, i])?,
+                origins: LayerOrigins::of(&origin),
+            });
+        }
+        net.block = None;
+        let table =
+            |name: &str, rows| net.tensor(&format!("embeddings.{name}_embeddings.weight"), &[rows, h]);
+        let types = table("token_type", self.types)?;
+        let positions = table("position", self.positions)?.with_row(&types);
+        let front = Front::Tokens(table("word", self.vocab)?);
+        let ends = Some(Ends { front, positions, final_norm: before, head: None });
+        let decoder = Decoder { name: net.name.into(), config, layers, ends };
+        decoder.check()?;
+        Ok(decoder)
     }
 
     pub(super) fn graph(&self, net: Net<'_>, tokens: usize) -> Result<Graph, Diagnostic> {

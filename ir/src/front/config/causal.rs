@@ -169,7 +169,7 @@ impl Causal {
             net.block = Some(n as u32);
             let at = |part: &str| format!("{}.layers.{n}.{part}", names.root);
             let origin = |part: &str| Origin::named(at(part)).in_block(n as u32);
-            let linear = |part: &str, shape, bias| projection(&net, &at(part), shape, bias);
+            let linear = |part: &str, shape, bias| net.projection(&at(part), shape, bias);
             let head_norm = |part: &str| net.tensor(&at(part), &[c.head_dim]);
             let head_norms = match self.head_norms {
                 true => Some([head_norm("self_attn.q_norm.weight")?, head_norm("self_attn.k_norm.weight")?]),
@@ -215,9 +215,4 @@ impl Causal {
         let bias = (self.config.norm == NormKind::Layer).then(|| part("bias")).transpose()?;
         Ok(Norm { gain: part("weight")?, bias })
     }
-}
-
-fn projection(net: &Net<'_>, name: &str, shape: [usize; 2], bias: bool) -> Result<Projection, Diagnostic> {
-    let bias = bias.then(|| net.tensor(&format!("{name}.bias"), &shape[..1])).transpose()?;
-    Ok(Projection { weight: net.matrix(name, shape)?, bias })
 }

@@ -81,19 +81,14 @@ impl Network {
         }
     }
 
-    /// The decoder, if the model is one.
+    /// The decoder, or the encoder, whose tokens are all of the first type.
     ///
     /// # Errors
-    /// An encoder, or tensors that do not fit the configuration.
+    /// Tensors that do not fit the configuration.
     pub fn decoder(&self, tensors: &Tensors) -> Result<Decoder, Diagnostic> {
         match &self.family {
             Family::Causal(causal) => causal.decoder(self.net(tensors)),
-            Family::Bert(_) => Err(Diagnostic::new(
-                "config-encoder",
-                format!("models of type `{}` are not compiled", self.name),
-            )
-            .because("an encoder predicts no next token: its tokens see those behind them, too")
-            .help("give a decoder; `import` builds the graph of this model")),
+            Family::Bert(bert) => bert.decoder(self.net(tensors)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Layers with weights by name, for the graphs that configurations describe.
 
 use crate::constant::Constant;
-use crate::decoder::Weight;
+use crate::decoder::{Projection, Weight};
 use crate::diag::Diagnostic;
 use crate::front::layouts::{self, Quantisation};
 use crate::front::safetensors::Tensors;
@@ -58,6 +58,17 @@ impl<'t> Net<'t> {
         let name = format!("{}{name}", self.prefix);
         let constant = layouts::linear(self.tensors, &name, shape, self.quantisation)?;
         Ok(self.weight(&format!("{name}.weight"), constant))
+    }
+
+    /// A linear layer.
+    pub(super) fn projection(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<Projection, Diagnostic> {
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), &shape[..1])).transpose()?;
+        Ok(Projection { weight: self.matrix(name, shape)?, bias })
     }
 
     fn weight(&self, name: &str, constant: Constant) -> Weight {
