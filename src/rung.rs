@@ -48,6 +48,7 @@ const OF_KEY: &[(&str, &[Rung])] = &[
     ("prefill", &[Rung::Timing]),
     ("decode", &[Rung::Timing]),
     ("answer", &[Rung::Functional]),
+    ("logits", &[Rung::Functional]),
     ("memory_checksum", &[Rung::Functional]),
     ("weights_exact", &[Rung::Quantised]),
 ];

@@ -23,6 +23,8 @@ pub struct Talk<'p> {
     runs: [Vec<(Rc<Compiled>, Vec<u32>)>; 2],
     /// Where every run is written, too.
     pub trace: Option<perfetto::File>,
+    /// Of the last token that was read, or of an encoder's sequence, if there are weights; fixed point, 16 fractional bits.
+    pub logits: Option<Vec<i32>>,
     /// Show the text as it comes.
     aloud: bool,
 }
@@ -32,7 +34,7 @@ impl<'p> Talk<'p> {
     pub fn new(product: &'p Product, context: u32, aloud: bool) -> Talk<'p> {
         let machine = Accelerator::new(product.target.clone(), product.image.as_deref(), context);
         let (prefill, decode) = (Phase::empty(), Phase::empty());
-        Talk { product, machine, prefill, decode, runs: Default::default(), trace: None, aloud }
+        Talk { product, machine, prefill, decode, runs: Default::default(), trace: None, logits: None, aloud }
     }
 
     /// Reads and writes; returns what was written, if there are weights: without them as many tokens are zeros.
@@ -90,6 +92,8 @@ impl<'p> Talk<'p> {
             (0..pass.tokens).for_each(|_| working.step());
             self.runs[usize::from(decode)].push((pass.compiled, pass.args));
         })?;
-        Ok(logits.map(|logits| arg_max(&logits)))
+        let likeliest = logits.as_deref().map(arg_max);
+        self.logits = logits;
+        Ok(likeliest)
     }
 }

@@ -61,7 +61,11 @@ pub fn run(args: &Args) -> Outcome {
     let mut accuracy = texts.as_ref().map(|texts| Accuracy::begin(texts, &product.decoder, 2)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
     talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
-    let answer = talk.hold(&prompt, &workload)?;
+    // An encoder writes nothing; what it says are its logits, if it has some.
+    let encoder = product.target.map.sequence.is_some();
+    let answer = talk.hold(&prompt, &workload)?.filter(|_| !encoder);
+    let logits = talk.logits.take().filter(|logits| encoder && !logits.is_empty());
+    let logits: Option<Vec<f64>> = logits.map(|all| all.into_iter().map(fixed).collect());
     if let Some(accuracy) = &mut accuracy {
         accuracy.float(&product.decoder)?;
         accuracy.quantised(&product.quantised)?;
@@ -80,11 +84,13 @@ pub fn run(args: &Args) -> Outcome {
     let mut json = summary.json();
     json["prompt"] = answer.as_ref().map(|_| prompt.text()).into();
     json["answer"] = answer.into();
+    json["logits"] = logits.clone().into();
     json["weights_exact"] = product.image.as_ref().map(|_| product.quantised.on_grid()).into();
     json["accuracy"] = accuracy.as_ref().map(Accuracy::json).into();
     json["rungs"] = rung::of(&json);
     let table = accuracy.as_ref().map(|a| format!("\n{}", a.text())).unwrap_or_default();
-    let mut report = Report::new(format!("\n\n{}{table}", summary.text()), json);
+    let said = logits.map(|all| format!("\nlogits      {}\n", listed(&all))).unwrap_or_default();
+    let mut report = Report::new(format!("\n\n{}{said}{table}", summary.text()), json);
     if let (Some(mut folder), Some(out)) = (folder, &args.out) {
         let manifest = product.write(&mut folder, &programs)?;
         if args.rtl {
@@ -109,7 +115,12 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
             "the file omits weights (`{name}`{files}): all times are exact, nothing is computed, and tokens are zeros"
         ));
     }
-    let (context, read) = (args.request.workload.context, prompt.tokens.len());
+    let (context, mut read) = (args.request.workload.context, prompt.tokens.len());
+    if !product.target.model.stem.is_empty() {
+        let frames = product.target.model.frames(read as u32)[0];
+        notes.push(format!("the {frames} frames of the signal are zeros: times do not depend on them"));
+        read = prompt.of_text;
+    }
     if context > 0 {
         notes.push(format!(
             "the {context} cached tokens are zeros: all times are exact, what the machine writes has no meaning"
@@ -137,6 +148,18 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
         notes.push("the seed changes nothing: this machine's memory draws no times".into());
     }
     Ok(notes)
+}
+
+/// A number of 16 fractional bits.
+fn fixed(word: i32) -> f64 {
+    f64::from(word) / 65_536.0
+}
+
+/// The first numbers of a list, and how many follow.
+fn listed(all: &[f64]) -> String {
+    let first: Vec<String> = all.iter().take(16).map(|x| format!("{x:.4}")).collect();
+    let rest = all.len().saturating_sub(16);
+    if rest == 0 { first.join(" ") } else { format!("{} and {rest} more", first.join(" ")) }
 }
 
 fn size(name: &str, program: &isa::Program) -> (String, u64, u64) {

@@ -158,6 +158,10 @@ fn broken_requests() {
     s.write("short.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 65_536"));
     std::fs::create_dir(s.0.join("thesis")).unwrap();
     s.write("thesis/chapter.txt", "years of work");
+    std::fs::create_dir(s.0.join("bert")).unwrap();
+    let bert = r#"{"model_type": "bert", "vocab_size": 64, "hidden_size": 64, "num_attention_heads": 4,
+        "intermediate_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 40}"#;
+    s.write("bert/config.json", bert);
     insta::assert_snapshot!(told(
         &s,
         &[
@@ -174,6 +178,10 @@ fn broken_requests() {
             &["run", "--batch", "4"],
             &["run", "--prefill", "0", "--decode", "0"],
             &["run", "--bind", "tokens=3"],
+            &["run", "bert/config.json", "--decode", "3"],
+            &["run", "bert/config.json", "--cache", "30"],
+            &["run", "bert/config.json", "--prefill", "41"],
+            &["eval", "bert/config.json"],
             &["import", "trained-llama", "--bind", "a=1", "--bind", "a=2"],
             &["run", "--out", "thesis"],
             &["rtl", "--machine", "tiny", "--out", "thesis"],

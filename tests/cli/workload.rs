@@ -105,3 +105,26 @@ fn named_dimensions_are_bound() {
     );
     assert_eq!(s.run(&[&run[..], &["tokens"]].concat()).status.code(), Some(2));
 }
+
+/// A small encoder of the BERT family, without weights.
+#[test]
+fn encoders_read_one_sequence() {
+    let s = Scratch::new("encoder");
+    let config = r#"{"model_type": "bert", "vocab_size": 256, "hidden_size": 64, "num_attention_heads": 4,
+        "intermediate_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 40}"#;
+    std::fs::create_dir(s.0.join("bert")).unwrap();
+    s.write("bert/config.json", config);
+    let run = |more: &[&str]| s.json(&[&["run", "bert/config.json", "--scheme", "w8a8"], more].concat());
+    let longest = run(&[]);
+    assert_eq!((tokens(&longest, "prefill"), longest["decode"].is_null()), (Some(40), true));
+    let short = run(&["--prefill", "20", "--out", "out"]);
+    assert_eq!(tokens(&short, "prefill"), Some(20));
+    assert!(notes(&short).contains("through every layer in chunks of"), "{short}");
+    assert!(short["cycles"].as_u64() < longest["cycles"].as_u64());
+    // Each token meets every weight of the layers, and all 20 of the sequence.
+    let linear = 2 * (4 * 64 * 64 + 2 * 64 * 128);
+    assert_eq!(short["macs"], 20 * linear + 20 * 20 * 2 * 64 * 2);
+    // The folder's program is the same one, here on zeros.
+    let again = s.json(&["sim", "out"]);
+    assert_eq!((&again["macs"], &again["instructions"]), (&short["macs"], &short["instructions"]));
+}
