@@ -167,6 +167,8 @@ pub enum Multipliers {
     Plain,
     /// Explicit DSP48E2 slices with two products each, which share a weight or an activation.
     Dsp48e2,
+    /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights, or two of 8 x 8 bits.
+    Quad,
 }
 
 impl Multipliers {
@@ -175,6 +177,16 @@ impl Multipliers {
         match self {
             Multipliers::Plain => "plain",
             Multipliers::Dsp48e2 => "dsp48e2",
+            Multipliers::Quad => "quad",
+        }
+    }
+
+    /// Most products of a multiplier in a cycle.
+    pub fn products(self) -> u32 {
+        match self {
+            Multipliers::Plain => 1,
+            Multipliers::Dsp48e2 => 2,
+            Multipliers::Quad => 4,
         }
     }
 }
@@ -431,6 +443,18 @@ impl Machine {
             !pruned || m.multipliers == Multipliers::Plain || m.tokens % 2 == 0,
             "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
             "make matrix.tokens even, choose plain multipliers, or leave w2p and s2p out",
+        )?;
+        rule(
+            "matrix.multipliers",
+            m.multipliers != Multipliers::Quad || m.tokens % 2 == 0,
+            "each quad multiplies for two tokens, and their number is odd",
+            "make matrix.tokens even, or choose plain or dsp48e2 multipliers",
+        )?;
+        rule(
+            "matrix.multipliers",
+            m.multipliers != Multipliers::Quad || !pruned,
+            "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
+            "choose plain or dsp48e2 multipliers, or leave w2p and s2p out",
         )?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;

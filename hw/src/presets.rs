@@ -9,6 +9,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("three", include_str!("../machines/three.toml")),
     ("odd", include_str!("../machines/odd.toml")),
     ("paired", include_str!("../machines/paired.toml")),
+    ("quads", include_str!("../machines/quads.toml")),
     ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 

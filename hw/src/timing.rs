@@ -4,6 +4,7 @@
 //! Load, store and fetch have no occupancy function: the memory decides; their fixed delays are the constants here.
 
 use crate::machine::{Matrix, Multipliers};
+use crate::mode::Mode;
 
 /// Cycles from the end of a gemm's occupancy to its retire pulse, with plain multipliers: operand read, product, lane sum, group
 /// sum, scaling, accumulation, epilogue, write.
@@ -38,23 +39,32 @@ pub struct GemmShape {
     pub ntiles: u64,
     /// Steps along K of each tile.
     pub ksteps: u64,
+    /// Cycles of a step: [`beats`].
+    pub beats: u64,
+}
+
+/// Cycles that a step of a gemm takes. A quad holds four products of 2-bit weights, of wider ones those of one token: even tokens
+/// come first, then odd ones, if there are any.
+pub fn beats(multipliers: Multipliers, mode: u32, tokens: u64) -> u64 {
+    let wide = Mode::of(mode).is_some_and(|m| m.bits() > 2);
+    1 + u64::from(multipliers == Multipliers::Quad && wide && tokens > 1)
 }
 
 /// Cycles for which a gemm keeps the matrix unit. `outputs` and `drain_lanes` are the machine's.
 pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
     let drain = shape.tokens * (outputs / drain_lanes);
-    shape.ksteps + (shape.ntiles - 1) * shape.ksteps.max(drain) + drain
+    let products = shape.ksteps * shape.beats;
+    products + (shape.ntiles - 1) * products.max(drain) + drain
 }
 
-/// Cycles from the end of a gemm's occupancy to its retire pulse. Pairs of slices sum two lanes, behind them each level of the
-/// adder tree has a register: one level at least, where plain multipliers have one for all.
+/// Cycles from the end of a gemm's occupancy to its retire pulse. Slices are followed by an adder tree with a
+/// register for each level, one at least, where plain multipliers have one for all. Pairs of slices have summed two lanes before it.
 pub fn matrix_latency(matrix: &Matrix) -> u64 {
+    let levels = matrix.lanes.next_power_of_two().ilog2();
     match matrix.multipliers {
         Multipliers::Plain => MATRIX_LATENCY,
-        Multipliers::Dsp48e2 => {
-            let levels = matrix.lanes.next_power_of_two().ilog2().saturating_sub(1).max(1);
-            MATRIX_LATENCY + u64::from(levels)
-        }
+        Multipliers::Dsp48e2 => MATRIX_LATENCY + u64::from(levels.saturating_sub(1).max(1)),
+        Multipliers::Quad => MATRIX_LATENCY + u64::from(levels.max(1)),
     }
 }
 
@@ -80,9 +90,18 @@ mod tests {
 
     #[test]
     fn a_tile_waits_for_the_drain_of_the_one_before() {
-        let short = GemmShape { tokens: 2, ntiles: 3, ksteps: 1 };
+        let short = GemmShape { tokens: 2, ntiles: 3, ksteps: 1, beats: 1 };
         assert_eq!(gemm_occupancy(short, 8, 4), 1 + 2 * 4 + 4);
         let long = GemmShape { ksteps: 16, ..short };
         assert_eq!(gemm_occupancy(long, 8, 4), 16 + 2 * 16 + 4);
+        assert_eq!(gemm_occupancy(GemmShape { beats: 2, ..long }, 8, 4), 32 + 2 * 32 + 4);
+    }
+
+    #[test]
+    fn only_wide_weights_of_two_tokens_take_two_beats() {
+        let quad = |mode, tokens| beats(Multipliers::Quad, mode as u32, tokens);
+        assert_eq!([quad(Mode::W2, 4), quad(Mode::S2, 2), quad(Mode::W8, 1)], [1; 3]);
+        assert_eq!([quad(Mode::W4, 2), quad(Mode::W8, 3), quad(Mode::V8, 4)], [2; 3]);
+        assert_eq!(beats(Multipliers::Dsp48e2, Mode::W8 as u32, 4), 1);
     }
 }

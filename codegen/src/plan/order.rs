@@ -8,7 +8,9 @@
 use super::touched::{Latest, Touched, unit_of};
 use super::{Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
-use hw::timing::{GemmShape, VECTOR_LATENCY, VectorShape, gemm_occupancy, matrix_latency, vector_occupancy};
+use hw::timing::{
+    GemmShape, VECTOR_LATENCY, VectorShape, beats, gemm_occupancy, matrix_latency, vector_occupancy,
+};
 use hw::{Geometry, Machine};
 use isa::table::Body;
 
@@ -126,7 +128,9 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
         Body::StoreSegments(b) => (b.count.into(), MEMORY_LATENCY),
         Body::Gemm(b) => {
             let ksteps = u64::from(b.groups) * u64::from(b.steps);
-            let shape = GemmShape { tokens: b.tokens.into(), ntiles: b.ntiles.into(), ksteps };
+            let tokens = b.tokens.into();
+            let beats = beats(machine.matrix.multipliers, b.mode, tokens);
+            let shape = GemmShape { tokens, ntiles: b.ntiles.into(), ksteps, beats };
             (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }
         Body::Vector(b) => {

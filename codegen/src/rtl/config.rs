@@ -1,7 +1,6 @@
 //! `tw_config_pkg`: the numbers of a machine, as the top level hands them to the modules.
 
 use askama::Template;
-use hw::machine::Multipliers;
 use hw::{Geometry, Machine};
 
 /// A constant of the package.
@@ -69,7 +68,7 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("ACC_BITS", m.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
         ("FUNCTIONS", g.functions.bits()),
-        ("PAIRED", (m.matrix.multipliers == Multipliers::Dsp48e2).into()),
+        ("PACKED", m.matrix.multipliers.products()),
     ])
 }
 

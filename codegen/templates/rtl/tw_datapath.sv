@@ -56,7 +56,7 @@ module tw_datapath #(
     .LP(LP),
     .ACC_BITS(tw_config_pkg::ACC_BITS),
     .MODES(tw_config_pkg::MODES),
-    .PAIRED(tw_config_pkg::PAIRED),
+    .PACKED(tw_config_pkg::PACKED),
     .A_WIDTH(tw_config_pkg::A_WIDTH),
     .W_ROW(tw_config_pkg::W_ROW)
   ) u_matrix (

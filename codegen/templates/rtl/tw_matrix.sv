@@ -6,12 +6,15 @@
 // cycle, while the next tile is issued. The last step of a tile waits for the drain of the tile
 // before, so a tile takes max(ksteps, drain) cycles.
 //
+// Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a step
+// has two beats, of even and of odd tokens, if there are any. Its rows are read for the first.
+//
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
 // data are taken in the cycle after their enable. The instruction is resolved: registers are added;
 // ntiles, groups, steps and tokens are at least 1.
 //
-// Paired multipliers sum their products Later cycles behind plain ones, and so does all that
+// Packed multipliers sum their products Later cycles behind plain ones, and so does all that
 // follows: stages are numbered without it.
 //
 // Pipeline, c = cycle of a step's issue, x = cycle of a drain slot (c + 1 for the first slot after
@@ -32,7 +35,7 @@ module tw_matrix #(
   parameter int LP       = 8,
   parameter int ACC_BITS = 40,
   parameter int MODES    = 63,  // bit m: operand mode m is there
-  parameter int PAIRED   = 0,   // two products share a DSP48E2
+  parameter int PACKED   = 1,   // products that share a DSP48E2, at most
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64   // bytes of the widest weight row
 ) (
@@ -92,16 +95,14 @@ module tw_matrix #(
   localparam int PartBits     = (PartsPerRow > 1) ? $clog2(PartsPerRow) : 1;
   localparam int SlotBits     = (SlotsPerTile > 1) ? $clog2(SlotsPerTile) : 1;
   localparam int ColBits      = (N / D > 1) ? $clog2(N / D) : 1;
-  // Of a weight operand: w8 and v8; w4 and v4; a level of 2 bits is at most 3.
-  localparam int WBits        = ((MODES & 40) != 0) ? 8 : ((MODES & 20) != 0) ? 4 : 3;
   localparam int SumBits      = 16 + $clog2(LP);
-  localparam int Later        = (PAIRED == 0) ? 0 : ((LP > 4) ? $clog2(LP) - 1 : 1);
+  localparam int Levels       = (PACKED == 2) ? $clog2(LP) - 1 : $clog2(LP);
+  localparam int Later        = (PACKED == 1) ? 0 : (Levels > 1) ? Levels : 1;
   localparam int GroupBits    = SumBits + 8;
-  localparam int Rows         = A_WIDTH / (TP * LP);  // of activations in a step, at most
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
   logic unused_bits;
-  assign unused_bits = ^{a_data_i, g_data_i, c_data_i, r_data_i, channel_8, pick_2, operand_2};
+  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, odd_valid_q};
 
   // ------------------------------------------------------------------ instruction
 
@@ -143,6 +144,7 @@ module tw_matrix #(
   logic        drain_d, drain_q;    // a tile drains
   logic        drain_last;          // in its last slot
   logic        fire, step_last, group_last, tile_end, pruned;
+  logic        alone, beat_last, second_q;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
   logic [12:0] a_row_q;
@@ -150,10 +152,12 @@ module tw_matrix #(
   logic [13:0] g_row_q;
 
   assign pruned      = mode_q == tw_pkg::MODE_W2P || mode_q == tw_pkg::MODE_S2P;
+  assign alone       = PACKED == 4 && mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;
+  assign beat_last   = !alone || second_q || token_last_q == '0;
   assign step_last   = step_q == step_last_q;
   assign group_last  = step_last && (group_q == group_last_q);
-  assign tile_end    = fire && group_last;
-  assign fire        = issue_q && !(group_last && drain_q && !drain_last);
+  assign tile_end    = fire && beat_last && group_last;
+  assign fire        = issue_q && !(beat_last && group_last && drain_q && !drain_last);
   assign w_tile_next = w_tile_q + 16'(wn_stride_q);
   assign free_o      = !active_q || (drain_last && !issue_q);
 
@@ -194,7 +198,11 @@ module tw_matrix #(
       w_row_q  <= w_row_i;
       w_tile_q <= w_row_i;
       g_row_q  <= g_row_i;
+      second_q <= 1'b0;
+    end else if (fire && !beat_last) begin
+      second_q <= 1'b1;
     end else if (fire) begin
+      second_q <= 1'b0;
       step_q  <= step_last ? '0 : step_q + 8'd1;
       a_row_q <= a_row_q + (pruned ? 13'd2 : 13'd1);
       w_row_q <= w_row_q + 16'(wk_stride_q);
@@ -212,36 +220,38 @@ module tw_matrix #(
     end
   end
 
-  assign a_en_o   = fire;
+  assign a_en_o   = fire && !second_q;
   assign a_row_o  = a_row_q;
-  assign w_en_o   = fire;
+  assign w_en_o   = fire && !second_q;
   assign w_mode_o = mode_q;
   assign w_row_o  = w_row_q;
 
   // What a step means, delayed to the stage that needs it.
-  logic [6+Later:1] step_valid_q;
+  logic [6+Later:1] step_valid_q, odd_valid_q;  // of even tokens, of odd ones
   logic [8+Later:1] group_valid_q;  // last step of a group
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       step_valid_q  <= '0;
+      odd_valid_q   <= '0;
       group_valid_q <= '0;
     end else begin
-      step_valid_q  <= {step_valid_q[5+Later:1], fire};
-      group_valid_q <= {group_valid_q[7+Later:1], fire && step_last};
+      step_valid_q  <= {step_valid_q[5+Later:1], fire && !second_q};
+      odd_valid_q   <= {odd_valid_q[5+Later:1], fire && (second_q || !alone)};
+      group_valid_q <= {group_valid_q[7+Later:1], fire && beat_last && step_last};
     end
   end
 
   logic [2:0] mode_1;
-  logic       scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
+  logic       second_1, scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
 
   tw_delay #(
-    .WIDTH(3),
+    .WIDTH(4),
     .DEPTH(1)
   ) u_mode (
     .clk_i(clk_i),
-    .d_i  (mode_q),
-    .q_o  (mode_1)
+    .d_i  ({second_q, mode_q}),
+    .q_o  ({second_1, mode_1})
   );
   tw_delay #(
     .WIDTH(1),
@@ -287,104 +297,34 @@ module tw_matrix #(
 
   // ------------------------------------------------------------------ products and accumulators
 
-  logic [N*L*8-1:0]        weight_2;
-  logic [N*L*2-1:0]        pick_2;
-  logic [T*Rows*L*8-1:0]   a_2;
-  logic [T*N*L*8-1:0]      operand_2;  // activations of each token as each output meets them
+  logic [T*N*SumBits-1:0]  sum_6;
   logic [N*8-1:0]          scale_7;
   logic [T*N*ACC_BITS-1:0] shadow;
 
-  tw_weight_decode #(
-    .N    (N),
-    .L    (L),
-    .NP   (NP),
-    .LP   (LP),
-    .ROW  (W_ROW),
-    .MODES(MODES)
-  ) u_decode (
-    .clk_i (clk_i),
-    .mode_i(mode_1),
-    .row_i (w_data_i),
-    .w_o   (weight_2),
-    .pick_o(pick_2)
+  tw_products #(
+    .T       (T),
+    .N       (N),
+    .L       (L),
+    .TP      (TP),
+    .NP      (NP),
+    .LP      (LP),
+    .MODES   (MODES),
+    .PACKED  (PACKED),
+    .A_WIDTH (A_WIDTH),
+    .W_ROW   (W_ROW),
+    .LATER   (Later),
+    .SUM_BITS(SumBits)
+  ) u_products (
+    .clk_i   (clk_i),
+    .mode_i  (mode_1),
+    .new_i   (step_valid_q[1]),
+    .second_i(second_1),
+    .a_data_i(a_data_i),
+    .w_data_i(w_data_i),
+    .sum_o   (sum_6)
   );
 
-  always_ff @(posedge clk_i) begin
-    for (int t = 0; t < T; t++) begin
-      for (int r = 0; r < Rows; r++) begin
-        a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
-      end
-    end
-    scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
-  end
-
-  logic [T*N*SumBits-1:0] sum_6;
-
-  for (genvar t = 0; t < T; t++) begin : gen_token
-    for (genvar n = 0; n < N; n++) begin : gen_output
-      if (Rows > 1) begin : gen_kept
-        tw_gather #(
-          .L    (L),
-          .DENSE(MODES & 63)
-        ) u_gather (
-          .a_i   (a_2[t*2*L*8 +: 2*L*8]),
-          .pick_i(pick_2[n*L*2 +: L*2]),
-          .a_o   (operand_2[(t*N+n)*L*8 +: L*8])
-        );
-      end else begin : gen_all
-        assign operand_2[(t*N+n)*L*8 +: L*8] = a_2[t*L*8 +: L*8];
-      end
-    end
-  end
-
-  // Two tokens share a weight, if their number is even, else two outputs an activation.
-  if (PAIRED != 0 && T % 2 == 0) begin : gen_token_pairs
-    for (genvar i = 0; i < T / 2 * N; i++) begin : gen_pair
-      localparam int First  = i / N * 2 * N + i % N;  // output of the first token
-      localparam int Second = First + N;
-
-      tw_dot_pair #(
-        .L       (L),
-        .LP      (LP),
-        .W_BITS  (WBits),
-        .SUM_BITS(SumBits)
-      ) u_dot (
-        .clk_i (clk_i),
-        .y_i   (weight_2[i%N*L*8 +: L*8]),
-        .x_i   ({operand_2[Second*L*8 +: L*8], operand_2[First*L*8 +: L*8]}),
-        .sum0_o(sum_6[First*SumBits +: SumBits]),
-        .sum1_o(sum_6[Second*SumBits +: SumBits])
-      );
-    end
-  end else if (PAIRED != 0) begin : gen_output_pairs
-    for (genvar i = 0; i < T * N / 2; i++) begin : gen_pair
-      tw_dot_pair #(
-        .L       (L),
-        .LP      (LP),
-        .W_BITS  (WBits),
-        .SUM_BITS(SumBits)
-      ) u_dot (
-        .clk_i (clk_i),
-        .y_i   (operand_2[2*i*L*8 +: L*8]),
-        .x_i   (weight_2[2*i%N*L*8 +: 2*L*8]),
-        .sum0_o(sum_6[2*i*SumBits +: SumBits]),
-        .sum1_o(sum_6[(2*i+1)*SumBits +: SumBits])
-      );
-    end
-  end else begin : gen_plain
-    for (genvar i = 0; i < T * N; i++) begin : gen_dot
-      tw_dot #(
-        .L       (L),
-        .LP      (LP),
-        .SUM_BITS(SumBits)
-      ) u_dot (
-        .clk_i(clk_i),
-        .a_i  (operand_2[i*L*8 +: L*8]),
-        .w_i  (weight_2[i%N*L*8 +: L*8]),
-        .sum_o(sum_6[i*SumBits +: SumBits])
-      );
-    end
-  end
+  always_ff @(posedge clk_i) scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
 
   for (genvar i = 0; i < T * N; i++) begin : gen_sum
     tw_acc #(
@@ -393,7 +333,7 @@ module tw_matrix #(
       .ACC_BITS  (ACC_BITS)
     ) u_acc (
       .clk_i        (clk_i),
-      .sum_valid_i  (step_valid_q[6+Later]),
+      .sum_valid_i  ((i / N % 2 == 0) ? step_valid_q[6+Later] : odd_valid_q[6+Later]),
       .sum_first_i  (sum_first_6),
       .sum_i        (sum_6[i*SumBits +: SumBits]),
       .scale_i      (scale_7[(i%N)*8 +: 8]),

@@ -10,6 +10,7 @@ mod memory;
 mod multipliers;
 mod pairs;
 mod proofs;
+mod quads;
 mod rng;
 mod synthesis;
 mod vector;

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, hex_rows, hex_word};
 use crate::rng::Rng;
-use hw::timing::{GemmShape, gemm_occupancy, matrix_latency};
+use hw::timing::{GemmShape, beats, gemm_occupancy, matrix_latency};
 use hw::{Geometry, Machine, Mode};
 use ir::num::{Scale, accumulate, dot, epilogue, residual, wrap};
 use isa::table::{Gemm, vec_addr, vec_parts};
@@ -242,7 +242,7 @@ fn check(name: &str, seed: u64, count: usize) {
         ("LP", g.lp),
         ("ACC_BITS", machine.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
-        ("PAIRED", (machine.matrix.multipliers == hw::machine::Multipliers::Dsp48e2).into()),
+        ("PACKED", machine.matrix.multipliers.products()),
         ("A_WIDTH", g.a_width),
         ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
@@ -271,6 +271,7 @@ fn check(name: &str, seed: u64, count: usize) {
             tokens: i.tokens.into(),
             ntiles: i.ntiles.into(),
             ksteps: u64::from(i.groups * i.steps),
+            beats: beats(machine.matrix.multipliers, i.mode, i.tokens.into()),
         };
         let occupancy = gemm_occupancy(shape, g.n.into(), g.d.into());
         let start = events.start[n];
@@ -325,6 +326,11 @@ fn gemm_on_three() {
 #[test]
 fn gemm_on_paired() {
     sweep("paired");
+}
+
+#[test]
+fn gemm_on_quads() {
+    sweep("quads");
 }
 
 #[test]

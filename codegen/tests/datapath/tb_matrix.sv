@@ -12,7 +12,7 @@ module tb_matrix #(
   parameter int unsigned LP       = 8,
   parameter int unsigned ACC_BITS = 40,
   parameter int unsigned MODES    = 63,
-  parameter int unsigned PAIRED   = 0,
+  parameter int unsigned PACKED   = 1,
   parameter int unsigned A_WIDTH  = 16,
   parameter int unsigned W_ROW    = 64,
   parameter int unsigned V_ROWS   = 1024  // rows of each of four banks
@@ -54,7 +54,7 @@ module tb_matrix #(
   );
 
   tw_matrix #(
-    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PAIRED(PAIRED), .A_WIDTH(A_WIDTH), .W_ROW(W_ROW)
+    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PACKED(PACKED), .A_WIDTH(A_WIDTH), .W_ROW(W_ROW)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
     .mode_i(word[2:0]), .tokens_i(word[8:3]), .ntiles_i(word[24:9]), .groups_i(word[40:25]),

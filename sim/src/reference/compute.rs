@@ -2,8 +2,9 @@
 //! start.
 
 use super::delay::Delay;
+use hw::machine::Multipliers;
 use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
-use hw::{Function, Machine};
+use hw::{Function, Machine, Mode};
 use isa::Instr;
 use isa::table::{Body, Gemm, Vector as Fields, out};
 
@@ -15,12 +16,15 @@ pub(super) struct Matrix {
     fields: Option<Gemm>,
     /// Of the products: tile, group and step; `None`: no products are left.
     product: Option<(u32, u32, u32)>,
+    /// Quads have multiplied the step for even tokens; odd ones are left.
+    half: bool,
     /// All products of the tile are summed; its results wait for the way out.
     summed: bool,
     /// Of the results on their way out: token and write.
     result: Option<(u32, u32)>,
     retiring: Delay,
     latency: u64,
+    quads: bool,
 }
 
 impl Matrix {
@@ -29,10 +33,12 @@ impl Matrix {
             writes_per_token: machine.matrix.outputs / machine.matrix.drain_lanes,
             fields: None,
             product: None,
+            half: false,
             summed: false,
             result: None,
             retiring: Delay::default(),
             latency: matrix_latency(&machine.matrix),
+            quads: machine.matrix.multipliers == Multipliers::Quad,
         }
     }
 
@@ -67,6 +73,11 @@ impl Matrix {
     }
 
     fn multiply(&mut self, i: &Gemm, (tile, group, step): (u32, u32, u32)) {
+        let narrow = [Mode::W2 as u32, Mode::S2 as u32].contains(&i.mode);
+        self.half = self.quads && !narrow && i.tokens > 1 && !self.half;
+        if self.half {
+            return;
+        }
         let last = (step + 1 == i.steps, group + 1 == i.groups, tile + 1 == i.ntiles);
         self.summed = last.0 && last.1;
         self.product = match last {

@@ -289,11 +289,15 @@ impl<'a, S: Sink> Simulation<'a, S> {
 
     fn gemm(&self, i: &Gemm) -> u64 {
         let ksteps = u64::from(i.groups) * u64::from(i.steps);
-        let shape = GemmShape { tokens: i.tokens.into(), ntiles: i.ntiles.into(), ksteps };
+        let tokens = i.tokens.into();
+        let beats = timing::beats(self.rules.multipliers, i.mode, tokens);
+        let shape = GemmShape { tokens, ntiles: i.ntiles.into(), ksteps, beats };
         let (outputs, drain) = (u64::from(self.geometry.n), u64::from(self.geometry.d));
         match (shape.tokens, shape.ntiles, ksteps) {
             (0, _, _) | (_, 0, _) | (_, _, 0) => 0,
-            (tokens, ntiles, _) if !self.rules.matrix_pace => ntiles * ksteps + tokens * (outputs / drain),
+            (tokens, ntiles, _) if !self.rules.matrix_pace => {
+                ntiles * ksteps * beats + tokens * (outputs / drain)
+            }
             _ => timing::gemm_occupancy(shape, outputs, drain),
         }
     }

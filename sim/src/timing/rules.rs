@@ -2,6 +2,7 @@
 //!
 //! Faults exist to show that the comparison with the hardware notices each of them.
 
+use hw::machine::Multipliers;
 use hw::{Machine, timing};
 
 /// A wrong rule of time.
@@ -18,6 +19,8 @@ pub enum Fault {
     MatrixRetire,
     /// A tile does not wait for the drain of the one before.
     MatrixPace,
+    /// Every step takes one cycle.
+    MatrixBeats,
     /// Every queue holds one instruction more.
     QueueDepth,
     /// A post is visible in the cycle of the retire pulse.
@@ -48,11 +51,12 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, without [`Fault::None`].
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 18] = [
         Fault::VectorGap,
         Fault::VectorRetire,
         Fault::MatrixRetire,
         Fault::MatrixPace,
+        Fault::MatrixBeats,
         Fault::QueueDepth,
         Fault::SemaphoreEarly,
         Fault::DrainShort,
@@ -84,6 +88,8 @@ pub(super) struct Rules {
     pub fetch_keeps_loops: bool,
     pub matrix_latency: u64,
     pub matrix_pace: bool,
+    /// What decides how many cycles a step takes.
+    pub multipliers: Multipliers,
     pub vector_gap_extra: u64,
     pub vector_latency: u64,
     pub load_retire: u64,
@@ -121,6 +127,10 @@ impl Rules {
             fetch_keeps_loops: fault != Fault::FetchBase,
             matrix_latency: timing::matrix_latency(&machine.matrix) - is(Fault::MatrixRetire),
             matrix_pace: fault != Fault::MatrixPace,
+            multipliers: match fault {
+                Fault::MatrixBeats => Multipliers::Plain,
+                _ => machine.matrix.multipliers,
+            },
             vector_gap_extra: is(Fault::VectorGap),
             vector_latency: timing::VECTOR_LATENCY + is(Fault::VectorRetire),
             load_retire: timing::LOAD_RETIRE - is(Fault::LoadRetire),

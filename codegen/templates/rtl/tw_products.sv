@@ -1,0 +1,232 @@
+// Products of a step, summed over its lanes: a weight row and activations are decoded, each output
+// of each token meets its own.
+//
+// Cycles count from the step's issue: read data and what belongs to them are here in cycle 1, sums
+// in cycle 6 + LATER. Without new_i the operands of the step before stay: for its second beat.
+module tw_products #(
+  parameter int T        = 2,
+  parameter int N        = 8,
+  parameter int L        = 8,
+  parameter int TP       = 2,  // T, N, L rounded up to powers of two
+  parameter int NP       = 8,
+  parameter int LP       = 8,
+  parameter int MODES    = 63,  // bit m: operand mode m is there
+  parameter int PACKED   = 1,   // products that share a DSP48E2, at most
+  parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
+  parameter int W_ROW    = 64,  // bytes of the widest weight row
+  parameter int LATER    = 0,
+  parameter int SUM_BITS = 19
+) (
+  input  logic                    clk_i,
+  input  logic [2:0]              mode_i,
+  input  logic                    new_i,
+  input  logic                    second_i,  // of quads of wide weights: odd tokens
+  input  logic [A_WIDTH*8-1:0]    a_data_i,
+  input  logic [W_ROW*8-1:0]      w_data_i,
+  output logic [T*N*SUM_BITS-1:0] sum_o
+);
+  // Of a weight operand: w8 and v8; w4 and v4; a level of 2 bits is at most 3.
+  localparam int WBits = ((MODES & 40) != 0) ? 8 : ((MODES & 20) != 0) ? 4 : 3;
+  localparam int Rows  = A_WIDTH / (TP * LP);  // of activations in a step, at most
+
+  logic [N*L*8-1:0]      weight_2;
+  logic [N*L*2-1:0]      pick_2;
+  logic [T*Rows*L*8-1:0] a_2;
+  logic [T*N*L*8-1:0]    operand_2;  // activations of each token as each output meets them
+  logic                  enable, unused_bits;
+
+  assign enable      = PACKED != 4 || new_i;
+  assign unused_bits = ^{new_i, second_i, a_data_i, pick_2, operand_2};
+
+  tw_weight_decode #(
+    .N     (N),
+    .L     (L),
+    .NP    (NP),
+    .LP    (LP),
+    .ROW   (W_ROW),
+    .MODES (MODES),
+    .HALVED(PACKED == 4)
+  ) u_decode (
+    .clk_i (clk_i),
+    .en_i  (enable),
+    .mode_i(mode_i),
+    .row_i (w_data_i),
+    .w_o   (weight_2),
+    .pick_o(pick_2)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (enable) begin
+      for (int t = 0; t < T; t++) begin
+        for (int r = 0; r < Rows; r++) begin
+          a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
+        end
+      end
+    end
+  end
+
+  for (genvar t = 0; t < T; t++) begin : gen_token
+    for (genvar n = 0; n < N; n++) begin : gen_output
+      if (Rows > 1) begin : gen_kept
+        tw_gather #(
+          .L    (L),
+          .DENSE(MODES & 63)
+        ) u_gather (
+          .a_i   (a_2[t*2*L*8 +: 2*L*8]),
+          .pick_i(pick_2[n*L*2 +: L*2]),
+          .a_o   (operand_2[(t*N+n)*L*8 +: L*8])
+        );
+      end else begin : gen_all
+        assign operand_2[(t*N+n)*L*8 +: L*8] = a_2[t*L*8 +: L*8];
+      end
+    end
+  end
+
+  if (PACKED == 4) begin : gen_quads
+    localparam int SumA = 8 + $clog2(LP);  // of a token's activations
+
+    logic both_d, levels_d, both_2, second_2, both_x, levels_x, pair, levels;
+
+    assign both_d   = mode_i == tw_pkg::MODE_W2 || mode_i == tw_pkg::MODE_S2;
+    assign levels_d = MODES[0] && mode_i == tw_pkg::MODE_W2;
+
+    // Cycle x is that of the sums of activations, three before that of the slices' sums.
+    tw_delay #(
+      .WIDTH(2),
+      .DEPTH(1)
+    ) u_second (
+      .clk_i(clk_i),
+      .d_i  ({both_d, second_i}),
+      .q_o  ({both_2, second_2})
+    );
+    tw_delay #(
+      .WIDTH(2),
+      .DEPTH(1 + LATER)
+    ) u_kind (
+      .clk_i(clk_i),
+      .d_i  ({both_d, levels_d}),
+      .q_o  ({both_x, levels_x})
+    );
+    tw_delay #(
+      .WIDTH(2),
+      .DEPTH(3)
+    ) u_sums_kind (
+      .clk_i(clk_i),
+      .d_i  ({!both_x, levels_x}),
+      .q_o  ({pair, levels})
+    );
+
+    for (genvar i = 0; i < T / 2; i++) begin : gen_tokens
+      localparam int First = 2 * i;
+
+      logic [L*18-1:0]       packed_2;
+      logic [2*SUM_BITS-1:0] term;
+
+      for (genvar l = 0; l < L; l++) begin : gen_lane
+        tw_quad_pack u_pack (
+          .a0_i    (a_2[(First*L+l)*8 +: 8]),
+          .a1_i    (a_2[((First+1)*L+l)*8 +: 8]),
+          .narrow_i(1'b0),
+          .both_i  (both_2),
+          .second_i(second_2),
+          .b_o     (packed_2[18*l +: 18])
+        );
+      end
+
+      for (genvar k = 0; k < 2; k++) begin : gen_term
+        logic [SumA-1:0]     sum;
+        logic [SUM_BITS-1:0] term_d;
+
+        tw_sum #(
+          .COUNT (L),
+          .LEAVES(LP),
+          .IN    (8),
+          .OUT   (SumA)
+        ) u_sum (
+          .clk_i(clk_i),
+          .d_i  (a_2[(First+k)*L*8 +: L*8]),
+          .sum_o(sum)
+        );
+
+        always_comb begin
+          term_d = -SUM_BITS'(255 * L);
+          if (!both_x) term_d = -SUM_BITS'(255 * 513 * L);
+          if (levels_x) term_d = SUM_BITS'($signed(sum)) - SUM_BITS'(510 * L);
+        end
+
+        tw_delay #(
+          .WIDTH(SUM_BITS),
+          .DEPTH(3)
+        ) u_term (
+          .clk_i(clk_i),
+          .d_i  (term_d),
+          .q_o  (term[SUM_BITS*k +: SUM_BITS])
+        );
+      end
+
+      for (genvar j = 0; j < N / 2; j++) begin : gen_outputs
+        tw_dot_quad #(
+          .L       (L),
+          .LP      (LP),
+          .SUM_BITS(SUM_BITS)
+        ) u_dot (
+          .clk_i   (clk_i),
+          .b_i     (packed_2),
+          .w_i     (weight_2[2*j*L*8 +: 2*L*8]),
+          .pair_i  (pair),
+          .levels_i(levels),
+          .term_i  (term),
+          .sum_o   ({sum_o[((First+1)*N+2*j)*SUM_BITS +: 2*SUM_BITS],
+                     sum_o[(First*N+2*j)*SUM_BITS +: 2*SUM_BITS]})
+        );
+      end
+    end
+  // Two tokens share a weight, if their number is even, else two outputs an activation.
+  end else if (PACKED == 2 && T % 2 == 0) begin : gen_token_pairs
+    for (genvar i = 0; i < T / 2 * N; i++) begin : gen_pair
+      localparam int First  = i / N * 2 * N + i % N;  // output of the first token
+      localparam int Second = First + N;
+
+      tw_dot_pair #(
+        .L       (L),
+        .LP      (LP),
+        .W_BITS  (WBits),
+        .SUM_BITS(SUM_BITS)
+      ) u_dot (
+        .clk_i (clk_i),
+        .y_i   (weight_2[i%N*L*8 +: L*8]),
+        .x_i   ({operand_2[Second*L*8 +: L*8], operand_2[First*L*8 +: L*8]}),
+        .sum0_o(sum_o[First*SUM_BITS +: SUM_BITS]),
+        .sum1_o(sum_o[Second*SUM_BITS +: SUM_BITS])
+      );
+    end
+  end else if (PACKED == 2) begin : gen_output_pairs
+    for (genvar i = 0; i < T * N / 2; i++) begin : gen_pair
+      tw_dot_pair #(
+        .L       (L),
+        .LP      (LP),
+        .W_BITS  (WBits),
+        .SUM_BITS(SUM_BITS)
+      ) u_dot (
+        .clk_i (clk_i),
+        .y_i   (operand_2[2*i*L*8 +: L*8]),
+        .x_i   (weight_2[2*i%N*L*8 +: 2*L*8]),
+        .sum0_o(sum_o[2*i*SUM_BITS +: SUM_BITS]),
+        .sum1_o(sum_o[(2*i+1)*SUM_BITS +: SUM_BITS])
+      );
+    end
+  end else begin : gen_plain
+    for (genvar i = 0; i < T * N; i++) begin : gen_dot
+      tw_dot #(
+        .L       (L),
+        .LP      (LP),
+        .SUM_BITS(SUM_BITS)
+      ) u_dot (
+        .clk_i(clk_i),
+        .a_i  (operand_2[i*L*8 +: L*8]),
+        .w_i  (weight_2[i%N*L*8 +: L*8]),
+        .sum_o(sum_o[i*SUM_BITS +: SUM_BITS])
+      );
+    end
+  end
+endmodule
