@@ -602,8 +602,8 @@ mod tests {
     fn hashes_of_the_presets_stay() {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
-            ["tiny", "unit", "three", "odd", "paired"].map(hash),
-            ["d0e82606", "ed10236f", "8f422a4f", "97bb5775", "2f95bddb"]
+            ["tiny", "unit", "three", "odd", "paired", "quads"].map(hash),
+            ["d0e82606", "ed10236f", "8f422a4f", "97bb5775", "2f95bddb", "8e745392"]
         );
     }
 }

@@ -62,17 +62,17 @@ impl Hardware {
         Ok(Hardware { simulator: Simulator::load(library)? })
     }
 
-    /// Fresh hardware; every register holds noise drawn from `seed` until the first run resets it. The control port's AWPROT
-    /// and ARPROT, which change nothing, are the lowest bits of `seed`.
+    /// Fresh hardware; every register holds noise drawn from `seed` until the first run resets it. Pins of the control port
+    /// that change nothing are the lowest ten bits of `seed`: AWPROT, ARPROT, bits 1:0 of AWADDR and of ARADDR.
     pub fn session(&self, seed: u32) -> Session<'_> {
-        Session { instance: self.simulator.instance(seed), prot: seed as u8, reset: false }
+        Session { instance: self.simulator.instance(seed), ignored: seed as u16, reset: false }
     }
 }
 
 /// One piece of hardware that runs program after program; what its memories hold stays.
 pub struct Session<'a> {
     instance: Instance<'a>,
-    prot: u8,
+    ignored: u16,
     reset: bool,
 }
 
@@ -122,7 +122,7 @@ impl<'b> Session<'b> {
     /// With a host, and what came of the reset before first use.
     fn attach(&mut self, memory: AxiMemory) -> (Host<'_, 'b>, Result<(), String>) {
         let reset = std::mem::replace(&mut self.reset, true);
-        let mut host = Host::new(&mut self.instance, memory, self.prot);
+        let mut host = Host::new(&mut self.instance, memory, self.ignored);
         let outcome = if reset { Ok(()) } else { host.hard_reset() };
         (host, outcome)
     }

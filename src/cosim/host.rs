@@ -37,9 +37,9 @@ pub struct Host<'a, 'b> {
 }
 
 impl<'a, 'b> Host<'a, 'b> {
-    /// The host drives AWPROT and ARPROT with the low bits of `prot`; hardware must ignore them.
-    pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory, prot: u8) -> Host<'a, 'b> {
-        let pins = In { rst_n: 1, ctrl_prot: prot & 63, ..In::default() };
+    /// The host drives what hardware must ignore of the control port with the low bits of `ignored` ([`In::ctrl_ignored`]).
+    pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory, ignored: u16) -> Host<'a, 'b> {
+        let pins = In { rst_n: 1, ctrl_ignored: ignored, ..In::default() };
         Host { instance, pins, memory, inputs: None, now: 0, irq: false, recorder: None }
     }
 
@@ -54,7 +54,7 @@ impl<'a, 'b> Host<'a, 'b> {
     /// None that hardware in reset can cause.
     pub fn hard_reset(&mut self) -> Result<(), String> {
         self.inputs = None;
-        self.pins = In { rst_n: 1, ctrl_prot: self.pins.ctrl_prot, ..In::default() };
+        self.pins = In { rst_n: 1, ctrl_ignored: self.pins.ctrl_ignored, ..In::default() };
         // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
         // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
         for rst_n in [1, 0, 1, 0] {

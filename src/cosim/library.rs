@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 /// Version of the interface; `shim.cpp` states the same.
-const ABI: u32 = 4;
+const ABI: u32 = 5;
 
 /// Pins driven by the harness. Layout shared with `shim.cpp`.
 #[repr(C)]
@@ -31,8 +31,8 @@ pub struct In {
     pub fetch_rresp: u8,
     pub load_rresp: u8,
     pub store_bresp: u8,
-    /// AWPROT below, ARPROT above it.
-    pub ctrl_prot: u8,
+    /// What hardware must ignore, from bit 0 on: AWPROT, ARPROT, bits 1:0 of AWADDR and of ARADDR.
+    pub ctrl_ignored: u16,
     pub ctrl_awaddr: u16,
     pub ctrl_araddr: u16,
     pub ctrl_wdata: u32,

@@ -14,7 +14,7 @@
 #endif
 
 namespace {
-constexpr uint32_t ABI = 4;
+constexpr uint32_t ABI = 5;
 thread_local std::string failure;
 
 #ifdef TW_WAVES
@@ -70,8 +70,8 @@ struct TwIn {
   uint8_t load_arready, load_rvalid, load_rlast;
   uint8_t store_awready, store_wready, store_bvalid;
   uint8_t ctrl_awvalid, ctrl_wvalid, ctrl_bready, ctrl_arvalid, ctrl_rready, ctrl_wstrb;
-  uint8_t fetch_rresp, load_rresp, store_bresp, ctrl_prot;
-  uint16_t ctrl_awaddr, ctrl_araddr;
+  uint8_t fetch_rresp, load_rresp, store_bresp;
+  uint16_t ctrl_ignored, ctrl_awaddr, ctrl_araddr;
   uint32_t ctrl_wdata;
   uint8_t fetch_rdata[64];
   uint8_t load_rdata[64];
@@ -136,10 +136,10 @@ void tw_settle(void* handle, const TwIn* in, TwOut* out) {
   t.s_axi_ctrl_bready_i = in->ctrl_bready;
   t.s_axi_ctrl_arvalid_i = in->ctrl_arvalid;
   t.s_axi_ctrl_rready_i = in->ctrl_rready;
-  t.s_axi_ctrl_awaddr_i = in->ctrl_awaddr;
-  t.s_axi_ctrl_araddr_i = in->ctrl_araddr;
-  t.s_axi_ctrl_awprot_i = in->ctrl_prot & 7;
-  t.s_axi_ctrl_arprot_i = in->ctrl_prot >> 3;
+  t.s_axi_ctrl_awprot_i = in->ctrl_ignored & 7;
+  t.s_axi_ctrl_arprot_i = in->ctrl_ignored >> 3 & 7;
+  t.s_axi_ctrl_awaddr_i = in->ctrl_awaddr | (in->ctrl_ignored >> 6 & 3);
+  t.s_axi_ctrl_araddr_i = in->ctrl_araddr | (in->ctrl_ignored >> 8 & 3);
   t.s_axi_ctrl_wdata_i = in->ctrl_wdata;
   if (in->fetch_rvalid) memcpy(&t.m_axi_fetch_rdata_i, in->fetch_rdata, sizeof t.m_axi_fetch_rdata_i);
   if (in->load_rvalid) memcpy(&t.m_axi_load_rdata_i, in->load_rdata, sizeof t.m_axi_load_rdata_i);

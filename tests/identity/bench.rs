@@ -32,12 +32,16 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
 }
 
 /// A preset; a machine that is drawn from a seed, `drawn-N`; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
-/// `pair`: the least machine of paired multipliers and of paired lanes.
+/// `pair`, `quad`: the least machine of paired multipliers and of paired lanes, and that of quads.
 pub fn machine(name: &str) -> Machine {
-    if name == "pair" {
+    if name == "pair" || name == "quad" {
         let unit = hw::presets::load("unit").unwrap();
-        let multipliers = hw::machine::Multipliers::Dsp48e2;
-        let modes = hw::Mode::ALL.to_vec();
+        let mut modes = hw::Mode::ALL.to_vec();
+        let mut multipliers = hw::machine::Multipliers::Dsp48e2;
+        if name == "quad" {
+            multipliers = hw::machine::Multipliers::Quad;
+            modes.retain(|m| !m.pruned());
+        }
         let matrix = hw::machine::Matrix {
             tokens: 2,
             outputs: 2,
@@ -48,9 +52,9 @@ pub fn machine(name: &str) -> Machine {
             ..unit.matrix
         };
         let vector = hw::machine::Vector { functions: hw::Function::ALL.to_vec() };
-        let pair = Machine { name: "pair".into(), matrix, vector, ..unit };
-        pair.verify().unwrap();
-        return pair;
+        let least = Machine { name: name.into(), matrix, vector, ..unit };
+        least.verify().unwrap();
+        return least;
     }
     if let Some(seed) = name.strip_prefix("drawn-") {
         return drawn(seed.parse().unwrap());

@@ -48,6 +48,9 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
     let outputs = lanes * d.range(1, 3);
     let divisors: Vec<u32> = (1..=lanes).filter(|n| lanes % n == 0).collect();
     let functions: Vec<Function> = d.some(&Function::ALL[1..]);
+    let mut modes = d.some(&Mode::ALL);
+    let multipliers = [Multipliers::Plain, Multipliers::Dsp48e2, Multipliers::Quad][d.below(3) as usize];
+    modes.retain(|m| multipliers != Multipliers::Quad || !m.pruned());
     Machine {
         name: format!("drawn-{seed}"),
         clock_hz: 100_000_000,
@@ -75,8 +78,8 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
             lanes,
             drain_lanes: divisors[d.below(divisors.len() as u32) as usize],
             accumulator_bits: d.range(32, 48),
-            modes: d.some(&Mode::ALL),
-            multipliers: if d.below(2) == 0 { Multipliers::Plain } else { Multipliers::Dsp48e2 },
+            modes,
+            multipliers,
         },
         vector: Vector { functions: [&[Function::Copy], &functions[..]].concat() },
         buffers: Buffers {

@@ -77,6 +77,17 @@ fn a_small_network_on_unit() {
     small("unit");
 }
 
+/// Weights of all widths: those of 2 bits in one beat, others in two.
+#[test]
+fn every_dense_scheme_on_quads() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for scheme in models::schemes().iter().filter(|s| s.weights.sparsity != Sparsity::TwoOfFour) {
+        let decoder = models::random_with(1, &models::SMALL, scheme);
+        let expected = evaluated(&decoder, &prompt, 1);
+        assert_eq!(answer(&decoder, "quads", None, &prompt, 1), expected, "{} on quads", scheme.name);
+    }
+}
+
 /// Every way to store weights, activations and cache that machines have.
 #[test]
 fn every_scheme_on_machines_with_all_modes() {
@@ -185,10 +196,10 @@ fn the_prompt_of_the_readme_on_tiny() {
 }
 
 #[test]
-fn the_trained_network_on_three_and_odd() {
+fn the_trained_network_on_three_odd_and_quads() {
     let decoder = models::trained();
     let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
-    for name in ["three", "odd"] {
+    for name in ["three", "odd", "quads"] {
         assert_eq!(answer(&decoder, name, None, &prompt, 3), evaluated(&decoder, &prompt, 3), "{name}");
     }
 }

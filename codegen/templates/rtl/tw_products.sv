@@ -126,7 +126,6 @@ module tw_products #(
         tw_quad_pack u_pack (
           .a0_i    (a_2[(First*L+l)*8 +: 8]),
           .a1_i    (a_2[((First+1)*L+l)*8 +: 8]),
-          .narrow_i(1'b0),
           .both_i  (both_2),
           .second_i(second_2),
           .b_o     (packed_2[18*l +: 18])

@@ -5,34 +5,33 @@ use crate::synthesis::cells;
 
 #[test]
 fn quads_of_products_are_exact() {
-    let machine = hw::presets::load("paired").unwrap();
-    for (kind, products) in [(0, 4 << 20), (1, 4 << 16), (2, 2 << 24)] {
+    let machine = hw::presets::load("quads").unwrap();
+    for (kind, products) in [(0, 4 << 20), (1, 2 << 24)] {
         let (events, _) = Bench::build("quad", &machine, &[("KIND", kind)]).run(1, 0, &[], &[]);
         assert_eq!(events.done, [products], "kind {kind}");
     }
 }
 
 /// Products and group sums of an engine of 256 products, without buffers, group scales and epilogue: two tokens, `2 * P` outputs.
-/// `KIND` 0: weights of 2 bits; 1: weights and activations of 4 bits; 2: both and pairs of 8 x 8 bits, switched in each step.
+/// `KIND` 0: weights of 2 bits, -2 to 1; 1: also those of odd levels, and pairs of 8 x 8 bits, switched in each step.
 const ENGINE: &str = "module engine #(parameter int L = 16, parameter int P = 4, parameter int KIND = 0) (
-  input logic clk_i, first_i, valid_i, input logic [2:0] mode_i, input logic [2*L*8-1:0] a_i,
+  input logic clk_i, first_i, valid_i, second_i, input logic [1:0] mode_i, input logic [2*L*8-1:0] a_i,
   input logic [2*P*L*8-1:0] w_i, output logic [4*P*28-1:0] group_o);
-  logic narrow, both, levels, pair;
-  assign narrow = (KIND == 1) || ((KIND == 2) && mode_i[0]);
-  assign both   = (KIND != 2) || mode_i[1];
-  assign levels = (KIND == 2) && mode_i[2];
-  assign pair   = (KIND == 2) && !mode_i[1];
+  logic pair, levels;
+  assign pair   = (KIND == 1) && mode_i[0];
+  assign levels = (KIND == 1) && mode_i[1];
   logic [L*18-1:0] b_q;
   for (genvar l = 0; l < L; l++) begin : gen_pack
     logic [17:0] b;
-    tw_quad_pack u_pack (.a0_i(a_i[8*l +: 8]), .a1_i(a_i[8*(L+l) +: 8]), .narrow_i(narrow), .both_i(both), .second_i(first_i), .b_o(b));
+    tw_quad_pack u_pack (.a0_i(a_i[8*l +: 8]), .a1_i(a_i[8*(L+l) +: 8]), .both_i(!pair), .second_i, .b_o(b));
     always_ff @(posedge clk_i) b_q[18*l +: 18] <= b;
   end
   logic [2*20-1:0] term_q;
   for (genvar t = 0; t < 2; t++) begin : gen_term
     logic signed [11:0] sum;
     tw_sum #(.COUNT(L), .LEAVES(L), .IN(8), .OUT(12)) u_sum (.clk_i, .d_i(a_i[8*L*t +: 8*L]), .sum_o(sum));
-    always_ff @(posedge clk_i) term_q[20*t +: 20] <= pair ? -20'(255*513*L) : levels ? 20'(sum) - 20'(510*L) : -20'(255*L);
+    always_ff @(posedge clk_i)
+      term_q[20*t +: 20] <= pair ? -20'(255*513*L) : levels ? 20'(sum) - 20'(510*L) : -20'(255*L);
   end
   for (genvar p = 0; p < P; p++) begin : gen_output
     logic [4*20-1:0] sums;
@@ -46,11 +45,11 @@ const ENGINE: &str = "module engine #(parameter int L = 16, parameter int P = 4,
   end
 endmodule";
 
-/// A quarter of a slice for each product, and no more than so many LUTs.
+/// A quarter of a slice for each product of 2-bit weights, and no more than so many LUTs.
 #[test]
 fn an_engine_of_quads_is_small() {
-    let machine = hw::presets::load("paired").unwrap();
-    for (kind, what, most) in [(0, "2 x 8", 20.0), (1, "4 x 4", 20.0), (2, "all", f64::INFINITY)] {
+    let machine = hw::presets::load("quads").unwrap();
+    for (kind, what, most) in [(0, "8 x 2", 12.0), (1, "8 x 2 or 8 x 8", 18.0)] {
         let cells = cells(&machine, ENGINE, &format!("chparam -set KIND {kind} engine"), "engine");
         let of = |kind: &str| cells.iter().filter(|c| c.0.starts_with(kind)).map(|c| c.1).sum::<u64>();
         let (luts, flip_flops) = (of("LUT") as f64 / 256.0, of("FD") as f64 / 256.0);

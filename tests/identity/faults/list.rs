@@ -1,27 +1,13 @@
-//! The comparison can fail: single faults in the emitted text, each caught by some program; of every checker at least one
-//! that its assertions tell.
-//!
-//! All faults are built into one library, each behind a condition on AWPROT and ARPROT of the control port: hardware must
-//! ignore them, and the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
-
-use crate::bench::{cache, emitted, machine, models, with_model};
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::OnceLock;
-use tilewright::cosim::{self, Hardware};
-use tilewright::isa::random::Case;
-use tilewright::{hw, isa};
-
-const MACHINE: &str = "pair";
+//! Single faults in the emitted text, by the machine whose hardware they are built into.
 
 /// One fault: in `file`, the only `from` becomes `to`, in which `@` stands for "this fault is selected".
-struct Fault {
-    what: &'static str,
-    file: &'static str,
-    from: &'static str,
-    to: &'static str,
+pub struct Fault {
+    pub what: &'static str,
+    pub file: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
     /// What the report of some program says; nothing in particular if empty.
-    says: &'static str,
+    pub says: &'static str,
 }
 
 const fn fault(
@@ -34,7 +20,8 @@ const fn fault(
     Fault { what, file, from, to, says }
 }
 
-const FAULTS: &[Fault] = &[
+/// On `pair`, which has all but quads.
+pub const PAIR: &[Fault] = &[
     // told by a difference
     fault(
         "a post is visible in its own cycle",
@@ -456,80 +443,118 @@ const FAULTS: &[Fault] = &[
     ),
 ];
 
-/// Hardware with all faults in it.
-fn mutants() -> &'static Hardware {
-    static BUILT: OnceLock<Hardware> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        assert!(FAULTS.len() < 64, "the selector has six bits");
-        let folder = emitted(&machine(MACHINE), "faults");
-        (1..).zip(FAULTS).for_each(|(number, fault)| inject(&folder, number, fault));
-        let library = cosim::build(&folder, &cache()).unwrap_or_else(|e| panic!("{}", e.render()));
-        Hardware::load(&library).unwrap_or_else(|e| panic!("{}", e.render()))
-    })
-}
-
-fn inject(folder: &Path, number: usize, fault: &Fault) {
-    let path = folder.join(fault.file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(text.matches(fault.from).count(), 1, "`{}` in {}", fault.from, fault.file);
-    let pins = "{tw_top.s_axi_ctrl_arprot_i, tw_top.s_axi_ctrl_awprot_i}";
-    let to = fault.to.replace('@', &format!("({pins} == 6'd{number})"));
-    std::fs::write(&path, text.replace(fault.from, &to)).unwrap();
-}
-
-/// Programs on every memory model.
-fn cases() -> Vec<(hw::Machine, Case)> {
-    let preset = machine(MACHINE);
-    let on = |model| {
-        let machine = with_model(&preset, model);
-        let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-        let random = (0..30).filter_map(|seed| isa::random::case(&machine, seed));
-        directed.chain(random).map(|case| (machine.clone(), case)).collect::<Vec<_>>()
-    };
-    models(&preset).into_iter().flat_map(on).collect()
-}
-
-/// What the comparison says of a program with fault `number`, or of none, if it is 0.
-fn report(number: usize, machine: &hw::Machine, case: &Case) -> Option<String> {
-    match cosim::compare(mutants(), machine, &case.program, &case.args, &case.image, number as u32) {
-        Ok(found) => found.first_divergence,
-        Err(refused) => Some(refused.render()),
-    }
-}
-
-#[test]
-fn every_fault_is_caught() {
-    let cases = cases();
-    for (number, fault) in (1..).zip(FAULTS) {
-        let reports = cases.iter().filter_map(|(machine, case)| report(number, machine, case));
-        let told = reports.take(60).find(|r| r.contains(fault.says));
-        println!("{}: {}", fault.what, told.unwrap_or_else(|| panic!("not caught: {}", fault.what)));
-    }
-}
-
-#[test]
-fn no_fault_is_no_difference() {
-    for (machine, case) in cases().iter().step_by(5) {
-        assert_eq!(report(0, machine, case), None);
-    }
-}
-
-#[test]
-fn every_checker_has_a_fault() {
-    let list = std::fs::read_to_string(emitted(&machine(MACHINE), MACHINE).join("assertions.f")).unwrap();
-    let checkers: BTreeSet<&str> = list.lines().map(|l| l.trim_end_matches("_sva.sv")).collect();
-    let told: BTreeSet<&str> = FAULTS.iter().filter_map(|f| Some(f.says.split_once(':')?.0)).collect();
-    assert_eq!(checkers, told);
-}
-
-/// Hardware that never dispatches anything: the reason is its own words.
-#[test]
-fn nothing_to_compare_is_refused() {
-    let machine = machine(MACHINE);
-    let case = isa::random::directed(&machine).swap_remove(0).1;
-    let dead = 1 + FAULTS.iter().position(|f| f.what == "nothing is ever dispatched").unwrap();
-    let refused =
-        cosim::compare(mutants(), &machine, &case.program, &case.args, &case.image, dead as u32).unwrap_err();
-    assert_eq!(refused.code, "cosim-nothing");
-    assert!(refused.render().contains("the run did not end within"), "{}", refused.render());
-}
+/// On `quad`: what only quads have.
+pub const QUAD: &[Fault] = &[
+    fault(
+        "a negative activation does not borrow from the one above it",
+        "tw_quad_pack.sv",
+        "a1 - {8'd0, a0[8]}",
+        "a1 - {8'd0, a0[8] && !@}",
+        "",
+    ),
+    fault(
+        "an activation that is alone is always the first",
+        "tw_quad_pack.sv",
+        "second_i ? a1 : a0",
+        "(second_i && !@) ? a1 : a0",
+        "",
+    ),
+    fault(
+        "a lane borrows from the one above it",
+        "tw_dsp_quad.sv",
+        "assign lanes_o     = p[35:0];",
+        "assign lanes_o     = {p[35:18], p[17:9] - 9'(@ && p[8]), p[8:0]};",
+        "",
+    ),
+    fault(
+        "the second weight reaches the lanes of the first",
+        "tw_dsp_quad.sv",
+        "{w1_i[7], w1_i, 18'd0}",
+        "{w1_i[7], w1_i, {18{@ && w1_i[7]}}}",
+        "",
+    ),
+    fault(
+        "what the lower of two lanes carries is lost",
+        "tw_dot_quad.sv",
+        "SUM_BITS'(low[Bits-1:9]);",
+        "(@ ? '0 : SUM_BITS'(low[Bits-1:9]));",
+        "",
+    ),
+    fault(
+        "weights of two bits are one product of bytes",
+        "tw_dot_quad.sv",
+        "pair_i ? one[n] :",
+        "(pair_i || @) ? one[n] :",
+        "",
+    ),
+    fault(
+        "odd levels are their halves",
+        "tw_dot_quad.sv",
+        "(levels_i ? SUM_BITS'({part, 1'b0})",
+        "((levels_i && !@) ? SUM_BITS'({part, 1'b0})",
+        "",
+    ),
+    fault(
+        "odd levels have no ones",
+        "tw_products.sv",
+        "SUM_BITS'($signed(sum)) - SUM_BITS'(510 * L);",
+        "(@ ? '0 : SUM_BITS'($signed(sum))) - SUM_BITS'(510 * L);",
+        "",
+    ),
+    fault(
+        "the offset of pairs is that of quads",
+        "tw_products.sv",
+        "if (!both_x) term_d",
+        "if (!both_x && !@) term_d",
+        "",
+    ),
+    fault(
+        "the second beat has operands of its own",
+        "tw_products.sv",
+        "PACKED != 4 || new_i;",
+        "PACKED != 4 || new_i || @;",
+        "",
+    ),
+    fault(
+        "wide weights take one beat",
+        "tw_matrix.sv",
+        "assign beat_last   = !alone ||",
+        "assign beat_last   = !alone || @ ||",
+        "",
+    ),
+    fault(
+        "a single token takes two beats",
+        "tw_matrix.sv",
+        "|| second_q || token_last_q == '0;",
+        "|| second_q || (token_last_q == '0 && !@);",
+        "",
+    ),
+    fault(
+        "all weights take two beats",
+        "tw_matrix.sv",
+        "mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;",
+        "((mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2) || @);",
+        "",
+    ),
+    fault(
+        "odd tokens add the products of even ones",
+        "tw_matrix.sv",
+        "fire && (second_q || !alone)};",
+        "fire && (second_q || !alone || @)};",
+        "",
+    ),
+    fault(
+        "even tokens add the products of odd ones",
+        "tw_matrix.sv",
+        "{step_valid_q[5+Later:1], fire && !second_q};",
+        "{step_valid_q[5+Later:1], fire && (!second_q || @)};",
+        "",
+    ),
+    fault(
+        "a group ends with its first beat",
+        "tw_matrix.sv",
+        "fire && beat_last && step_last};",
+        "fire && (beat_last || @) && step_last};",
+        "",
+    ),
+];
