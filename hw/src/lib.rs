@@ -6,6 +6,7 @@
 //! | [`dram`] | how banked DRAM is built, timed and driven |
 //! | [`function`] | what the vector engine computes |
 //! | [`mode`] | how weights and cached codes lie in rows of the weight buffer |
+//! | [`multipliers`] | what the multipliers are made of, and which products share one |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
 //! | [`technology`] | what events cost, each price with its source and range |
@@ -18,6 +19,7 @@ pub mod function;
 pub mod geometry;
 pub mod machine;
 pub mod mode;
+pub mod multipliers;
 pub mod presets;
 pub mod technology;
 pub mod timing;
@@ -26,3 +28,4 @@ pub use function::Function;
 pub use geometry::Geometry;
 pub use machine::{Machine, MachineError};
 pub use mode::Mode;
+pub use multipliers::Multipliers;

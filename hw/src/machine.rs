@@ -10,6 +10,7 @@
 use crate::dram::Dram;
 use crate::function::Function;
 use crate::mode::Mode;
+use crate::multipliers::Multipliers;
 use crate::technology::Technology;
 use serde::{Deserialize, Serialize};
 
@@ -157,38 +158,6 @@ pub struct Matrix {
     pub modes: Vec<Mode>,
     /// What the multipliers are made of.
     pub multipliers: Multipliers,
-}
-
-/// What the multipliers of the matrix engine are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Multipliers {
-    /// A multiplier of 8 x 8 bits for each product; synthesis chooses what it becomes.
-    Plain,
-    /// Explicit DSP48E2 slices with two products each, which share a weight or an activation.
-    Dsp48e2,
-    /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights, or two of 8 x 8 bits.
-    Quad,
-}
-
-impl Multipliers {
-    /// As machine files spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Multipliers::Plain => "plain",
-            Multipliers::Dsp48e2 => "dsp48e2",
-            Multipliers::Quad => "quad",
-        }
-    }
-
-    /// Most products of a multiplier in a cycle.
-    pub fn products(self) -> u32 {
-        match self {
-            Multipliers::Plain => 1,
-            Multipliers::Dsp48e2 => 2,
-            Multipliers::Quad => 4,
-        }
-    }
 }
 
 /// Vector engine: as many lanes as the matrix engine has.
@@ -418,12 +387,6 @@ impl Machine {
             "make matrix.lanes even, or leave rope_pairs out",
         )?;
         rule(
-            "matrix.multipliers",
-            m.multipliers == Multipliers::Plain || m.outputs % 2 == 0,
-            "each DSP48E2 multiplies for two outputs, and their number is odd",
-            "make matrix.outputs even, or choose plain multipliers",
-        )?;
-        rule(
             "matrix.modes",
             !m.modes.contains(&Mode::V8)
                 || m.lanes.is_power_of_two()
@@ -438,24 +401,7 @@ impl Machine {
             "with w2p and s2p two lanes share four columns, and matrix.lanes is odd",
             "make matrix.lanes even, or leave w2p and s2p out",
         )?;
-        rule(
-            "matrix.multipliers",
-            !pruned || m.multipliers == Multipliers::Plain || m.tokens % 2 == 0,
-            "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, choose plain multipliers, or leave w2p and s2p out",
-        )?;
-        rule(
-            "matrix.multipliers",
-            m.multipliers != Multipliers::Quad || m.tokens % 2 == 0,
-            "each quad multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, or choose plain or dsp48e2 multipliers",
-        )?;
-        rule(
-            "matrix.multipliers",
-            m.multipliers != Multipliers::Quad || !pruned,
-            "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
-            "choose plain or dsp48e2 multipliers, or leave w2p and s2p out",
-        )?;
+        m.multipliers.verify(m)?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;
         for (at, bytes) in [

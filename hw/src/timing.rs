@@ -3,8 +3,9 @@
 //! A unit accepts its next instruction at `start + occupancy` at the earliest; results are done at `start + occupancy + latency`.
 //! Load, store and fetch have no occupancy function: the memory decides; their fixed delays are the constants here.
 
-use crate::machine::{Matrix, Multipliers};
+use crate::machine::Matrix;
 use crate::mode::Mode;
+use crate::multipliers::Multipliers;
 
 /// Cycles from the end of a gemm's occupancy to its retire pulse, with plain multipliers: operand read, product, lane sum, group
 /// sum, scaling, accumulation, epilogue, write.

@@ -68,7 +68,7 @@ fn facts(m: &Machine) -> Value {
     })
 }
 
-/// Multipliers of 8 x 8 bits in the matrix engine.
+/// Products that the matrix engine makes in a cycle, at the most.
 fn multipliers(m: &Machine) -> u32 {
     m.matrix.tokens * m.matrix.outputs * m.matrix.lanes
 }

@@ -74,6 +74,8 @@ fn broken_machines() {
     s.write("unknown-key.toml", tiny.replace("[load]", "[load]\nefficiency = 0.9"));
     s.write("bad-value.toml", tiny.replace("lanes = 8", "lanes = 7"));
     s.write("bad-type.toml", tiny.replace("tokens = 2", "tokens = \"two\""));
+    let quads = s.good(&["machines", "--show", "quads"]);
+    s.write("pruned-quads.toml", quads.replace("\"v8\"", "\"v8\", \"s2p\""));
     s.write("missing-key.toml", tiny.replace("outstanding = 4", ""));
     s.write("truncated.toml", &tiny[..tiny.find("[sequencer]").unwrap()]);
     s.write("absurd.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 8_589_934_592"));
@@ -83,6 +85,7 @@ fn broken_machines() {
             &["machines", "--show", "unknown-key.toml"],
             &["machines", "--show", "bad-value.toml"],
             &["machines", "--show", "bad-type.toml"],
+            &["machines", "--show", "pruned-quads.toml"],
             &["machines", "--show", "missing-key.toml"],
             &["machines", "--show", "truncated.toml"],
             &["machines", "--show", "absurd.toml"],
@@ -218,8 +221,8 @@ fn refused_schemes() {
     let files = names.map(|name| format!("{name}.toml"));
     let commands: Vec<[&str; 5]> =
         files.iter().map(|scheme| ["compile", "--scheme", scheme, "--out", "out"]).collect();
-    let missing = ["w8a8", "w2s24a8kv4"]
-        .map(|scheme| ["compile", "--scheme", scheme, "--machine", "three", "--out", "out"]);
+    let missing = [("w8a8", "three"), ("w2s24a8kv4", "three"), ("w2s24a8kv4", "quads")]
+        .map(|(scheme, machine)| ["compile", "--scheme", scheme, "--machine", machine, "--out", "out"]);
     let commands: Vec<&[&str]> =
         commands.iter().map(|c| &c[..]).chain(missing.iter().map(|c| &c[..])).collect();
     insta::assert_snapshot!(told(&s, &commands));

@@ -37,9 +37,9 @@ pub fn machine(name: &str) -> Machine {
     if name == "pair" || name == "quad" {
         let unit = hw::presets::load("unit").unwrap();
         let mut modes = hw::Mode::ALL.to_vec();
-        let mut multipliers = hw::machine::Multipliers::Dsp48e2;
+        let mut multipliers = hw::Multipliers::Dsp48e2;
         if name == "quad" {
-            multipliers = hw::machine::Multipliers::Quad;
+            multipliers = hw::Multipliers::Quad;
             modes.retain(|m| !m.pruned());
         }
         let matrix = hw::machine::Matrix {

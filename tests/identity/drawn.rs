@@ -1,9 +1,7 @@
 //! Machines drawn from a seed, so that shapes that nobody thought of are compared, too.
 
-use tilewright::hw::machine::{
-    Buffers, Load, Matrix, Memory, MemoryModel, Multipliers, QueueDepth, Sequencer, Store,
-};
-use tilewright::hw::{Function, Machine, Mode, machine::Vector};
+use tilewright::hw::machine::{Buffers, Load, Matrix, Memory, MemoryModel, QueueDepth, Sequencer, Store};
+use tilewright::hw::{Function, Machine, Mode, Multipliers, machine::Vector};
 
 /// Splitmix64 (Steele et al. 2014).
 struct Draw(u64);

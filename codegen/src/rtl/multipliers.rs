@@ -1,7 +1,7 @@
 //! The multipliers of a machine: what the hardware holds, by role. Every one is an instance of `tw_mul`, or a DSP48E2
 //! whose twin has one.
 
-use hw::machine::Multipliers;
+use hw::Multipliers;
 use hw::{Geometry, Machine};
 
 /// Multipliers of one role; operands are signed.

@@ -7,7 +7,8 @@
 // before, so a tile takes max(ksteps, drain) cycles.
 //
 // Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a step
-// has two beats, of even and of odd tokens, if there are any. Its rows are read for the first.
+// has two beats, of even and of odd tokens, if there are any. Its rows are read for the first and
+// stay for the second.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
@@ -317,7 +318,6 @@ module tw_matrix #(
   ) u_products (
     .clk_i   (clk_i),
     .mode_i  (mode_1),
-    .new_i   (step_valid_q[1]),
     .second_i(second_1),
     .a_data_i(a_data_i),
     .w_data_i(w_data_i),

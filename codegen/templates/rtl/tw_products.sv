@@ -2,7 +2,7 @@
 // of each token meets its own.
 //
 // Cycles count from the step's issue: read data and what belongs to them are here in cycle 1, sums
-// in cycle 6 + LATER. Without new_i the operands of the step before stay: for its second beat.
+// in cycle 6 + LATER. Of a second beat (second_i) read data are those of the first.
 module tw_products #(
   parameter int T        = 2,
   parameter int N        = 8,
@@ -19,7 +19,6 @@ module tw_products #(
 ) (
   input  logic                    clk_i,
   input  logic [2:0]              mode_i,
-  input  logic                    new_i,
   input  logic                    second_i,  // of quads of wide weights: odd tokens
   input  logic [A_WIDTH*8-1:0]    a_data_i,
   input  logic [W_ROW*8-1:0]      w_data_i,
@@ -33,10 +32,9 @@ module tw_products #(
   logic [N*L*2-1:0]      pick_2;
   logic [T*Rows*L*8-1:0] a_2;
   logic [T*N*L*8-1:0]    operand_2;  // activations of each token as each output meets them
-  logic                  enable, unused_bits;
+  logic                  unused_bits;
 
-  assign enable      = PACKED != 4 || new_i;
-  assign unused_bits = ^{new_i, second_i, a_data_i, pick_2, operand_2};
+  assign unused_bits = ^{second_i, a_data_i, pick_2, operand_2};
 
   tw_weight_decode #(
     .N     (N),
@@ -48,7 +46,6 @@ module tw_products #(
     .HALVED(PACKED == 4)
   ) u_decode (
     .clk_i (clk_i),
-    .en_i  (enable),
     .mode_i(mode_i),
     .row_i (w_data_i),
     .w_o   (weight_2),
@@ -56,11 +53,9 @@ module tw_products #(
   );
 
   always_ff @(posedge clk_i) begin
-    if (enable) begin
-      for (int t = 0; t < T; t++) begin
-        for (int r = 0; r < Rows; r++) begin
-          a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
-        end
+    for (int t = 0; t < T; t++) begin
+      for (int r = 0; r < Rows; r++) begin
+        a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
       end
     end
   end

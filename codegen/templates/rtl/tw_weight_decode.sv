@@ -8,7 +8,7 @@
 //   v4, v8            l*max(8/b,NP)+n
 // Positions of w2p and s2p follow the NP*LP codes in the same order. A code of w2 and w2p stands
 // for 2c-3, all others are signed. Only modes of MODES are built. The result is
-// registered: valid one cycle after a row with en_i, until the next.
+// registered: valid one cycle after the row.
 module tw_weight_decode #(
   parameter int N     = 8,
   parameter int L     = 8,
@@ -16,10 +16,9 @@ module tw_weight_decode #(
   parameter int LP    = 8,
   parameter int ROW   = 64,  // bytes of the widest row
   parameter int MODES = 63,  // bit m: mode m is there
-  parameter bit HALVED = 0   // a code of w2 stands for c-2: v, where 2v+1 is its level
+  parameter logic HALVED = 1'b0  // a code of w2 stands for c-2: v, where 2v+1 is its level
 ) (
   input  logic             clk_i,
-  input  logic             en_i,
   input  logic [2:0]       mode_i,
   input  logic [ROW*8-1:0] row_i,
   output logic [N*L*8-1:0] w_o,
@@ -54,7 +53,7 @@ module tw_weight_decode #(
         if (MODES[5] && mode_i == tw_pkg::MODE_V8) nibble_d = row[8*(l*NP+n) +: 4];
       end
 
-      always_ff @(posedge clk_i) if (en_i) nibble_q <= nibble_d;
+      always_ff @(posedge clk_i) nibble_q <= nibble_d;
 
       assign w_o[8*(n*L+l) +: 4] = nibble_q;
 
@@ -73,7 +72,7 @@ module tw_weight_decode #(
           if (Dense && mode_i != tw_pkg::MODE_W2P && mode_i != tw_pkg::MODE_S2P) pick_d = 2'd3;
         end
 
-        always_ff @(posedge clk_i) if (en_i) pick_q <= pick_d;
+        always_ff @(posedge clk_i) pick_q <= pick_d;
 
         assign pick_o[2*(n*L+l) +: 2] = pick_q;
       end else begin : gen_own
@@ -90,7 +89,7 @@ module tw_weight_decode #(
           if (MODES[5] && mode_i == tw_pkg::MODE_V8) upper_d = row[8*(l*NP+n)+4 +: 4];
         end
 
-        always_ff @(posedge clk_i) if (en_i) upper_q <= upper_d;
+        always_ff @(posedge clk_i) upper_q <= upper_d;
 
         assign w_o[8*(n*L+l)+4 +: 4] = upper_q;
       end else begin : gen_sign

@@ -2,9 +2,8 @@
 //! start.
 
 use super::delay::Delay;
-use hw::machine::Multipliers;
 use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
-use hw::{Function, Machine, Mode};
+use hw::{Function, Machine, Mode, Multipliers};
 use isa::Instr;
 use isa::table::{Body, Gemm, Vector as Fields, out};
 

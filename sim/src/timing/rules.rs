@@ -2,8 +2,7 @@
 //!
 //! Faults exist to show that the comparison with the hardware notices each of them.
 
-use hw::machine::Multipliers;
-use hw::{Machine, timing};
+use hw::{Machine, Multipliers, timing};
 
 /// A wrong rule of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]

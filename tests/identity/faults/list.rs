@@ -509,13 +509,6 @@ pub const QUAD: &[Fault] = &[
         "",
     ),
     fault(
-        "the second beat has operands of its own",
-        "tw_products.sv",
-        "PACKED != 4 || new_i;",
-        "PACKED != 4 || new_i || @;",
-        "",
-    ),
-    fault(
         "wide weights take one beat",
         "tw_matrix.sv",
         "assign beat_last   = !alone ||",

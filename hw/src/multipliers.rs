@@ -1,0 +1,104 @@
+//! What the multipliers of the matrix engine are made of, and which products share one.
+//!
+//! | name | holds, at the most | what they share |
+//! |---|---|---|
+//! | `plain` | one product | |
+//! | `dsp48e2` | two of 8 x 8 bits | two tokens a weight; if their number is odd, two outputs an activation |
+//! | `quad` | four of 8 x 2 bits, or two of 8 x 8 bits | two tokens and two outputs; of wide weights, two outputs an activation |
+//!
+//! A packing changes cost and time, never bits. Latency and cycles of a step: [`crate::timing`].
+
+use crate::machine::{MachineError, Matrix, rule};
+use serde::{Deserialize, Serialize};
+
+/// What the multipliers of the matrix engine are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Multipliers {
+    /// A multiplier of 8 x 8 bits for each product; synthesis chooses what it becomes.
+    Plain,
+    /// Explicit DSP48E2 slices with two products each, which share a weight or an activation.
+    Dsp48e2,
+    /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights, or two of 8 x 8 bits.
+    Quad,
+}
+
+impl Multipliers {
+    /// As machine files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Multipliers::Plain => "plain",
+            Multipliers::Dsp48e2 => "dsp48e2",
+            Multipliers::Quad => "quad",
+        }
+    }
+
+    /// Most products of a multiplier in a cycle.
+    pub fn products(self) -> u32 {
+        match self {
+            Multipliers::Plain => 1,
+            Multipliers::Dsp48e2 => 2,
+            Multipliers::Quad => 4,
+        }
+    }
+
+    /// Whether they multiply 2:4 pruned weights: each output meets activations of its own, and a quad has the same for two.
+    pub fn prune(self) -> bool {
+        self != Multipliers::Quad
+    }
+
+    /// Whether an engine can be made of them.
+    ///
+    /// # Errors
+    /// What shares a multiplier does not come in twos, or not at all in one of its modes.
+    pub(crate) fn verify(self, matrix: &Matrix) -> Result<(), MachineError> {
+        let pruned = matrix.modes.iter().any(|mode| mode.pruned());
+        rule(
+            "matrix.multipliers",
+            self == Multipliers::Plain || matrix.outputs % 2 == 0,
+            "each DSP48E2 multiplies for two outputs, and their number is odd",
+            "make matrix.outputs even, or choose plain multipliers",
+        )?;
+        rule(
+            "matrix.multipliers",
+            !pruned || self.prune(),
+            "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
+            "choose plain or dsp48e2 multipliers, or leave w2p and s2p out",
+        )?;
+        rule(
+            "matrix.multipliers",
+            !pruned || self == Multipliers::Plain || matrix.tokens % 2 == 0,
+            "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
+            "make matrix.tokens even, choose plain multipliers, or leave w2p and s2p out",
+        )?;
+        rule(
+            "matrix.multipliers",
+            self != Multipliers::Quad || matrix.tokens % 2 == 0,
+            "each quad multiplies for two tokens, and their number is odd",
+            "make matrix.tokens even, or choose plain or dsp48e2 multipliers",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Mode, Multipliers};
+
+    #[test]
+    fn what_shares_a_multiplier_comes_in_twos() {
+        let quads = crate::presets::load("quads").unwrap();
+        let refused = |change: fn(&mut crate::machine::Matrix)| {
+            let mut machine = quads.clone();
+            change(&mut machine.matrix);
+            machine.verify().unwrap_err().why
+        };
+        assert!(refused(|m| m.tokens = 3).starts_with("each quad multiplies for two tokens"));
+        assert!(refused(|m| m.modes.push(Mode::W2P)).starts_with("with w2p and s2p each output meets"));
+        assert!(refused(|m| (m.outputs, m.lanes, m.drain_lanes) = (7, 7, 7)).starts_with("each DSP48E2"));
+        let three_pruned = |m: &mut crate::machine::Matrix| {
+            (m.tokens, m.multipliers) = (3, Multipliers::Dsp48e2);
+            m.modes.push(Mode::W2P);
+        };
+        assert!(refused(three_pruned).starts_with("with w2p and s2p each DSP48E2"));
+    }
+}
