@@ -59,11 +59,15 @@ module tw_dot_quad #(
   for (genvar n = 0; n < 2; n++) begin : gen_output
     logic [Bits-1:0]     low, high;
     logic [SUM_BITS-1:0] above;
+    logic                unused_above;
 
     assign low    = parts[Bits*2*n +: Bits];
     assign high   = parts[Bits*(2*n+1) +: Bits];
     assign above  = SUM_BITS'(high) + SUM_BITS'(low[Bits-1:9]);
     assign one[n] = {above[SUM_BITS-10:0], low[8:0]};
+
+    // The sum is modulo 2^SUM_BITS.
+    assign unused_above = ^above;
 
     for (genvar t = 0; t < 2; t++) begin : gen_token
       logic [Bits-1:0]     part;
