@@ -2,8 +2,8 @@
 // adders for each of its four parts.
 //
 // pair_i: the slices hold one token's products of 8 x 8 bits; both tokens' sums are then that
-// token's. levels_i: a weight v stands for 2v + 1; what the ones add, the sum of the activations, is
-// in term_i. Otherwise term_i holds only what the slices' offset adds, as a negative number:
+// token's. levels_i: a weight v stands for 2v + 1; what the ones add, the sum of the activations,
+// is in term_i. Otherwise term_i holds only what the slices' offset adds, as a negative number:
 // 255 for each lane, of pairs 255 * 513, doubled for levels.
 //
 // Latency 4 + max(1, log2(LP)): operands, products, slices, the trees' levels, sums. pair_i,

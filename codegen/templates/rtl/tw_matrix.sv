@@ -4,11 +4,11 @@
 // row of them, or two in the pruned modes);
 // the tile's accumulators then move to their shadow and drain through the epilogue, D outputs a
 // cycle, while the next tile is issued. The last step of a tile waits for the drain of the tile
-// before, so a tile takes max(ksteps, drain) cycles.
+// before, so a tile takes max(steps, drain) cycles; of two beats, max(2*steps, drain).
 //
-// Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a step
-// has two beats, of even and of odd tokens, if there are any. Its rows are read for the first and
-// stay for the second.
+// Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a
+// step has two beats, of even and of odd tokens, if there are any. Its rows are read for the first
+// and stay for the second.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
@@ -103,7 +103,7 @@ module tw_matrix #(
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
   logic unused_bits;
-  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, odd_valid_q};
+  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, sum_valid_6};
 
   // ------------------------------------------------------------------ instruction
 
@@ -299,6 +299,7 @@ module tw_matrix #(
   // ------------------------------------------------------------------ products and accumulators
 
   logic [T*N*SumBits-1:0]  sum_6;
+  logic [1:0]              sum_valid_6;  // of even tokens, of odd ones
   logic [N*8-1:0]          scale_7;
   logic [T*N*ACC_BITS-1:0] shadow;
 
@@ -326,6 +327,8 @@ module tw_matrix #(
 
   always_ff @(posedge clk_i) scale_7 <= scaled_6 ? g_data_i[N*8-1:0] : {N{8'd1}};
 
+  assign sum_valid_6 = {odd_valid_q[6+Later], step_valid_q[6+Later]};
+
   for (genvar i = 0; i < T * N; i++) begin : gen_sum
     tw_acc #(
       .SUM_BITS  (SumBits),
@@ -333,7 +336,7 @@ module tw_matrix #(
       .ACC_BITS  (ACC_BITS)
     ) u_acc (
       .clk_i        (clk_i),
-      .sum_valid_i  ((i / N % 2 == 0) ? step_valid_q[6+Later] : odd_valid_q[6+Later]),
+      .sum_valid_i  (sum_valid_6[i/N%2]),
       .sum_first_i  (sum_first_6),
       .sum_i        (sum_6[i*SumBits +: SumBits]),
       .scale_i      (scale_7[(i%N)*8 +: 8]),
