@@ -67,7 +67,7 @@ module tw_vreduce #(
         assign behind = $signed(y) < $signed(top_i) || (y == top_i && place > place_i);
         always_ff @(posedge clk_i) counts_q <= !rank_i || (place < len_i && (behind || !ranked_i));
         if (LP > 1) begin : gen_lanes
-          assign key = {counts_q, key_q, ~Below'(i - LP)};
+          assign key = {counts_q, key_q, Below'(2 * LP - 1 - i)};
         end else begin : gen_one
           assign key = {counts_q, key_q};
         end
