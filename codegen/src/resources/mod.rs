@@ -12,6 +12,7 @@
 //! | [`control`] | fetch, sequencer, issue, control port |
 //! | [`movement`] | load and store |
 //! | [`matrix`] | matrix engine |
+//! | [`products`] | its products and their sums |
 //! | [`vector`] | vector engine |
 
 mod construct;
@@ -19,6 +20,7 @@ mod control;
 mod matrix;
 mod memory;
 mod movement;
+mod products;
 mod vector;
 
 use hw::{Geometry, Machine};

@@ -1,0 +1,205 @@
+//! The products of the matrix engine, and the trees that sum them.
+
+use super::construct::{clog2, split_adders};
+use super::matrix::{delay, mul};
+use super::{Cells, Module};
+use hw::{Geometry, Mode};
+
+/// `tw_products`: `packed` products to a multiplier, whose sums come `later` than those of plain ones.
+pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module {
+    let modes = g.modes.bits();
+    let rows = g.a_width / (g.tp * g.lp);
+    let outputs = u64::from(g.t * g.n);
+    let module = Module::new("tw_products")
+        .with("T", g.t)
+        .with("N", g.n)
+        .with("L", g.l)
+        .with("TP", g.tp)
+        .with("NP", g.np)
+        .with("LP", g.lp)
+        .with("MODES", modes)
+        .with("PACKED", packed)
+        .with("A_WIDTH", g.a_width)
+        .with("W_ROW", g.widest_row())
+        .with("LATER", later)
+        .with("SUM_BITS", sum_bits)
+        // Activations.
+        .ff(u64::from(g.t * rows * g.l * 8))
+        .has(1, weight_decode(g, packed == 4));
+    let module = if rows > 1 { module.has(outputs, gather(g.l, modes & 63)) } else { module };
+    match packed {
+        1 => module.has(outputs, dot(g.l, g.lp, sum_bits)),
+        2 => module.has(outputs / 2, dot_pair(g.l, g.lp, weight_bits(modes), sum_bits)),
+        _ => quads(module, later, sum_bits, g),
+    }
+}
+
+/// Of a weight operand.
+fn weight_bits(modes: u32) -> u32 {
+    if modes & 40 != 0 {
+        8
+    } else if modes & 20 != 0 {
+        4
+    } else {
+        3
+    }
+}
+
+/// Two tokens and two outputs to a slice; of each token the sum of its activations, minus a constant.
+fn quads(module: Module, later: u32, sum_bits: u32, g: &Geometry) -> Module {
+    let (tokens, pairs) = (u64::from(g.t), u64::from(g.t / 2));
+    let term = g.t * sum_bits;
+    module
+        // Kinds of weights; of each term its sum, and what it is otherwise.
+        .lut(2 + 2 * u64::from(term))
+        .has(1, delay(2, 1))
+        .has(1, delay(2, 1 + later))
+        .has(1, delay(2, 3))
+        .has(pairs * u64::from(g.l), quad_pack())
+        .has(tokens, sum(g.l, g.lp, 8, 8 + clog2(g.lp)))
+        .has(tokens, delay(sum_bits, 3))
+        .has(pairs * u64::from(g.n / 2), dot_quad(g.l, g.lp, sum_bits))
+}
+
+/// `tw_weight_decode`: each bit of the lower half of an operand is chosen by the mode from codes of two bits, which are one source, and
+/// from rows of four and eight bits; each bit of the upper half from its sign and rows of eight. A LUT takes three sources and the mode.
+fn weight_decode(g: &Geometry, halved: bool) -> Module {
+    let modes = |list: &[Mode]| list.iter().filter(|m| g.modes.has(**m)).count() as u32;
+    let operands = u64::from(g.n * g.l);
+    let two = modes(&[Mode::W2, Mode::S2, Mode::W2P, Mode::S2P]);
+    let (nibbles, bytes) = (modes(&[Mode::W4, Mode::V4]), modes(&[Mode::W8, Mode::V8]));
+    let pruned = modes(&[Mode::W2P, Mode::S2P]) > 0;
+    let dense = g.modes.bits() & 63 != 0;
+    // What the mode chooses between: the code of two bits counts twice, as its own bits and turned over.
+    let sources = u32::from(two > 0) * 2 + nibbles + bytes;
+    let lower = 4 * choice(sources);
+    let upper = if bytes > 0 { 4 * choice(1 + bytes) } else { 0 };
+    let pick = if pruned { 2 } else { 0 };
+    // Without wider codes the two upper bits of a nibble are alike, and the lowest is a code's or set.
+    let lower_bits = if nibbles + bytes > 0 {
+        4
+    } else if modes(&[Mode::S2, Mode::S2P]) > 0 {
+        3
+    } else {
+        2
+    };
+    let upper_bits = if bytes > 0 { 4 } else { 0 };
+    let lower = if nibbles + bytes > 0 { lower } else { 0 };
+    Module::new("tw_weight_decode")
+        .with("HALVED", u32::from(halved))
+        .with("L", g.l)
+        .with("LP", g.lp)
+        .with("MODES", g.modes.bits())
+        .with("N", g.n)
+        .with("NP", g.np)
+        .with("ROW", g.widest_row())
+        .lut(operands * (lower + upper + if dense || pruned { pick } else { 0 }))
+        .ff(operands * (lower_bits + upper_bits + pick))
+}
+
+/// LUTs of a bit that three bits of a mode choose from so many sources.
+fn choice(sources: u32) -> u64 {
+    match sources {
+        0 | 1 => 0,
+        2 | 3 => 1,
+        _ => u64::from(sources.div_ceil(2)),
+    }
+}
+
+/// `tw_gather`: one of four activations for each bit.
+fn gather(l: u32, dense: u32) -> Module {
+    Module::new("tw_gather").with("DENSE", dense).with("L", l).lut(u64::from(8 * l))
+}
+
+/// `tw_dot`: the sum of up to eight products, twice if there are more, and the sum of those; operands, products, sums.
+fn dot(l: u32, lp: u32, sum_bits: u32) -> Module {
+    let (lanes, bits, splits) = (u64::from(l), u64::from(sum_bits), u64::from((lp / 8).max(1)));
+    let partial = bits - u64::from(clog2((lp / 8).max(1)));
+    Module::new("tw_dot")
+        .with("L", l)
+        .with("LP", lp)
+        .with("SUM_BITS", sum_bits)
+        .lut(split_adders(lanes, lp, bits))
+        .ff(lanes * 32 + splits * partial + bits)
+        .has(lanes, mul(8, 8))
+}
+
+fn dot_pair(l: u32, lp: u32, weight_bits: u32, sum_bits: u32) -> Module {
+    let (pairs, leaves) = (l.div_ceil(2), (lp / 2).max(1));
+    let part = weight_bits + 9;
+    Module::new("tw_dot_pair")
+        .with("L", l)
+        .with("LP", lp)
+        .with("SUM_BITS", sum_bits)
+        .with("W_BITS", weight_bits)
+        .has(u64::from(pairs), dsp_pair(weight_bits))
+        .has(2, sum(pairs, leaves, part, part + clog2(leaves)))
+}
+
+/// `tw_dsp_pair`: a cascade of two slices.
+fn dsp_pair(weight_bits: u32) -> Module {
+    Module::new("tw_dsp_pair")
+        .with("W_BITS", weight_bits)
+        .has(1, slice(CONSTANT, 1 << 17, 0))
+        .has(1, slice(0b0_0001_0101, 0, 1))
+}
+
+/// What a slice adds to its product: the constant.
+const CONSTANT: u32 = 0b1_0000_0101;
+
+/// `tw_dsp`.
+fn slice(mode: u32, constant: u64, deep: u32) -> Module {
+    Module::new("tw_dsp")
+        .with("OPMODE", mode)
+        .with("RND", constant)
+        .with("DEEP", deep)
+        .holds(Cells { dsp: 1, ..Cells::default() })
+}
+
+/// `tw_dot_quad`: trees for the four parts; of each output the upper part of the sum of one token; each of the four sums is chosen
+/// from three, which is a LUT for each bit, and added to the term.
+fn dot_quad(l: u32, lp: u32, sum_bits: u32) -> Module {
+    let bits = u64::from(sum_bits);
+    let part = 10 + clog2(lp);
+    Module::new("tw_dot_quad")
+        .with("L", l)
+        .with("LP", lp)
+        .with("SUM_BITS", sum_bits)
+        .lut(2 * (bits - 9) + 4 * 2 * bits)
+        .ff(4 * bits)
+        .has(u64::from(l), dsp_quad())
+        .has(4, sum(l, lp, 10, part))
+}
+
+/// `tw_dsp_quad`: a slice, whose constant is 255 in each of four lanes of 9 bits.
+fn dsp_quad() -> Module {
+    let constant = (0..4).map(|lane| 255 << (9 * lane)).sum();
+    Module::new("tw_dsp_quad").has(1, slice(CONSTANT, constant, 0))
+}
+
+/// `tw_quad_pack`: each bit of the lower half is one of two activations, the two highest ones are alike; the upper half is a
+/// difference, or the sign.
+fn quad_pack() -> Module {
+    Module::new("tw_quad_pack").lut(8 + 2 * 9)
+}
+
+/// `tw_sum`: an adder and a register for each node; the sums of a level have a bit more than what they add.
+fn sum(count: u32, leaves: u32, bits_in: u32, bits_out: u32) -> Module {
+    let mut module = Module::new("tw_sum")
+        .with("COUNT", count)
+        .with("IN", bits_in)
+        .with("LEAVES", leaves)
+        .with("OUT", bits_out);
+    let (mut nodes, mut bits) = (count, bits_in);
+    if leaves == 1 {
+        return module.ff(u64::from(bits));
+    }
+    while nodes > 1 {
+        // A node without a neighbour goes on as it is.
+        module = module
+            .lut(u64::from(nodes / 2 * (bits + 1)))
+            .ff(u64::from(nodes / 2 * (bits + 1) + nodes % 2 * bits));
+        (nodes, bits) = (nodes.div_ceil(2), bits + 1);
+    }
+    module
+}
