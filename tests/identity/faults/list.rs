@@ -323,8 +323,8 @@ pub const PAIR: &[Fault] = &[
     fault(
         "the last of equal lanes is the largest",
         "tw_vreduce.sv",
-        "~Below'(i - LP)",
-        "(@ ? Below'(i - LP) : ~Below'(i - LP))",
+        "Below'(2 * LP - 1 - i)",
+        "(@ ? Below'(i - LP) : Below'(2 * LP - 1 - i))",
         "",
     ),
     fault(
