@@ -51,6 +51,7 @@ fn llama2_7b(layers: u32) -> Model {
         kind: Default::default(),
         widths: Default::default(),
         numbers: Default::default(),
+        scales: Vec::new(),
         nodes: Default::default(),
     }
 }

@@ -4,14 +4,17 @@
 //! evaluator, whose figures are these. Rung 3: the functional simulation, which gives the same bits, so that rung 2's
 //! figures are the machine's.
 
+use crate::place::read_bytes;
 use crate::progress::Progress;
 use crate::rung::Rung;
 use ir::accuracy::{Figures, Question, Rows, Texts, measure};
+use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
-use ir::quant::QuantDecoder;
+use ir::quant::{Calibration, QuantDecoder};
 use ir::session::Predictor;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
 /// Rows of text, and sums; for no calibration.
 const ROWS: &[u8] = include_bytes!("../examples/data/llama_eval.npz");
@@ -23,6 +26,35 @@ const QUESTIONS: &str = include_str!("../examples/data/llama_questions.json");
 /// None; they are tested.
 pub fn shipped() -> Result<Texts, Diagnostic> {
     Ok(Texts { rows: Rows::parse(ROWS)?, questions: Question::parse(QUESTIONS)? })
+}
+
+/// Rows of tokens of an npz file.
+///
+/// # Errors
+/// The file cannot be read, or holds none.
+pub fn rows(file: &Path) -> Result<Rows, Diagnostic> {
+    Rows::parse(&read_bytes(file)?).map_err(|e| e.in_file(file.display().to_string()))
+}
+
+/// What a decoder does with the texts of a file, which are none of those that accuracy is measured on.
+///
+/// # Errors
+/// Texts that cannot be read, that the decoder does not know, or that are of the evaluation.
+pub fn calibration(file: &Path, decoder: &Decoder, texts: &Texts) -> Result<Calibration, Diagnostic> {
+    let rows = rows(file)?;
+    let at = |e: Diagnostic| e.in_file(file.display().to_string());
+    rows.check(decoder.config.vocab).map_err(at)?;
+    if let Some((own, other)) = rows.common(&texts.rows) {
+        return Err(at(Diagnostic::new(
+            "calibration-overlap",
+            "the calibration uses texts of the evaluation",
+        )
+        .because(format!("its row {own} is row {other} of what accuracy is measured on"))
+        .help("calibrate on other texts; figures would be better than the scheme is")));
+    }
+    let all = rows.all();
+    let all: Vec<&[u32]> = all.iter().map(Vec::as_slice).collect();
+    Calibration::new(decoder, &all)
 }
 
 /// Figures of the forms of a model on texts.

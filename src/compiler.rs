@@ -1,6 +1,7 @@
 //! From the arguments of a verb to a model that is placed on a machine, and the files that describe it.
 
 use crate::accelerator::illegal;
+use crate::accuracy::{calibration, shipped};
 use crate::folder::{FIRST, IMAGE, args_text};
 use crate::manifest::{MachineId, Manifest, ProgramFile};
 use crate::output::Folder;
@@ -13,8 +14,10 @@ use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
 use ir::decoder::Decoder;
 use ir::diag::Diagnostic;
-use ir::quant::{QuantDecoder, QuantEnds, QuantLinear};
+use ir::quant::scheme::ScaleSource;
+use ir::quant::{QuantDecoder, QuantEnds, QuantLinear, Scheme};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What `run` and `compile` take to make a program.
 #[derive(clap::Args)]
@@ -31,6 +34,9 @@ pub struct Request {
     /// Positions that the cache holds; if not given 256, or as many as fit, or as many as the run needs
     #[arg(long, value_name = "N")]
     pub cache: Option<u32>,
+    /// Texts that fix the scales of activations where the scheme asks for that: an npz file with an array `tokens` [rows, length]
+    #[arg(long, value_name = "FILE")]
+    pub calibrate: Option<PathBuf>,
     #[command(flatten)]
     pub workload: Workload,
     /// Draw the times of a memory of the kind `random` from this seed instead of the machine file's
@@ -129,7 +135,7 @@ pub fn produce(
     }
     let scheme = place::scheme(&request.scheme)?;
     codegen::support::widths(&scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let quantised = QuantDecoder::new(&decoder, &scheme)?;
+    let quantised = quantised(request, &decoder, &scheme)?;
     let model = Model::stored(&quantised, request.widen)?;
     let target = placed(&model, &machine.machine, request.cache, workload.positions(prompt))?;
     let image = match image::absent(&quantised) {
@@ -139,6 +145,18 @@ pub fn produce(
     let macs = Macs::new(&quantised);
     let position = if model.kind.causal { workload.context + workload.prefill.unwrap_or(0) } else { 0 };
     Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image, macs, position })
+}
+
+/// Quantises, with scales from the texts of the request if the scheme asks for them.
+fn quantised(request: &Request, decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
+    let Some(file) = &request.calibrate else { return QuantDecoder::new(decoder, scheme) };
+    if scheme.activations.scale == ScaleSource::RunTime {
+        return Err(Diagnostic::new("calibration-unused", "the scheme has nothing to calibrate")
+            .at_item("--calibrate")
+            .because(format!("the scheme `{}` finds the scales of activations at run time", scheme.name))
+            .help("leave `--calibrate` out, or give a scheme with `activations.scale`"));
+    }
+    QuantDecoder::calibrated(decoder, scheme, &calibration(file, decoder, &shipped()?)?)
 }
 
 /// Positions of the cache where nobody says how many: a longer cache leaves less room for the tokens of a prefill step.

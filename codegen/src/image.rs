@@ -95,6 +95,7 @@ impl Model {
                 score_shift: decoder.score_shift,
                 value_shift: decoder.value_shift,
             },
+            scales: decoder.inputs.iter().map(|fixed| fixed.scale.word()).collect(),
             nodes: Nodes::of(decoder),
         };
         model.check()?;

@@ -33,6 +33,8 @@ pub struct Model {
     pub kind: Kind,
     pub widths: Widths,
     pub numbers: Numbers,
+    /// Words of the scales of what enters linear layers, in the order of [`ir::quant::QuantDecoder::inputs`]; none if they are found at run time.
+    pub scales: Vec<u32>,
     /// Where its operators come from.
     pub nodes: Nodes,
 }
@@ -389,6 +391,7 @@ pub(crate) mod tests {
             kind: Kind::default(),
             widths: Widths::default(),
             numbers: Numbers::default(),
+            scales: Vec::new(),
             nodes: Nodes::default(),
         }
     }

@@ -5,7 +5,7 @@
 //! - loops and register additions are those of the plan's flow.
 
 use crate::plan::sync::Syncs;
-use crate::plan::{Flow, Plan, Reg};
+use crate::plan::{Argument, Flow, Plan, Reg, Site};
 use hw::Machine;
 use hw::machine::BLOCK_BYTES;
 use ir::diag::Diagnostic;
@@ -36,6 +36,7 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
         args: Vec::new(),
         places: vec![Vec::new(); plan.segments.len()],
         longest: 0,
+        scales: 0,
     };
     let control = plan.origins.len() as u32;
     for reg in Reg::ARGUMENTS {
@@ -43,6 +44,9 @@ pub fn emit(plan: &Plan, syncs: &Syncs, machine: &Machine, slot: u32) -> Result<
             e.argument(reg, format!("{reg:?}"), value, control);
         }
     }
+    e.scales = e.args.len() as u32;
+    let scale = |(n, word): (usize, &u32)| Arg { name: format!("scale {n}"), value: ArgValue::Const(*word) };
+    e.args.extend(plan.scales.iter().enumerate().map(scale));
     e.flow(&plan.flow, control);
     e.control(table::Halt {}.into(), control);
     check(&e, machine)?;
@@ -99,12 +103,13 @@ fn check(e: &Emitter, machine: &Machine) -> Result<(), Diagnostic> {
     }
     if e.args.len() as u32 > s.args {
         let why = format!("it needs {} arguments, the table has {}", e.args.len(), s.args);
-        return refuse(
-            "the program has too many arguments",
-            "sequencer.args",
-            why,
-            "raise sequencer.args of the machine, or compile for fewer tokens",
-        );
+        let help = match e.plan.scales.len() {
+            0 => "raise sequencer.args of the machine, or compile for fewer tokens",
+            _ => {
+                "raise sequencer.args of the machine, compile for fewer tokens, or use a scheme that finds scales at run time"
+            }
+        };
+        return refuse("the program has too many arguments", "sequencer.args", why, help);
     }
     for (i, instr) in e.instrs.iter().enumerate() {
         if let Err(error) = instr.encode() {
@@ -125,6 +130,8 @@ struct Emitter<'a> {
     places: Vec<Vec<usize>>,
     /// Words of the longest body of a loop.
     longest: u32,
+    /// Entry of the first fixed scale.
+    scales: u32,
 }
 
 impl Emitter<'_> {
@@ -166,10 +173,18 @@ impl Emitter<'_> {
     fn segment(&mut self, segment: usize, control: u32) {
         let mut places = Vec::new();
         for (at, step) in self.plan.segments[segment].steps.iter().enumerate() {
-            if let Some(index) = step.token {
-                let map = &self.plan.map;
-                let value = ArgValue::Token { index, scale: map.embedding_blocks, constant: map.embedding };
-                self.argument(Reg::Token, format!("token {index}"), value, control);
+            match step.argument {
+                None => {}
+                Some(Argument::Token(index)) => {
+                    let map = &self.plan.map;
+                    let value =
+                        ArgValue::Token { index, scale: map.embedding_blocks, constant: map.embedding };
+                    self.argument(Reg::Token, format!("token {index}"), value, control);
+                }
+                Some(Argument::Scale(Site { from, at })) => {
+                    let (rd, imm) = (Reg::Scale as u32, self.scales + at);
+                    self.control(table::Arg { rd, rs: from as u32, imm }.into(), control);
+                }
             }
             let sync = self.syncs.steps[segment][at];
             let head = Head { drain: sync.drain, mark: false, wait: sync.wait, post: sync.post };

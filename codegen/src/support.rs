@@ -6,7 +6,7 @@ use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use ir::num::Point;
 use ir::op::{Code, GroupLinear};
-use ir::quant::scheme::{ScaleSource, Sparsity, WeightScheme};
+use ir::quant::scheme::{Sparsity, WeightScheme};
 use ir::quant::{QuantDecoder, QuantLinear, Scheme};
 use ir::types::DType;
 
@@ -30,10 +30,6 @@ pub fn widths(scheme: &Scheme, widen: bool) -> Result<Widths, Diagnostic> {
             "a projection to logits that is stored otherwise than the layers",
             why,
         ));
-    }
-    if scheme.activations.scale != ScaleSource::RunTime {
-        let why = "the vector engine finds the scale of every token at run time";
-        return Err(refused("activations.scale", "fixed scales of activations", why));
     }
     let kinds = [
         ("activations", "activations", scheme.activation_code()),
@@ -126,6 +122,9 @@ fn needed(model: &Model) -> Vec<(Function, &'static str)> {
     ];
     if kind.pooled {
         all.push((Function::Tanh, "the pooling layer"));
+    }
+    if !model.scales.is_empty() {
+        all.push((Function::Requantise, "fixed scales of activations"));
     }
     if kind.learned.is_none() {
         all.push((Function::Rope, "rotary embeddings"));

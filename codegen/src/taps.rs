@@ -8,6 +8,7 @@ use crate::model::Linear;
 use crate::plan::width::Width;
 use crate::plan::{Map, Produces, Step, Value};
 use hw::Geometry;
+use hw::function::Product;
 use isa::table::{Body, out, vec_parts};
 
 /// What one instruction completes.
@@ -89,7 +90,10 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
             (0..b.tokens).map(part).collect()
         }
         Body::Vector(b) => {
-            let (bank, row) = vec_parts(b.d);
+            // What is quantised under a fixed scale is the operand.
+            let rows_of_words = b.product() == Product::Rows;
+            let (words, stride) = if rows_of_words { (b.d, b.d_stride) } else { (b.a, b.a_stride) };
+            let (bank, row) = vec_parts(words);
             // Vectors of a token are its heads, or whole tokens in permuted groups.
             let heads = matches!(p.value, Value::RopeQ | Value::RopeK | Value::PackedV);
             let rows = b.rows + if b.rrows == 0 { 0 } else { context.div_ceil(g.l) - b.rows };
@@ -97,7 +101,7 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
                 token: if heads { p.token + t * p.step } else { p.token + (t * b.subs + u) * p.step },
                 head: if heads { u } else { p.head },
                 bank,
-                row: row + t * b.d_stride + u * rows,
+                row: row + t * stride + u * rows,
                 first: p.row,
                 rows,
                 codes: (b.out == out::Q8).then_some((

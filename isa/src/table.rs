@@ -376,7 +376,7 @@ instructions! {
         rows: 10 num,
         /// added to the rows
         rrows: 4 reg,
-        /// softmax: valid scores; layer_norm, sum, top_k: elements; rope, rope_pairs: position, of the first token; requantise: mantissa of the scale
+        /// softmax: valid scores; layer_norm, sum, top_k: elements; rope, rope_pairs: position, of the first token; requantise: scale word (mantissa, and of a register its exponent, too)
         len: 16 num,
         /// added to the length
         rlen: 4 reg,
@@ -402,7 +402,7 @@ instructions! {
         o_step: 10 num,
         /// q8, q4: place of the first token in its activation rows
         o_token: 5 num,
-        /// copy, add, mul, norms, sum: shift of the result; requantise: exponent of the scale
+        /// copy, add, mul, norms, sum: shift of the result; requantise: added to the exponent of the scale
         shift: 8 int,
         /// keys and values: rows from the codes to the scale words; norms: epsilon; top_k: k
         imm: 32 num,
@@ -483,6 +483,11 @@ impl Vector {
     /// What it writes beside its output.
     pub fn product(&self) -> Product {
         self.function().map_or(Product::Rows, hw::Function::product)
+    }
+
+    /// Mantissa and exponent of the scale that a `requantise` names: those of the scale word `len`, `shift` added.
+    pub fn given_scale(&self) -> (u16, i32) {
+        (self.len as u16, i32::from((self.len >> 16) as i8) + self.shift)
     }
 
     /// Passes over each vector, with that of a quantised output.

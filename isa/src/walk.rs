@@ -8,7 +8,8 @@
 use crate::illegal::Illegal;
 use crate::instr::Instr;
 use crate::program::Program;
-use crate::table::{Body, Field, Kind, Loop};
+use crate::table::{Body, Field, Kind, Loop, Vector};
+use hw::Function;
 use hw::machine::{LOOP_LEVELS, REGISTERS};
 
 /// One dispatched word.
@@ -201,9 +202,20 @@ pub(crate) fn sums(body: &mut Body) -> [Option<(&mut u32, &mut u32)>; 2] {
 
 /// What is wrong if a resolved field outgrows its width.
 pub(crate) fn too_wide(body: &Body) -> Option<String> {
-    let wide = |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << f.width;
+    let wide =
+        |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << resolved_bits(body, f);
     let (field, value) = body.spec().fields.iter().zip(body.values()).find(wide)?;
-    Some(format!("field `{}` becomes {value} with its register, more than {} bits", field.name, field.width))
+    let bits = resolved_bits(body, field);
+    Some(format!("field `{}` becomes {value} with its register, more than {bits} bits", field.name))
+}
+
+/// Bits of a scale word.
+const SCALE_BITS: u32 = 24;
+
+/// Bits that a field may have with its register: those of the field, but a scale may come whole from a register.
+fn resolved_bits(body: &Body, field: &Field) -> u32 {
+    let scale = |i: &Vector| i.function() == Some(Function::Requantise) && field.name == "len";
+    if matches!(body, Body::Vector(i) if scale(i)) { SCALE_BITS } else { field.width }
 }
 
 #[cfg(test)]

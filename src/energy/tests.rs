@@ -152,6 +152,7 @@ fn a_token_of_llama2_7b_costs_what_it_does_by_hand() {
         kind: Default::default(),
         widths: Default::default(),
         numbers: Default::default(),
+        scales: Vec::new(),
         nodes: Default::default(),
     };
     let options = plan::Options { context: Some(1024), ..Default::default() };

@@ -1,16 +1,15 @@
 //! `eval MODEL`: how well a model predicts texts, as floats and under each of some schemes.
 
-use crate::accuracy::{Accuracy, shipped};
+use crate::accuracy::{Accuracy, calibration, rows, shipped};
 use crate::cli::{Outcome, Report};
-use crate::place::{read_bytes, read_text, scheme};
+use crate::place::{read_text, scheme};
 use crate::{model, progress::Progress};
-use ir::accuracy::{Question, Rows, Texts};
-use ir::decoder::Decoder;
+use ir::accuracy::{Question, Texts};
 use ir::diag::Diagnostic;
 use ir::quant::scheme::{BUILT_IN, ScaleSource};
-use ir::quant::{Calibration, QuantDecoder, Scheme};
+use ir::quant::{QuantDecoder, Scheme};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Measure how well a model predicts texts, as floats and under schemes
 #[derive(clap::Args)]
@@ -50,7 +49,12 @@ pub fn run(args: &Args) -> Outcome {
             .because("accuracy is measured by what a model expects behind each token, and an encoder sees what is there")
             .help("`import` shows its graph, `run` its times on a machine"));
     }
-    let calibration = calibration(args, &schemes, &texts, &decoder)?;
+    // Told before anything is measured.
+    let needs = schemes.iter().find(|scheme| scheme.activations.scale != ScaleSource::RunTime);
+    let calibration = match &args.calibrate {
+        Some(file) => Some(calibration(file, &decoder, &texts)?),
+        None => needs.map_or(Ok(None), |scheme| QuantDecoder::new(&decoder, scheme).map(|_| None))?,
+    };
     drop(working);
     let mut accuracy = Accuracy::begin(&texts, &decoder, 1 + schemes.len())?;
     accuracy.float(&decoder)?;
@@ -88,36 +92,4 @@ fn texts(args: &Args) -> Result<Texts, Diagnostic> {
         .as_deref()
         .map(|file| Question::parse(&read_text(file)?).map_err(|e| e.in_file(file.display().to_string())));
     Ok(Texts { rows, questions: asked.transpose()?.unwrap_or(shipped.questions) })
-}
-
-fn rows(file: &Path) -> Result<Rows, Diagnostic> {
-    Rows::parse(&read_bytes(file)?).map_err(|e| e.in_file(file.display().to_string()))
-}
-
-/// The calibration, if a scheme needs one. Its texts are none of those that accuracy is measured on.
-fn calibration(
-    args: &Args,
-    schemes: &[Scheme],
-    texts: &Texts,
-    decoder: &Decoder,
-) -> Result<Option<Calibration>, Diagnostic> {
-    let Some(file) = &args.calibrate else {
-        let needs = schemes.iter().find(|scheme| scheme.activations.scale != ScaleSource::RunTime);
-        // Told before anything is measured.
-        return needs.map_or(Ok(None), |scheme| QuantDecoder::new(decoder, scheme).map(|_| None));
-    };
-    let rows = rows(file)?;
-    let at = |e: Diagnostic| e.in_file(file.display().to_string());
-    rows.check(decoder.config.vocab).map_err(at)?;
-    if let Some((own, other)) = rows.common(&texts.rows) {
-        return Err(at(Diagnostic::new(
-            "calibration-overlap",
-            "the calibration uses texts of the evaluation",
-        )
-        .because(format!("its row {own} is row {other} of what accuracy is measured on"))
-        .help("calibrate on other texts; figures would be better than the scheme is")));
-    }
-    let all = rows.all();
-    let all: Vec<&[u32]> = all.iter().map(Vec::as_slice).collect();
-    Calibration::new(decoder, &all).map(Some)
 }

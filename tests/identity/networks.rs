@@ -117,18 +117,33 @@ fn other_families() {
     assert_eq!(answer(&decoder, "tiny", None, prompt, 2), evaluated(&decoder, prompt, 2));
 }
 
+/// Scales that were fixed beforehand, for every layer its own, and of convolutions.
+#[test]
+fn fixed_scales() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for (config, scheme, name) in
+        [(&models::SMALL, 0, "three"), (&models::LEARNED, 1, "tiny"), (&models::SMALL, 2, "odd")]
+    {
+        let decoder = models::random_with(1, config, &models::fixed()[scheme]);
+        assert_eq!(answer(&decoder, name, None, &prompt, 1), evaluated(&decoder, &prompt, 1), "{name}");
+    }
+}
+
 /// Encoders, with a last chunk that is partly padding and without; the last one of frames.
 #[test]
 fn encoders() {
     let tokens: Vec<u32> = (0..32).map(|i| (i * 37 + 11) % 50).collect();
+    let named = |name| Scheme::named(name).unwrap();
     for (config, scheme, name, length) in [
-        (&models::POST_NORM, "w2a8kv4", "tiny", 32),
-        (&models::POST_NORM, "w4a8", "tiny", 27),
-        (&models::PRE_NORM, "w2a8kv4", "three", 13),
-        (&models::PRE_NORM, "w8a8", "odd", 32),
-        (&models::FRAMES, "w8a8", "tiny", 21),
+        (&models::POST_NORM, named("w2a8kv4"), "tiny", 32),
+        (&models::POST_NORM, named("w4a8"), "tiny", 27),
+        (&models::PRE_NORM, named("w2a8kv4"), "three", 13),
+        (&models::PRE_NORM, named("w8a8"), "odd", 32),
+        (&models::FRAMES, named("w8a8"), "tiny", 21),
+        (&models::FRAMES, models::fixed()[1].clone(), "tiny", 21),
+        (&models::POST_NORM, models::fixed()[0].clone(), "tiny", 13),
     ] {
-        let encoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
+        let encoder = models::random_with(1, config, &scheme);
         let machine = hw::presets::load(name).unwrap();
         let options = plan::Options { context: Some(length), ..Default::default() };
         let target = Target::new(&Model::of(&encoder).unwrap(), &machine, &options).unwrap();

@@ -98,6 +98,20 @@ fn encoders_equal_their_graphs_on_every_machine_that_suits_them() {
     }
 }
 
+/// Scales that were fixed beforehand, for every layer its own, and of convolutions and pooling layers.
+#[test]
+fn fixed_scales_of_encoders() {
+    let tokens: Vec<u32> = (0..27).map(|i| (i * 37 + 11) % 50).collect();
+    for config in [&models::PRE_NORM, &models::POST_NORM, &models::FRAMES] {
+        for scheme in models::fixed() {
+            let encoder = models::random_with(1, config, &scheme);
+            let options = plan::Options { context: Some(27), ..Default::default() };
+            let target = Target::new(&Model::of(&encoder).unwrap(), &machine("tiny"), &options);
+            check(&encoder, &target.unwrap_or_else(|e| panic!("{e}")), &tokens);
+        }
+    }
+}
+
 /// Attention over a part of a chunk at a time, where its codes have no room for all.
 #[test]
 fn attention_may_take_fewer_tokens_than_a_chunk() {

@@ -134,6 +134,55 @@ fn every_scheme_on_every_machine_that_has_its_modes() {
     }
 }
 
+/// Scales that were fixed beforehand, for every layer its own: decoders of all families.
+#[test]
+fn fixed_scales_on_every_machine_that_takes_them() {
+    let tokens: Vec<u32> = (0..29).map(|i| (i * 37 + 11) % 50).collect();
+    for config in [&models::SMALL, &models::LEARNED, &models::BIASED] {
+        for scheme in models::fixed() {
+            let decoder = models::random_with(1, config, &scheme);
+            let model = Model::of(&decoder).unwrap();
+            let (mut last, mut lacking) = (Vec::new(), 0);
+            for (name, _) in hw::presets::PRESETS {
+                match Target::new(&model, &machine(name), &plan::Options::default()) {
+                    Ok(target) => last.push(check(&decoder, &target, &tokens).pop().unwrap()),
+                    Err(error) if error.code == "function-missing" => lacking += 1,
+                    Err(error) => {
+                        assert!(["rows-padded", "mode-missing"].contains(&error.code), "{name}: {error}")
+                    }
+                }
+            }
+            println!("{}: {} machines", scheme.name, last.len());
+            assert!(last.len() >= 2 && lacking >= 1, "{}: {}, {lacking}", scheme.name, last.len());
+            assert!(last.windows(2).all(|pair| pair[0] == pair[1]), "{}: machines differ", scheme.name);
+        }
+    }
+}
+
+/// A word of the argument table that is no scale is told, by the run and by the proof of all runs.
+#[test]
+fn a_fixed_scale_that_is_none_is_illegal() {
+    let decoder = models::random_with(1, &models::SMALL, &models::fixed()[0]);
+    let mut small = machine("tiny");
+    let target = target(&decoder, &small, &plan::Options::default());
+    let compiled = target.compile(1, Slot::Decode).unwrap();
+    let scales = compiled.program.args.iter().filter(|arg| arg.name.starts_with("scale"));
+    assert_eq!(scales.count(), 4 * decoder.layers.len() + 1);
+    for word in [0x7fff, 0x20_8000] {
+        let mut wrong = compiled.clone();
+        let last = wrong.program.args.iter_mut().filter(|arg| arg.name.starts_with("scale")).last().unwrap();
+        last.value = isa::program::ArgValue::Const(word);
+        let args = wrong.program.arg_values(0, &[1]);
+        let told = isa::check::check(&wrong.program, &small, &args).unwrap_err();
+        assert!(told.what.contains("a scale of"), "{told}");
+        assert!(target.prove(&wrong).unwrap_err().what.contains("a scale of"));
+    }
+    small.sequencer.args = 16;
+    let model = Model::of(&decoder).unwrap();
+    let refused = Target::new(&model, &small, &plan::Options::default()).unwrap_err();
+    assert!(refused.render().contains("raise sequencer.args"), "{refused}");
+}
+
 #[test]
 fn shared_heads_on_every_machine() {
     let decoder = models::random(3, &models::SHARED);

@@ -9,7 +9,8 @@ use ir::front::onnx;
 use ir::graph::Origin;
 use ir::num::Point;
 use ir::op::Windows;
-use ir::quant::{QuantDecoder, Scheme};
+use ir::quant::scheme::ScaleSource;
+use ir::quant::{Calibration, QuantDecoder, Scheme};
 use ir::tensor::Tensor;
 use std::path::Path;
 
@@ -117,6 +118,38 @@ pub fn schemes() -> Vec<Scheme> {
     named.into_iter().chain(changed).collect()
 }
 
+/// Schemes whose scales of activations are fixed beforehand: decoders by what enters their layers, and by their widths.
+pub fn fixed() -> Vec<Scheme> {
+    let fixed = |name: &str, source: &str| {
+        let text = ir::quant::scheme::text(name).unwrap().replace("group = 32\n", "");
+        let named = text.replacen(name, &format!("{name}, fixed"), 1);
+        let changed = named.replacen("[activations]\n", &format!("[activations]\n{source}\n"), 1);
+        assert!(changed != named, "{name}");
+        Scheme::parse(&changed).unwrap()
+    };
+    let percentile = "scale = \"percentile\"\npercentile = 99.0";
+    vec![fixed("w2a8kv4", "scale = \"min-max\""), fixed("w8a8", percentile), fixed("w4a4", "scale = \"mse\"")]
+}
+
+/// Under a scheme; scales that are fixed are those of a few sequences that count from some token on.
+fn quantised(decoder: &Decoder, scheme: &Scheme) -> QuantDecoder {
+    if scheme.activations.scale == ScaleSource::RunTime {
+        return QuantDecoder::new(decoder, scheme).unwrap();
+    }
+    let calibration = match decoder.config.vocab {
+        0 => {
+            let wave = |i: usize| ((i * 31) as f32).sin() * (i % 7) as f32;
+            let frames = Tensor::f32([8, CHANNELS], (0..8 * CHANNELS).map(wave).collect()).unwrap();
+            Calibration::of(decoder, 4, &[frames])
+        }
+        vocab => {
+            let texts = [1, 5, 9].map(|by| (0..12).map(|i| (i * by % vocab) as u32).collect::<Vec<_>>());
+            Calibration::new(decoder, &texts.each_ref().map(Vec::as_slice))
+        }
+    };
+    QuantDecoder::calibrated(decoder, scheme, &calibration.unwrap()).unwrap()
+}
+
 /// Weights of a decoder, drawn from a seed, under `w2a8kv4`.
 pub fn random(seed: u64, config: &Config) -> QuantDecoder {
     random_with(seed, config, &Scheme::named("w2a8kv4").unwrap())
@@ -165,7 +198,7 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
     };
     let ends = Ends { front, positions, final_norm, head };
     let decoder = Decoder { name: "random".into(), config: config.clone(), layers, ends: Some(ends) };
-    QuantDecoder::new(&decoder, scheme).unwrap()
+    quantised(&decoder, scheme)
 }
 
 /// The trained network of the examples, under `w2a8kv4`.

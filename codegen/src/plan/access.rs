@@ -1,7 +1,7 @@
 //! What an instruction touches, from its fields alone (docs/machine.md section 2).
 
 use super::{Access, Memory};
-use hw::function::Operand;
+use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
 use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, out, space, vec_parts};
@@ -98,7 +98,9 @@ impl List<'_> {
             Operand::Halves => self.half_rows(b.b, b.tokens, b.b_stride, rows),
             Operand::HalfRows => self.rows(b.b, b.tokens, b.b_stride, rows / 2, false),
         }
-        self.rows(b.d, b.tokens, b.d_stride, whole, true);
+        if b.product() == Product::Rows {
+            self.rows(b.d, b.tokens, b.d_stride, whole, true);
+        }
         match (b.out, out::staged(b.out)) {
             (out::NONE, _) => {}
             (_, None) => {

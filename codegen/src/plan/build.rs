@@ -7,7 +7,7 @@ use super::access::touches;
 use super::buffers::{Buffers, CONSTANTS, align};
 use super::map::Map;
 use super::ring::Ring;
-use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reg, Segment, Step, Value};
+use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reg, Segment, Site, Step, Value};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
@@ -15,7 +15,7 @@ use hw::{Geometry, Machine};
 use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use isa::program::Origin;
-use isa::table::{Body, Load, Unit, Vector, space, vec_parts};
+use isa::table::{Body, Load, Unit, Vector, out, space, vec_parts};
 
 /// Most tokens of a program: one vector instruction takes that many.
 pub const MOST_TOKENS: u32 = 63;
@@ -98,12 +98,8 @@ impl<'a> Builder<'a> {
         }
         if !self.model.has_ends() {
             let steps = self.alone(early)?;
-            return Ok(self.made(
-                0,
-                vec![Segment { name: "layer", steps }],
-                vec![Flow::Segment(0)],
-                Vec::new(),
-            ));
+            let flow = self.first_scales(0).chain([Flow::Segment(0)]).collect();
+            return Ok(self.made(0, vec![Segment { name: "layer", steps }], flow, Vec::new()));
         }
         let prologue = self.prologue();
         let body = self.layer(early)?;
@@ -113,16 +109,28 @@ impl<'a> Builder<'a> {
         let carries = carries(self.map.carried, loads, [&prologue, &body, &epilogue]);
         let segments = [("prologue", prologue), ("layer", body), ("epilogue", epilogue)];
         let segments = segments.into_iter().map(|(name, steps)| Segment { name, steps }).collect();
-        let next = self.map.strides().into_iter().map(Flow::advance);
-        let layer = [Flow::Segment(1)].into_iter().chain(next).collect();
+        let next = self.map.strides().into_iter().chain(self.next_scales()).map(Flow::advance);
+        let body = [Flow::Segment(1)].into_iter().chain(next).collect();
         let layers = self.model.layers;
-        let flow = vec![Flow::Segment(0), Flow::Loop { count: layers, body: layer }, Flow::Segment(2)];
+        let all = [Flow::Loop { count: layers, body }, Flow::Segment(2)];
+        let flow = [Flow::Segment(0)].into_iter().chain(self.first_scales(0)).chain(all).collect();
         Ok(self.made(layers, segments, flow, carries))
     }
 
     fn made(&mut self, layers: u32, segments: Vec<Segment>, flow: Vec<Flow>, carries: Vec<Carry>) -> Plan {
-        let origins = std::mem::take(&mut self.origins);
-        Plan { tokens: self.tokens, layers, map: self.map.clone(), segments, flow, carries, origins }
+        let (origins, scales) = (std::mem::take(&mut self.origins), self.model.scales.clone());
+        Plan { tokens: self.tokens, layers, map: self.map.clone(), segments, flow, carries, origins, scales }
+    }
+
+    /// Fixed scales of the first layer lie behind so many others.
+    pub fn first_scales(&self, others: u32) -> impl Iterator<Item = Flow> + use<> {
+        let first = Flow::Add { to: Reg::Scales, from: Reg::Zero, imm: others };
+        (!self.model.scales.is_empty()).then_some(first).into_iter()
+    }
+
+    /// How the register of fixed scales moves on by layer.
+    pub fn next_scales(&self) -> Option<(Reg, u32)> {
+        (!self.model.scales.is_empty()).then_some((Reg::Scales, Site::OF_LAYER))
     }
 
     /// A layer without ends: the residual stream comes from memory and goes back.
@@ -132,7 +140,8 @@ impl<'a> Builder<'a> {
         self.first_gain();
         let task = Task("residual stream", &[]);
         self.load_fixed(task, space::V, buf.x, map.stream.at, map.stream.blocks, Reg::Zero);
-        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
+        let norm = Task("input norm", &[Operator::InputNorm]);
+        self.norm(norm, Value::InputNorm, 0, buf.gains[0], Some(Site::INPUT));
         self.layer_steps(early)?;
         self.store_rows(task, buf.x, (map.logits, Reg::Zero), map.stream.blocks);
         Ok(std::mem::take(&mut self.steps))
@@ -141,7 +150,7 @@ impl<'a> Builder<'a> {
     /// One layer, up to the first norm of the next.
     fn layer(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
         self.layer_steps(early)?;
-        self.norm(NEXT_NORM, Value::InputNorm, 0, self.buf.gains[0]);
+        self.norm(NEXT_NORM, Value::InputNorm, 0, self.buf.gains[0], Some(Site::NEXT));
         self.load_carried(self.map.record_blocks);
         Ok(std::mem::take(&mut self.steps))
     }
@@ -207,7 +216,7 @@ impl<'a> Builder<'a> {
         ];
         for (linear, input, dst, value) in all.into_iter().filter(|(l, ..)| self.model.has(*l)) {
             if linear == first {
-                self.norm(post_norm, Value::PostNorm, 1, buf.gains[1]);
+                self.norm(post_norm, Value::PostNorm, 1, buf.gains[1], Some(Site::MLP));
             }
             if linear == Linear::Down {
                 self.activation();
@@ -230,7 +239,7 @@ impl<'a> Builder<'a> {
     pub fn push(&mut self, task: Task, body: Body, extra: u32) {
         let origin = self.origin(task);
         let accesses = touches(&body, &self.g, extra);
-        self.steps.push(Step { body, accesses, origin, token: None, produces: None, after: Vec::new() });
+        self.steps.push(Step { body, accesses, origin, argument: None, produces: None, after: Vec::new() });
     }
 
     pub fn vector(&mut self, task: Task, body: Vector, extra: u32) {
@@ -287,8 +296,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The norm of the residual stream to codes.
-    pub fn norm(&mut self, task: Task, value: Value, which: usize, gain: u32) {
+    /// The norm of the residual stream, to codes if it enters a linear layer.
+    pub fn norm(&mut self, task: Task, value: Value, which: usize, gain: u32, site: Option<Site>) {
         let width = self.map.widths.hidden;
         let (bank, row) = vec_parts(gain);
         // RMS norms have int16 gains, layer norms words and the number of elements.
@@ -298,7 +307,7 @@ impl<'a> Builder<'a> {
         };
         let norm = Vector {
             fun: self.model.kind.norm_function() as u32,
-            out: self.input_codes(),
+            out: if site.is_some() { self.input_codes() } else { out::NONE },
             rows: width.stride,
             len,
             a: self.buf.x,
@@ -311,7 +320,7 @@ impl<'a> Builder<'a> {
             ..Default::default()
         };
         debug_assert_eq!(bank, CONSTANTS);
-        self.permuted(task, norm, width.stride, value);
+        self.permuted(task, norm, width.stride, (value, site));
     }
 
     /// A chunk's place: carried ones are there already, others are loaded.

@@ -12,7 +12,7 @@
 
 use super::build::{Builder, Task};
 use super::map::{blocks, logits_rows, part};
-use super::{Flow, Reg, Segment, Value};
+use super::{Flow, Reg, Segment, Site, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
 use hw::Function;
@@ -34,7 +34,7 @@ impl Builder<'_> {
         }
         self.stem(&mut segments, &mut flow)?;
         let keys = segments.len();
-        self.begin();
+        self.begin(Some(Site::INPUT));
         let mut none = self.map.carried;
         for linear in [Linear::K, Linear::V] {
             self.project(linear, &mut none)?;
@@ -42,6 +42,7 @@ impl Builder<'_> {
         self.fence();
         segments.push(self.segment("keys and values"));
         segments.push(self.some_tokens(self.map.attending, |b| b.attention_and_mlp(early))?);
+        flow.extend(self.first_scales(self.model.stem.len() as u32));
         flow.push(self.layers([keys, keys + 1]));
         let last = match self.model.has_ends() {
             true => self.some_tokens(1, Builder::pooled)?,
@@ -73,7 +74,7 @@ impl Builder<'_> {
 
     /// The last norm of a chunk.
     fn result(&mut self) -> Segment {
-        self.begin();
+        self.begin(None);
         let normed = if self.model.kind.post_norm { self.buf.x } else { self.buf.scratch };
         let task = Task("last norm", &[Operator::FinalNorm]);
         self.store_rows(task, normed, (self.map.logits, Reg::Stream), self.map.chunk_blocks);
@@ -92,7 +93,7 @@ impl Builder<'_> {
 
     /// Attention to all keys and values, and the MLP.
     fn attention_and_mlp(&mut self, early: usize) -> Result<Segment, Diagnostic> {
-        self.begin();
+        self.begin(Some(Site::INPUT));
         self.project(Linear::Q, &mut self.map.carried.clone())?;
         self.attend(early, false)?;
         let (to, blocks) = ((self.map.stream.at, Reg::Stream), self.stream_blocks(self.tokens));
@@ -108,7 +109,7 @@ impl Builder<'_> {
 
     /// The last norm, the pooling layer and the logits of the first token.
     fn pooled(&mut self) -> Result<Segment, Diagnostic> {
-        self.begin();
+        self.begin(Some(Site::INPUT));
         let (map, buf) = (self.map, self.buf.clone());
         let input = (buf.a_input, buf.s_input);
         let mut none = map.carried;
@@ -129,7 +130,8 @@ impl Builder<'_> {
             o_step: input.1,
             ..Default::default()
         };
-        self.permuted(Task("tanh", &[Operator::Linear(Linear::Pool)]), tanh, place.1, Value::Pool);
+        let (task, behind) = (Task("tanh", &[Operator::Linear(Linear::Pool)]), Site { at: 1, ..Site::INPUT });
+        self.permuted(task, tanh, place.1, (Value::Pool, Some(behind)));
         let mut done = 0;
         for chunk in map.of(Linear::Head) {
             let held = self.chunk(chunk, &mut none)?;
@@ -151,14 +153,14 @@ impl Builder<'_> {
         Segment { name, steps: std::mem::take(&mut self.steps) }
     }
 
-    /// The residual stream of a chunk and its first norm.
-    fn begin(&mut self) {
+    /// The residual stream of a chunk and its first norm, with codes at a site or without.
+    fn begin(&mut self, site: Option<Site>) {
         let (map, buf) = (self.map, self.buf.clone());
         let blocks = self.stream_blocks(self.tokens);
         self.load_fixed(STREAM, space::V, buf.x, map.stream.at, blocks, Reg::Stream);
         let norm = Task("input norm", &[Operator::InputNorm]);
         self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
-        self.norm(norm, Value::InputNorm, 0, buf.gains[0]);
+        self.norm(norm, Value::InputNorm, 0, buf.gains[0], site);
     }
 
     /// A load that waits for the last store of the segment: of a constant to where it lies.
@@ -195,6 +197,7 @@ impl Builder<'_> {
             (Reg::Cache, map.cache_blocks),
             (Reg::CacheBytes, map.cache_blocks * BLOCK_BYTES),
         ];
+        let next = next.into_iter().chain(self.next_scales());
         let passes = self.pass(keys, self.tokens, &by_chunk).into_iter();
         let passes = passes.chain(self.pass(attention, map.attending, &[]));
         let body = first.chain(passes).chain(next.map(Flow::advance)).collect();

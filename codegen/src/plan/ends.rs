@@ -1,7 +1,7 @@
 //! What stands before the layers and behind them: constants, embeddings, positions; the projection to logits.
 
 use super::build::{Builder, Task};
-use super::{Reg, Step, Value};
+use super::{Argument, Reg, Site, Step, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
 use hw::Function;
@@ -34,7 +34,8 @@ impl Builder<'_> {
         self.constants();
         self.first_gain();
         self.embedding(0, Reg::PositionRow);
-        self.norm(Task("input norm", &[Operator::InputNorm]), Value::InputNorm, 0, buf.gains[0]);
+        let norm = Task("input norm", &[Operator::InputNorm]);
+        self.norm(norm, Value::InputNorm, 0, buf.gains[0], Some(Site::first(0)));
         self.load_carried(0);
         std::mem::take(&mut self.steps)
     }
@@ -54,7 +55,7 @@ impl Builder<'_> {
                 map.embedding_blocks,
                 Reg::Token,
             );
-            self.last().token = Some(first + t);
+            self.last().argument = Some(Argument::Token(first + t));
         }
         self.widen(embedding, (buf.embedding, buf.x), self.model.numbers.embedding_shift, Value::Embedding);
         if let Some(row) = map.learned {

@@ -5,7 +5,7 @@
 
 use super::build::{Builder, Held, Task};
 use super::map::Chunk;
-use super::{Produces, Reg, Value};
+use super::{Argument, Produces, Reg, Site, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
 use hw::Function;
@@ -139,10 +139,16 @@ impl Builder<'_> {
 
     /// A vector instruction over all tokens in permuted groups. The template gives the places of token 0; its vectors
     /// are `rows` long, `stride` apart in a, and lie close in d.
-    pub fn permuted(&mut self, task: Task, template: Vector, stride: u32, value: Value) {
+    pub fn permuted(
+        &mut self,
+        task: Task,
+        template: Vector,
+        stride: u32,
+        (value, site): (Value, Option<Site>),
+    ) {
         let (n, groups, rows) = (self.tokens, self.buf.groups, template.rows);
         if stride != rows {
-            return (0..groups).for_each(|u| self.one_group(task, template, stride, u, value));
+            return (0..groups).for_each(|u| self.one_group(task, template, stride, u, (value, site)));
         }
         let (planes, rest) = (n / groups, n % groups);
         for (plane, tokens, subs) in [(0, planes, groups), (planes, 1, rest)] {
@@ -160,7 +166,7 @@ impl Builder<'_> {
                 o_token: plane,
                 ..template
             };
-            self.vector(task, body, 0);
+            self.coded(task, body, site);
             let (token, count) = (plane * groups, tokens * subs);
             self.last().produces =
                 Some(Produces { value, token, step: 1, count, head: 0, row: 0, partial: false });
@@ -168,7 +174,14 @@ impl Builder<'_> {
     }
 
     /// The same for one permuted group, one vector of each token; b moves with a.
-    pub fn one_group(&mut self, task: Task, template: Vector, stride: u32, u: u32, value: Value) {
+    pub fn one_group(
+        &mut self,
+        task: Task,
+        template: Vector,
+        stride: u32,
+        u: u32,
+        (value, site): (Value, Option<Site>),
+    ) {
         let tokens = self.in_group(u);
         let paired = template.gated != 0;
         let body = Vector {
@@ -183,10 +196,30 @@ impl Builder<'_> {
             o_step: template.o_step + u * self.g.t,
             ..template
         };
-        self.vector(task, body, 0);
+        self.coded(task, body, site);
         let (count, step) = (tokens, self.buf.groups);
         self.last().produces =
             Some(Produces { value, token: u, step, count, head: 0, row: 0, partial: false });
+    }
+
+    /// A vector instruction whose result enters a linear layer at `site`: its output are the codes, or they are those under the
+    /// fixed scale of the site, of an instruction of their own, and then nothing else is left of a copy.
+    fn coded(&mut self, task: Task, body: Vector, site: Option<Site>) {
+        let Some(site) = site.filter(|_| !self.model.scales.is_empty()) else {
+            return self.vector(task, body, 0);
+        };
+        let mut codes =
+            Vector { fun: Function::Requantise as u32, rlen: Reg::Scale as u32, ..Vector::default() };
+        (codes.out, codes.tokens, codes.subs, codes.rows) = (body.out, body.tokens, body.subs, body.rows);
+        (codes.o, codes.o_step, codes.o_token) = (body.o, body.o_step, body.o_token);
+        (codes.a, codes.a_stride) = (body.a, body.a_stride);
+        if body.function() != Some(Function::Copy) {
+            let plain = Vector { out: out::NONE, o: 0, o_step: 0, o_token: 0, ..body };
+            self.vector(task, plain, 0);
+            (codes.a, codes.a_stride) = (body.d, body.d_stride);
+        }
+        self.vector(task, codes, 0);
+        self.last().argument = Some(Argument::Scale(site));
     }
 
     /// The output of a vector instruction whose result enters a linear layer.
@@ -207,7 +240,8 @@ impl Builder<'_> {
             ..Default::default()
         };
         let task = Task("attention output", &[Operator::Values]);
-        self.permuted(task, copy, self.buf.attention_stride, Value::AttentionOutput);
+        let value = (Value::AttentionOutput, Some(Site::ATTENTION));
+        self.permuted(task, copy, self.buf.attention_stride, value);
     }
 
     /// The activation to codes, times `up` where it is that of a gate; one group at a time, because the result has no vectors
@@ -228,7 +262,7 @@ impl Builder<'_> {
         };
         let task = Task(kind.activation.name(), &[Operator::Activation, Operator::Product]);
         for u in 0..self.buf.groups {
-            self.one_group(task, active, stride, u, Value::Product);
+            self.one_group(task, active, stride, u, (Value::Product, Some(Site::PRODUCT)));
         }
     }
 

@@ -94,6 +94,15 @@ pub enum Reg {
     PositionRow = 15,
 }
 
+/// Registers of fixed scales, which nothing before the layers needs any more.
+#[allow(non_upper_case_globals)]
+impl Reg {
+    /// Fixed scales from those of the first layer to this one's.
+    pub const Scales: Reg = Reg::PositionRow;
+    /// A fixed scale.
+    pub const Scale: Reg = Reg::Token;
+}
+
 /// Registers of encoders, which load whole caches and need no sizes that grow with the position.
 #[allow(non_upper_case_globals)]
 impl Reg {
@@ -132,8 +141,8 @@ pub struct Step {
     pub accesses: Vec<Access>,
     /// Index into [`Plan::origins`].
     pub origin: u32,
-    /// The token whose argument the address register must hold.
-    pub token: Option<u32>,
+    /// What it needs of the argument table.
+    pub argument: Option<Argument>,
     /// Which operator's result is complete with this step, for the taps.
     pub produces: Option<Produces>,
     /// Steps of the same segment that must be done first for reasons beyond the segment.
@@ -144,6 +153,42 @@ impl Step {
     /// The unit that runs it.
     pub fn unit(&self) -> Unit {
         self.body.unit()
+    }
+}
+
+/// An entry of the argument table that is read right before a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// Address of the embedding of a token of the run, into [`Reg::Token`].
+    Token(u32),
+    /// A fixed scale, into [`Reg::Scale`].
+    Scale(Site),
+}
+
+/// Which of the fixed scales what enters a linear layer has: `at` behind the one that a register counts up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site {
+    pub from: Reg,
+    pub at: u32,
+}
+
+impl Site {
+    /// Scales of a layer.
+    pub const OF_LAYER: u32 = 4;
+    /// What enters q, k and v.
+    pub const INPUT: Site = Site { from: Reg::Scales, at: 0 };
+    /// What enters the output projection.
+    pub const ATTENTION: Site = Site { from: Reg::Scales, at: 1 };
+    /// What enters the first half of the MLP.
+    pub const MLP: Site = Site { from: Reg::Scales, at: 2 };
+    /// What enters its second half.
+    pub const PRODUCT: Site = Site { from: Reg::Scales, at: 3 };
+    /// What enters q, k and v of the next layer, or what is behind the last one.
+    pub const NEXT: Site = Site { from: Reg::Scales, at: Site::OF_LAYER };
+
+    /// One of the scales from the first on.
+    pub fn first(at: u32) -> Site {
+        Site { from: Reg::Zero, at }
     }
 }
 
@@ -251,4 +296,6 @@ pub struct Plan {
     /// Between the three segments of a decoder: prologue, layer body, epilogue.
     pub carries: Vec<Carry>,
     pub origins: Vec<Origin>,
+    /// Words of the fixed scales, in the order of [`ir::quant::QuantDecoder::inputs`].
+    pub scales: Vec<u32>,
 }

@@ -7,7 +7,7 @@ use super::build::{Builder, Task};
 use super::encoder::STREAM;
 use super::map::{Piece, Widths, blocks};
 use super::width::Width;
-use super::{Flow, Reg, Segment, Value};
+use super::{Flow, Reg, Segment, Site, Value};
 use crate::model::{Linear, Model, Window};
 use crate::nodes::Operator;
 use hw::Function;
@@ -117,7 +117,8 @@ impl Builder<'_> {
             ..Default::default()
         };
         for u in 0..self.buf.groups {
-            self.one_group(task, copy, window.stride * frame, u, Value::Stem);
+            let value = (Value::Stem, Some(Site::first(n as u32)));
+            self.one_group(task, copy, window.stride * frame, u, value);
         }
         let mut none = map.carried;
         let place = (buf.gate, out.stride);

@@ -30,6 +30,8 @@ pub fn vector(g: &Geometry) -> Module {
         .lut(5 * 2 * 15 + 2 * (16 + 6 + 6 + 6 + 12) + 4 * WORD + 30)
         .lut(lanes * (2 * WORD + 8))
         // The instruction; counters of passes, rows, rounds, words; addresses of tokens and vectors; the elements that are left.
+        // The exponent of a given scale.
+        .lut(if f.has(Function::Requantise) { 8 } else { 0 })
         .ff(150 + 4 + 16 + 6 + 12 + 12 + 87 + 2 * WORD)
         // Which stage holds a row, its first, its last.
         .ff(24 + 18 + 24)

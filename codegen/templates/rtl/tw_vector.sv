@@ -448,6 +448,10 @@ module tw_vector #(
   );
 
   logic max_stands, sum_stands;
+  // A given scale is a word: its exponent stands above its mantissa.
+  logic [7:0] exponent;
+  assign exponent = shift_q + (is_given ? len_q[23:16] : 8'd0);
+
   assign max_stands = valid_q[21] && last_q[21];
   assign sum_stands = valid_q[14] && last_q[14];
 
@@ -474,7 +478,7 @@ module tw_vector #(
     .take_scale_i (max_stands && is_result),
     .take_given_i (issue_q && row_q == '0 && is_given),
     .given_i      (is_given),
-    .exponent_i   (shift_q),
+    .exponent_i   (exponent),
     .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && !staged),
     .max_i        (max),
     .sum_i        (sum),

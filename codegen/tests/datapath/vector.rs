@@ -196,7 +196,8 @@ impl State {
         let qmax = if bits == 8 { 127 } else { 7 };
         let mut codes = vec![0; y.len()];
         let scale = if i.function() == Some(Function::Requantise) {
-            let given = Scale { mantissa: i.len as u16, exponent: i.shift as i8 };
+            let (mantissa, exponent) = i.given_scale();
+            let given = Scale { mantissa, exponent: exponent as i8 };
             requantise(y, given, qmax, &mut codes);
             given
         } else {
@@ -293,10 +294,12 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         if q4_step * tokens > V_ROWS || q4_step >= 1 << 10 {
             continue;
         }
+        // The part of a given exponent that its word has.
+        let given = rng.pick(&[0, rng.range(-90, 90)]);
         let len = match function {
             Function::Softmax => rng.up_to(rows * g.l + 3),
             Function::LayerNorm | Function::Sum | Function::TopK => 1 + rng.up_to(rows * g.l - 1),
-            Function::Requantise => rng.range(1 << 15, (1 << 16) - 1) as u32,
+            Function::Requantise => rng.range(1 << 15, (1 << 16) - 1) as u32 | u32::from(given as u8) << 16,
             _ => rng.next() as u32 & 0x7fff_ffff,
         };
         let ranks = 1 + rng.up_to(len.clamp(1, 6) - 1);
@@ -319,7 +322,7 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             _ => rng.next() as u32,
         };
         let shift = match rng.up_to(7) {
-            _ if function == Function::Requantise => rng.range(-15, 31),
+            _ if function == Function::Requantise => rng.range(-15, 31) - given,
             0 => rng.range(-128, 127),
             1 | 2 => rng.range(-12, 40),
             _ if matches!(function, Function::RmsNorm | Function::LayerNorm) => rng.range(14, 30),

@@ -16,9 +16,10 @@ use crate::decoder::Decoder;
 use crate::diag::Diagnostic;
 use crate::eval::Evaluator;
 use crate::graph::ValueId;
-use crate::num::{FRACTION_BITS, Scale};
+use crate::num::{FRACTION_BITS, Scale, norm16};
 use crate::op::{Code, Op};
 use crate::session::token_tensor;
+use crate::tensor::Tensor;
 use rayon::prelude::*;
 
 /// A scale that was fixed beforehand, in units of fixed-point values, and the zero point.
@@ -53,7 +54,16 @@ impl Calibration {
                 .because("it reads frames of a signal, not tokens")
                 .help("use a scheme that finds the scales of activations at run time"));
         }
-        let graph = decoder.graph(length, 0)?;
+        let texts = texts.iter().map(|text| token_tensor(text)).collect::<Result<Vec<_>, _>>()?;
+        Calibration::of(decoder, length, &texts)
+    }
+
+    /// Lets an encoder hear signals of so many tokens, f32 `[frames, channels]`, each on its own.
+    ///
+    /// # Errors
+    /// Signals that the encoder cannot read, or an encoder without weights.
+    pub fn of(decoder: &Decoder, tokens: usize, inputs: &[Tensor]) -> Result<Calibration, Diagnostic> {
+        let graph = decoder.graph(tokens, 0)?;
         let evaluator = Evaluator::new(&graph)?;
         let mut entering: Vec<ValueId> = Vec::new();
         for (_, node) in graph.nodes().filter(|(_, node)| matches!(node.op, Op::Linear(_))) {
@@ -62,8 +72,8 @@ impl Calibration {
             }
         }
         let none = || vec![Histogram::default(); entering.len()];
-        let read = |mut seen: Vec<Histogram>, text: &&[u32]| {
-            evaluator.run_observed(&[token_tensor(text)?], |id, tensor| {
+        let read = |mut seen: Vec<Histogram>, input: &Tensor| {
+            evaluator.run_observed(std::slice::from_ref(input), |id, tensor| {
                 if let Some(i) = entering.iter().position(|&e| e == id) {
                     seen[i].add(tensor.floats());
                 }
@@ -74,7 +84,7 @@ impl Calibration {
             a.iter_mut().zip(&b).for_each(|(a, b)| a.merge(b));
             Ok(a)
         };
-        let inputs = texts.par_iter().try_fold(none, read).try_reduce(none, merge)?;
+        let inputs = inputs.par_iter().try_fold(none, read).try_reduce(none, merge)?;
         Ok(Calibration { inputs })
     }
 
@@ -98,15 +108,17 @@ impl Calibration {
 }
 
 impl StaticScale {
-    /// The scale of a range that holds zero.
+    /// The scale of a range that holds zero, or that of the least number if the range is narrower.
     fn new((low, high): (f64, f64), code: Code) -> Result<StaticScale, Diagnostic> {
         let width = if code.symmetric { high } else { high - low };
         let scale = exact::float(width).and_then(|w| exact::nearest_scale(&(w << FRACTION_BITS)));
-        let scale = scale.ok_or_else(|| {
+        let scale = scale.filter(|scale| scale.exponent <= MOST_EXPONENT).ok_or_else(|| {
             Diagnostic::new("calibration-range", "an activation is too large for any scale")
                 .because(format!("calibration saw values from {low} to {high}"))
                 .help("check the weights of the model")
         })?;
+        let least = norm16(1);
+        let scale = if scale.exponent < least.exponent { least } else { scale };
         let steps = f64::from(code.steps());
         let zero = if code.symmetric || width == 0.0 { 0.0 } else { (-low / width * steps).round() };
         Ok(StaticScale { scale, zero: zero.clamp(0.0, steps) as u8 })
@@ -121,6 +133,9 @@ struct Histogram {
     low: f32,
     high: f32,
 }
+
+/// The largest exponent of a scale that means something for 32 bits.
+const MOST_EXPONENT: i8 = 31;
 
 /// Ranges that the search for least squared error tries.
 const TRIED: u32 = 128;

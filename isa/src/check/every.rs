@@ -20,8 +20,8 @@ use crate::access::{Access, accesses};
 use crate::table::{Add, Body, Loop};
 use crate::walk::{sums, too_wide};
 use crate::{Illegal, Instr, Program};
-use hw::Machine;
 use hw::machine::REGISTERS;
+use hw::{Function, Machine};
 use std::collections::BTreeMap;
 
 /// States at the head of a loop, within one round of the loops around it, that are told apart.
@@ -295,6 +295,7 @@ impl Ranges {
             return Err(Broken::new(wide, why, "keep the sum within the field"));
         }
         fields::check(&most, &rules.geometry)?;
+        one_exponent(&most, y)?;
         let mut set = accesses(&most, &rules.geometry);
         if x.single().is_none() || y.single().is_none() {
             let second = |v: Value| v.low + v.step.min(v.high - v.low);
@@ -320,6 +321,16 @@ impl Ranges {
         }
         broken
     }
+}
+
+/// The mantissas of scale words of one exponent are a range; those between two exponents are none.
+fn one_exponent(body: &Body, len: Value) -> Result<(), Broken> {
+    let Body::Vector(i) = body else { return Ok(()) };
+    if i.function() != Some(Function::Requantise) || len.low >> 16 == len.high >> 16 {
+        return Ok(());
+    }
+    let what = format!("a scale word between {:#x} and {:#x}", len.low, len.high);
+    Err(Broken::new(what, "scales of several exponents are no range", "take the word from one argument"))
 }
 
 fn refuse(program: &Program, state: &State, place: usize, broken: Broken) -> Illegal {

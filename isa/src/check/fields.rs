@@ -230,10 +230,11 @@ const GIVEN_EXPONENTS: std::ops::RangeInclusive<i32> = -15..=31;
 
 /// The scale that a requantise names.
 fn given_scale(i: &Vector) -> Result<(), Broken> {
-    let what = format!("a scale of {} * 2^{}", i.len, i.shift);
-    let mantissa = (1 << 15..1 << 16).contains(&i.len) && i.inc == 0;
+    let (mantissa, exponent) = i.given_scale();
+    let what = format!("a scale of {mantissa} * 2^{exponent}");
+    let holds = mantissa >= 1 << 15 && i.inc == 0 && GIVEN_EXPONENTS.contains(&exponent);
     let why = "a mantissa lies in [2^15, 2^16) for every token, its exponent in -15 to 31";
-    rule(mantissa && GIVEN_EXPONENTS.contains(&i.shift), &what, why, "correct `len`, `inc` or `shift`")
+    rule(holds, &what, why, "correct `len`, its register, `inc` or `shift`")
 }
 
 /// Two operands that must not share a byte.

@@ -3,6 +3,7 @@
 use super::builder::Builder;
 use crate::table::*;
 use crate::{Body, Instr};
+use hw::Function;
 
 /// Added to addresses in loops; holds the offset of the round.
 pub(super) const OFFSET: u32 = 9;
@@ -35,6 +36,9 @@ impl Builder<'_> {
             }
             Body::Vector(i) => {
                 self.split(&mut i.rows, &mut i.rrows, first, 10);
+                if i.function() == Some(Function::Requantise) && i.rlen == 0 && self.rng.chance(25) {
+                    return self.scale_word(body, second);
+                }
                 self.split(&mut i.len, &mut i.rlen, second, 16);
             }
             Body::StoreBlocks(i) => self.split(&mut i.addr, &mut i.raddr, first, 32),
@@ -42,6 +46,19 @@ impl Builder<'_> {
             _ => {}
         }
         body
+    }
+
+    /// A given scale as a word in a register, which has any part of its exponent.
+    fn scale_word(&mut self, body: Body, register: u32) -> Body {
+        let Body::Vector(mut i) = body else { return body };
+        let part =
+            (self.rng.bits() as i8).clamp((i.shift - 127).max(-128) as i8, (i.shift + 128).min(127) as i8);
+        i.shift -= i32::from(part);
+        let imm = self.rng.pick(&[0, 0, i.len]);
+        let word = i.len | u32::from(part as u8) << 16;
+        self.load_register(register, word - imm);
+        (i.len, i.rlen) = (imm, register);
+        i.into()
     }
 
     fn split(&mut self, field: &mut u32, register: &mut u32, through: u32, width: u32) {

@@ -148,7 +148,8 @@ fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scr
     let scale = match i.product() {
         Product::Rows | Product::Words => num::quantise_vector(&s.y, qmax, &mut s.codes),
         Product::Codes => {
-            let given = Scale { mantissa: i.len as u16, exponent: i.shift as i8 };
+            let (mantissa, exponent) = i.given_scale();
+            let given = Scale { mantissa, exponent: exponent as i8 };
             num::requantise(&s.y, given, qmax, &mut s.codes);
             given
         }

@@ -307,6 +307,13 @@ pub const PAIR: &[Fault] = &[
         "",
     ),
     fault(
+        "a given scale has the exponent of its instruction alone",
+        "tw_vector.sv",
+        "(is_given ? len_q[23:16] : 8'd0)",
+        "(is_given && !@ ? len_q[23:16] : 8'd0)",
+        "",
+    ),
+    fault(
         "codes under a given scale are those of the result rows",
         "tw_vector.sv",
         "assign again    = is_quant && !is_given;",

@@ -3,7 +3,7 @@ use crate::program::{Arg as Entry, ArgValue, Region};
 use crate::random;
 use crate::table::*;
 use crate::{Body, Head, Instr, Program};
-use hw::Machine;
+use hw::{Function, Machine};
 
 fn machine() -> Machine {
     hw::presets::load("tiny").unwrap()
@@ -89,6 +89,19 @@ fn the_last_position_decides() {
     assert_eq!(said(&sized(0, 1), 1022), "legal");
     assert!(said(&sized(0, 1), 1023).starts_with("1: field `rows` becomes 1024"));
     assert!(said(&sized(0, 0), 3).starts_with("1: `rows` is 0, where `rows` is 0 to 3"));
+}
+
+/// Given scales: words of one exponent are a range of mantissas, words of several are none.
+#[test]
+fn scale_words_have_one_exponent() {
+    let given = Vector { fun: Function::Requantise as u32, rlen: 1, out: out::Q8, d: 0, ..copy(0, 0) };
+    let of = |constant| program(vec![arg(1, 0), given.into()], &[line(1, constant)]);
+    assert_eq!(said(&of(0x03_fff0), 15), "legal");
+    assert!(said(&of(0x03_fff0), 0x8010).starts_with("1: a scale word between"));
+    assert!(said(&of(0x03_7fff), 15).contains("a scale of 32767 * 2^3"));
+    assert!(said(&of(0x20_8000), 1).contains("a scale of 32769 * 2^32"));
+    assert!(said(&of(0x100_8000), 1).contains("more than 24 bits"));
+    assert!(said(&of(0xf1_8000), 1) == "legal" && said(&of(0xf0_8000), 1).contains("2^-16"));
 }
 
 #[test]
