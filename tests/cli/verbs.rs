@@ -436,6 +436,10 @@ fn evaluation_texts_never_calibrate() {
     assert!(
         s.bad(&["eval", "--data", &eval, "--scheme", "mse.toml"]).starts_with("error[scheme-calibration]")
     );
+    let fixed = ["run", "--decode", "2", "--scheme", "mse.toml", "--calibrate", &calib];
+    assert_eq!(s.json(&fixed)["scheme"], "mse");
+    let unused = s.bad(&["run", "--scheme", "w8a8", "--calibrate", &calib]);
+    assert!(unused.starts_with("error[calibration-unused]"), "{unused}");
     let overlap = s.bad(&["eval", "--data", &eval, "--scheme", "mse.toml", "--calibrate", &eval]);
     assert!(overlap.starts_with("error[calibration-overlap]"), "{overlap}");
     let shipped = s.bad(&["eval", "--scheme", "mse.toml", "--calibrate", &eval]);

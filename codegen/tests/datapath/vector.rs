@@ -295,7 +295,8 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
             continue;
         }
         // The part of a given exponent that its word has.
-        let given = rng.pick(&[0, rng.range(-90, 90)]);
+        let part = rng.range(-90, 90);
+        let given = rng.pick(&[0, part]);
         let len = match function {
             Function::Softmax => rng.up_to(rows * g.l + 3),
             Function::LayerNorm | Function::Sum | Function::TopK => 1 + rng.up_to(rows * g.l - 1),

@@ -383,6 +383,11 @@ fn vec_tails(s: &mut Sheet) {
             }
         }
     }
+    // Few values, so that many elements are equal.
+    s.put(Vector { shift: 30, ..s.copy(4) });
+    let (len, d, o) = (4 * s.g.l, vec_addr(2, 0), vec_addr(2, 4));
+    let ranks = Vector { fun: Function::TopK as u32, a: vec_addr(1, 0), d, o, len, imm: 3, ..s.copy(4) };
+    s.put(ranks);
     s.put(s.store(1, 0, 8));
     s.put(StoreBlocks { addr: s.out / 64 + 16, ..s.store(2, 0, 8) });
 }
