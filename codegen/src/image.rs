@@ -13,7 +13,7 @@ use crate::support;
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Mode};
 use ir::constant::Constant;
-use ir::decoder::Placement;
+use ir::decoder::{Exit, Placement};
 use ir::diag::Diagnostic;
 use ir::num::Scale;
 use ir::op::Windows;
@@ -82,6 +82,7 @@ impl Model {
                 gated: c.activation.gated,
                 causal: !c.is_encoder(),
                 post_norm: c.placement == Placement::Stream,
+                early: c.exit == Exit::Attention,
                 pooled: decoder.ends.as_ref().and_then(|e| e.head.as_ref()).is_some_and(|h| h.pool.is_some()),
                 biases: Linear::ALL.map(|linear| biased(decoder, linear)),
             },

@@ -65,6 +65,8 @@ pub struct Kind {
     pub causal: bool,
     /// The result of a norm replaces the residual stream.
     pub post_norm: bool,
+    /// The logits stand behind the attention of the last layer.
+    pub early: bool,
     /// The logits are those of the first token, behind a linear layer and a hyperbolic tangent.
     pub pooled: bool,
     /// Whether a linear layer has a bias, in the order of [`Linear::ALL`].
@@ -82,6 +84,7 @@ impl Default for Kind {
             gated: true,
             causal: true,
             post_norm: false,
+            early: false,
             pooled: false,
             biases: [false; Linear::COUNT],
         }

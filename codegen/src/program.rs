@@ -74,7 +74,7 @@ fn regions(plan: &Plan, slot: u32, words: u32) -> Vec<Region> {
     let all = vec![
         Region { name: "program".into(), addr: map.program(slot), bytes: words * 32, writable: false },
         block("weights", map.records, map.record_blocks * (plan.layers + 1), false),
-        block("stream", map.stream.at, map.stream.blocks, map.sequence.is_some()),
+        block("stream", map.stream.at, map.stream.blocks, plan.layers > 0),
         block("rope", map.rope.at, map.rope.blocks, false),
         block("frames", map.frames[0].at, map.frames[0].blocks, false),
         block("frames behind a convolution", map.frames[1].at, map.frames[1].blocks, true),

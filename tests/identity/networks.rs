@@ -129,6 +129,15 @@ fn fixed_scales() {
     }
 }
 
+/// Logits behind the attention of the last layer: of two layers, and of the only one of an exported network.
+#[test]
+fn early_exits() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for (decoder, name) in [(models::random(1, &models::EARLY), "three"), (models::genai(), "tiny")] {
+        assert_eq!(answer(&decoder, name, None, &prompt, 1), evaluated(&decoder, &prompt, 1), "{name}");
+    }
+}
+
 /// Encoders, with a last chunk that is partly padding and without; the last one of frames.
 #[test]
 fn encoders() {

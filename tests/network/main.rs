@@ -6,6 +6,7 @@ mod answers;
 mod compare;
 #[path = "../../ir/src/corpus.rs"]
 mod corpus;
+mod early;
 mod encoders;
 mod graph_values;
 mod grouped;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ir::decoder::{
-    Activation, Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
     Positions, Projection, Visibility, Weight, recognise,
 };
 use ir::front::onnx;
@@ -25,6 +25,7 @@ pub const SMALL: Config = Config {
     positions: Positions::Rotary { theta: 1e4 },
     attention: Visibility::Causal,
     placement: Placement::Branch,
+    exit: Exit::Layers,
     norm: NormKind::Rms,
     eps: 1e-6,
     activation: Activation::SWIGLU,
@@ -51,6 +52,9 @@ pub const LEARNED: Config = Config {
 /// As Qwen2: biases of q, k and v; here with GELU of a gate.
 pub const BIASED: Config =
     Config { kv_heads: 2, activation: Activation { function: Point::GeluTanh, gated: true }, ..SMALL };
+
+/// A decoder whose logits stand behind the attention of its last layer.
+pub const EARLY: Config = Config { exit: Exit::Attention, ..SMALL };
 
 /// As BERT: an encoder with norms behind attention and MLP, and logits of its pooled first token.
 pub const POST_NORM: Config = Config {
@@ -211,14 +215,26 @@ pub fn trained_pruned() -> QuantDecoder {
     imported("tests/corpus/trained_llama_w2s24/prefill.onnx", "w2s24a8kv4")
 }
 
+/// A network of onnxruntime-genai, of one layer without its MLP, under `w4a8`.
+pub fn genai() -> QuantDecoder {
+    let names = ["batch_size", "sequence_length", "past_sequence_length", "total_sequence_length"];
+    let bindings = names.into_iter().map(String::from).zip([1, 8, 0, 8]).collect();
+    let options = onnx::Options { bindings, ..onnx::Options::default() };
+    imported_with("tests/corpus/tiny_llama_genai_int4/model.onnx", "w4a8", options)
+}
+
 /// A small OPT as its exporter wrote it, under `w8a8`.
 pub fn opt() -> QuantDecoder {
     imported("tests/corpus/tiny_opt_prefill/model.onnx", "w8a8")
 }
 
 fn imported(file: &str, scheme: &str) -> QuantDecoder {
+    imported_with(file, scheme, onnx::Options::default())
+}
+
+fn imported_with(file: &str, scheme: &str, mut options: onnx::Options) -> QuantDecoder {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let (model, mut options) = (Bytes::from(std::fs::read(&path).unwrap()), onnx::Options::default());
+    let model = Bytes::from(std::fs::read(&path).unwrap());
     for file in onnx::external_files(&model).unwrap() {
         let bytes = std::fs::read(path.with_file_name(&file)).unwrap();
         options.external.insert(file, bytes.into());

@@ -16,6 +16,7 @@ use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use isa::program::Origin;
 use isa::table::{Body, Load, Unit, Vector, out, space, vec_parts};
+use std::collections::VecDeque;
 
 /// Most tokens of a program: one vector instruction takes that many.
 pub const MOST_TOKENS: u32 = 63;
@@ -33,7 +34,7 @@ pub(super) struct Builder<'a> {
     /// Biases loaded so far.
     pub biases: usize,
     /// Blocks from the record of the layer at hand to the one that weights are loaded from.
-    pub ahead: u32,
+    pub record_ahead: u32,
 }
 
 const NEXT_NORM: Task = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
@@ -87,13 +88,17 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             origins: Vec::new(),
             biases: 0,
-            ahead: 0,
+            record_ahead: 0,
         }
     }
 
     fn plan(&mut self, early: usize) -> Result<Plan, Diagnostic> {
         if !self.model.kind.causal {
             let (segments, flow) = self.encoder(early)?;
+            return Ok(self.made(self.model.layers, segments, flow, Vec::new()));
+        }
+        if self.model.kind.early {
+            let (segments, flow) = self.early(early)?;
             return Ok(self.made(self.model.layers, segments, flow, Vec::new()));
         }
         if !self.model.has_ends() {
@@ -156,12 +161,12 @@ impl<'a> Builder<'a> {
     }
 
     /// One layer behind its first norm.
-    fn layer_steps(&mut self, early: usize) -> Result<(), Diagnostic> {
+    pub fn layer_steps(&mut self, early: usize) -> Result<(), Diagnostic> {
         let mut carried = 0;
         for linear in [Linear::K, Linear::V, Linear::Q] {
             self.project(linear, &mut carried)?;
         }
-        self.attend(early, self.model.has_ends())
+        self.attend(early, self.model.has_ends() && !self.model.kind.early)
     }
 
     /// Keys, values or queries, up to their codes.
@@ -190,13 +195,8 @@ impl<'a> Builder<'a> {
     /// Attention and MLP; with the gain of the next layer's first norm if it is `carried`.
     pub fn attend(&mut self, early: usize, carried: bool) -> Result<(), Diagnostic> {
         let (map, buf) = (self.map, self.buf.clone());
-        let (w, input) = (map.widths, (buf.a_input, buf.s_input));
-        let first = self.model.first_half();
-        let after = [Linear::O, first].into_iter().flat_map(|l| map.of(l));
-        let (mut ahead, mut none) = (std::collections::VecDeque::new(), map.carried);
-        for chunk in after.take(early) {
-            ahead.push_back(self.chunk(chunk, &mut none)?);
-        }
+        let input = (buf.a_input, buf.s_input);
+        let mut ahead = self.ahead(early)?;
         self.attention()?;
         let gain = map.gains[1];
         let post_norm = Task("post norm", &[Operator::PostNorm]);
@@ -221,17 +221,48 @@ impl<'a> Builder<'a> {
             if linear == Linear::Down {
                 self.activation();
             }
-            let residual = (dst == buf.x).then_some(buf.x);
-            for chunk in map.of(linear) {
-                let held = match ahead.pop_front() {
-                    Some(held) => held,
-                    None => self.chunk(chunk, &mut none)?,
-                };
-                self.gemms(chunk, &held, input, (dst, w.outputs(linear).stride), residual, value);
-                self.give(&held);
-            }
-            self.bias(linear, (dst, w.outputs(linear).stride), value);
+            self.product(linear, input, dst, value, &mut ahead)?;
         }
+        Ok(())
+    }
+
+    /// Attention without what follows it in a layer.
+    pub fn mix(&mut self, early: usize) -> Result<(), Diagnostic> {
+        let mut ahead = self.ahead(early)?;
+        self.attention()?;
+        self.quantise_attention();
+        let input = (self.buf.a_input, self.buf.s_input);
+        self.product(Linear::O, input, self.buf.x, Value::AttentionResidual, &mut ahead)
+    }
+
+    /// Loads so many chunks behind attention before it.
+    fn ahead(&mut self, early: usize) -> Result<VecDeque<Held>, Diagnostic> {
+        let (map, first) = (self.map, self.model.first_half());
+        let after = [Linear::O, first].into_iter().flat_map(|l| map.of(l));
+        after.take(early).map(|chunk| self.chunk(chunk, &mut map.carried.clone())).collect()
+    }
+
+    /// A linear layer with its bias, of which the first chunks may be there; added to the residual stream if it goes there.
+    fn product(
+        &mut self,
+        linear: Linear,
+        input: (u32, u32),
+        dst: u32,
+        value: Value,
+        ahead: &mut VecDeque<Held>,
+    ) -> Result<(), Diagnostic> {
+        let map = self.map;
+        let place = (dst, map.widths.outputs(linear).stride);
+        let residual = (dst == self.buf.x).then_some(dst);
+        for chunk in map.of(linear) {
+            let held = match ahead.pop_front() {
+                Some(held) => held,
+                None => self.chunk(chunk, &mut map.carried.clone())?,
+            };
+            self.gemms(chunk, &held, input, place, residual, value);
+            self.give(&held);
+        }
+        self.bias(linear, place, value);
         Ok(())
     }
 
@@ -335,7 +366,7 @@ impl<'a> Builder<'a> {
             at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
         }
         let task = Task(chunk.linear.name(), &[Operator::Linear(chunk.linear)]);
-        self.load_chunk(task, chunk, at, self.ahead);
+        self.load_chunk(task, chunk, at, self.record_ahead);
         Ok(Held { at, carried: false })
     }
 

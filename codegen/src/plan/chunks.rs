@@ -22,7 +22,7 @@ impl Chunker<'_> {
     pub fn layer(&mut self) -> Result<Vec<Chunk>, Diagnostic> {
         use Linear::*;
         // The first chunk has a twin in the last record, so it cannot have more tiles than the projection to logits.
-        let twins = self.model.has_ends() && self.model.kind.causal;
+        let twins = self.model.has_ends() && self.model.kind.causal && !self.model.kind.early;
         let head_tiles = if twins { self.tiles(Head) } else { u32::MAX };
         let mut chunks = Vec::new();
         for linear in [K, V, Q, O, Gate, Up, Down].into_iter().filter(|&l| self.model.has(l)) {
@@ -37,7 +37,7 @@ impl Chunker<'_> {
     /// their twins first.
     pub fn last(&mut self, layer: &[Chunk], start: u32) -> Result<(usize, Vec<Chunk>), Diagnostic> {
         self.at = start;
-        if !self.model.kind.causal {
+        if !self.model.kind.causal || self.model.kind.early {
             let mut chunks = Vec::new();
             let all = [Linear::Conv1, Linear::Conv2, Linear::Pool, Linear::Head];
             for linear in all.into_iter().filter(|&l| self.model.has(l)) {

@@ -103,7 +103,7 @@ impl Builder<'_> {
     }
 
     /// Blocks of so many tokens of the residual stream.
-    fn stream_blocks(&self, tokens: u32) -> u32 {
+    pub fn stream_blocks(&self, tokens: u32) -> u32 {
         blocks(tokens * self.map.widths.hidden.stride * self.g.v_row)
     }
 
@@ -154,10 +154,11 @@ impl Builder<'_> {
     }
 
     /// The residual stream of a chunk and its first norm, with codes at a site or without.
-    fn begin(&mut self, site: Option<Site>) {
+    pub fn begin(&mut self, site: Option<Site>) {
         let (map, buf) = (self.map, self.buf.clone());
         let blocks = self.stream_blocks(self.tokens);
-        self.load_fixed(STREAM, space::V, buf.x, map.stream.at, blocks, Reg::Stream);
+        let chunk = if map.sequence.is_some() { Reg::Stream } else { Reg::Zero };
+        self.load_fixed(STREAM, space::V, buf.x, map.stream.at, blocks, chunk);
         let norm = Task("input norm", &[Operator::InputNorm]);
         self.load_fixed(norm, space::V, buf.gains[0], map.records, map.gains[0].blocks, Reg::Layer);
         self.norm(norm, Value::InputNorm, 0, buf.gains[0], site);

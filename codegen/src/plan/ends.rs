@@ -110,8 +110,14 @@ impl Builder<'_> {
         self.all_tokens(Value::Stream);
     }
 
-    /// The projection to logits.
+    /// The projection to logits, as a segment of its own.
     pub fn epilogue(&mut self) -> Result<Vec<Step>, Diagnostic> {
+        self.logits()?;
+        Ok(std::mem::take(&mut self.steps))
+    }
+
+    /// The projection to logits.
+    pub fn logits(&mut self) -> Result<(), Diagnostic> {
         let (map, buf) = (self.map, self.buf.clone());
         let (mut carried, mut done) = (0, 0);
         for (i, chunk) in map.of(Linear::Head).enumerate() {
@@ -125,6 +131,6 @@ impl Builder<'_> {
             self.store_rows(task, dst, (map.logits + done, Reg::Zero), blocks);
             done += blocks;
         }
-        Ok(std::mem::take(&mut self.steps))
+        Ok(())
     }
 }

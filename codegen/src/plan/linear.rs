@@ -108,7 +108,7 @@ impl Builder<'_> {
         let task = Task("bias", &[Operator::Bias(linear)]);
         let (piece, bias) = (self.map.biases[linear as usize], self.buf.biases[self.biases % 2]);
         self.biases += 1;
-        let at = self.map.records + self.ahead + piece.at;
+        let at = self.map.records + self.record_ahead + piece.at;
         self.load_fixed(task, space::V, bias, at, piece.blocks, Reg::Layer);
         let step = if self.tokens > 1 { stride } else { 0 };
         for first in rows.clone().step_by(MOST_ROWS as usize) {

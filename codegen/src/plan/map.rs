@@ -110,7 +110,8 @@ pub struct Map {
     pub frames: [Piece; 2],
     /// Blocks of a chunk of the residual stream.
     pub chunk_blocks: u32,
-    /// The residual stream that comes in, where there is no embedding; that of all chunks of an encoder.
+    /// The residual stream that comes in, where there is no embedding; that of all chunks of an encoder; what is between the layers of
+    /// a decoder that ends early.
     pub stream: Piece,
     /// Logits, or the residual stream that goes out.
     pub logits: u32,
@@ -212,7 +213,7 @@ impl Map {
         let (records, chunk_blocks) =
             (model.layers + u32::from(model.has_last()), blocks(tokens * widths.hidden.stride * g.v_row));
         let chunks = match (model.kind.causal, model.has_ends()) {
-            (true, true) => 0,
+            (true, true) => u32::from(model.kind.early),
             (true, false) => 1,
             (false, _) => context / tokens,
         };

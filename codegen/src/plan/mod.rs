@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A plan has segments, and a flow that runs them in loops. That of a decoder has three: the prologue, the body of the layer
-//! loop, and the epilogue behind it; that of a layer without ends has one. A [`Step`] is one instruction without
+//! loop, and the epilogue behind it; that of a layer without ends has one; encoders, and decoders that end early, have others. A [`Step`] is one instruction without
 //! synchronisation, with the data that it touches; what it waits for follows from that.
 
 pub mod access;
@@ -26,6 +26,7 @@ mod cache;
 mod chunks;
 mod encoder;
 mod ends;
+mod exit;
 mod linear;
 mod ring;
 mod stem;

@@ -63,7 +63,7 @@ pub fn regions(model: &Model, widths: &Widths, tokens: u32, g: &Geometry) -> [Pi
 impl Builder<'_> {
     /// All convolutions, each over all of its chunks: whole ones in a loop, then the rest.
     pub fn stem(&mut self, segments: &mut Vec<Segment>, flow: &mut Vec<Flow>) -> Result<(), Diagnostic> {
-        self.ahead = self.model.layers * self.map.record_blocks;
+        self.record_ahead = self.model.layers * self.map.record_blocks;
         let (whole, all) = (self.tokens, self.map.sequence.unwrap_or(self.map.context));
         for n in 0..self.model.stem.len() {
             let outputs =
@@ -89,7 +89,7 @@ impl Builder<'_> {
             }
             self.tokens = whole;
         }
-        self.ahead = 0;
+        self.record_ahead = 0;
         Ok(())
     }
 

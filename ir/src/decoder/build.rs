@@ -47,8 +47,8 @@ impl Decoder {
             }
         }
         let mut presents = Vec::new();
-        for (layer, cache) in self.layers.iter().zip(caches) {
-            presents.push(rebuild.layer(layer, cache)?);
+        for (n, (layer, cache)) in self.layers.iter().zip(caches).enumerate() {
+            presents.push(rebuild.layer(layer, cache, self.config.has_mlp(n, self.layers.len()))?);
         }
         match &self.ends {
             Some(ends) => rebuild.end(ends)?,
@@ -196,9 +196,12 @@ impl Rebuild<'_> {
         }
     }
 
-    fn layer(&mut self, layer: &Layer, cache: Cache) -> Result<[ValueId; 2], Diagnostic> {
+    fn layer(&mut self, layer: &Layer, cache: Cache, mlp: bool) -> Result<[ValueId; 2], Diagnostic> {
         let (attended, present) = self.attention(layer, cache)?;
         self.x = self.op(Add {}, &[self.x, attended], &layer.origins.attention_residual)?;
+        if !mlp {
+            return Ok(present);
+        }
         let projected = self.mlp(layer)?;
         self.x = self.op(Add {}, &[self.x, projected], &layer.origins.mlp_residual)?;
         Ok(present)

@@ -52,6 +52,8 @@ pub struct Config {
     pub attention: Visibility,
     /// Where norms stand.
     pub placement: Placement,
+    /// Where the last norm stands.
+    pub exit: Exit,
     /// What the norms are.
     pub norm: NormKind,
     /// Added to the mean square, or to the variance, in the norms.
@@ -93,6 +95,15 @@ pub enum Placement {
     Branch,
     /// Behind the additions: their results are the residual stream.
     Stream,
+}
+
+/// Where the last norm of a decoder stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Behind the last layer.
+    Layers,
+    /// Behind the attention of the last layer, whose MLP is left out: logits left the network early.
+    Attention,
 }
 
 /// What the norms of a decoder are.
@@ -152,6 +163,11 @@ impl Config {
     /// Whether tokens see all of their sequence.
     pub fn is_encoder(&self) -> bool {
         self.attention == Visibility::Full
+    }
+
+    /// Whether layer `n` of so many has an MLP.
+    pub fn has_mlp(&self, n: usize, layers: usize) -> bool {
+        self.exit == Exit::Layers || n + 1 < layers
     }
 
     /// Elements of q, and of the input of the output projection: all heads.
@@ -430,6 +446,13 @@ impl Decoder {
         if let Some(ends) = self.ends.as_ref().filter(|_| heads.clone().any(|head| unfit_head(&head))) {
             let why = "decoders end with logits of every token, encoders with those of the first one, pooled, or with none";
             return Err(unfit("lm_head", &ends.final_norm.gain, why));
+        }
+        let early = c.exit == Exit::Attention;
+        if let Some(layer) = self.layers.first().filter(|_| early) {
+            if self.ends.is_none() || c.is_encoder() || c.placement == Placement::Stream {
+                let why = "only decoders with logits and norms before attention and MLP end behind an attention";
+                return Err(unfit("lm_head", &layer.up.weight, why));
+            }
         }
         let learned = matches!(c.positions, Positions::Learned { .. });
         if let Some(ends) = self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {

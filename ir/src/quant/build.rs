@@ -47,8 +47,8 @@ impl QuantDecoder {
             }
         }
         let mut presents = Vec::new();
-        for (layer, cache) in self.layers.iter().zip(caches) {
-            presents.push(build.layer(layer, cache)?);
+        for (n, (layer, cache)) in self.layers.iter().zip(caches).enumerate() {
+            presents.push(build.layer(layer, cache, self.config.has_mlp(n, self.layers.len()))?);
         }
         match &self.ends {
             Some(ends) => build.end(ends)?,
@@ -288,12 +288,15 @@ impl<'d> Build<'d> {
         self.op(op, &operands, &linear.origin)
     }
 
-    fn layer(&mut self, layer: &QuantLayer, cache: Option<Cache>) -> Result<Cache, Diagnostic> {
+    fn layer(&mut self, layer: &QuantLayer, cache: Option<Cache>, mlp: bool) -> Result<Cache, Diagnostic> {
         let h = self.norm(&layer.input_norm)?;
         let present = self.cache(h, layer, cache)?;
         let mixed = self.attention(h, layer, present)?;
         let mixed = self.activation(mixed, &layer.origins.values)?;
         self.add(mixed, &layer.wo, &layer.origins.attention_residual)?;
+        if !mlp {
+            return Ok(present);
+        }
         let product = self.mlp(layer)?;
         self.add(product, &layer.down, &layer.origins.mlp_residual)?;
         Ok(present)

@@ -91,7 +91,9 @@ impl Calibration {
     /// The scales of a decoder's activations under a scheme.
     pub(super) fn scales(&self, decoder: &Decoder, scheme: &Scheme) -> Result<Vec<StaticScale>, Diagnostic> {
         let ends = decoder.ends.iter().flat_map(|ends| ends.projections());
-        let expected = 4 * decoder.layers.len() + ends.count();
+        let layers = decoder.layers.len();
+        let of_layer = |n| if decoder.config.has_mlp(n, layers) { 4 } else { 2 };
+        let expected = (0..layers).map(of_layer).sum::<usize>() + ends.count();
         if self.inputs.len() != expected {
             return Err(Diagnostic::new("calibration-model", "the calibration is one of another decoder")
                 .because(format!("it has {} activations; this one has {expected}", self.inputs.len()))

@@ -83,7 +83,7 @@ fn eps(config: &Config) -> Result<u32, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decoder::{Activation, NormKind, Placement, Visibility};
+    use crate::decoder::{Activation, Exit, NormKind, Placement, Visibility};
 
     fn w2a8kv4() -> Scheme {
         Scheme::named("w2a8kv4").unwrap()
@@ -100,6 +100,7 @@ mod tests {
             positions: Positions::Rotary { theta: 1e4 },
             attention: Visibility::Causal,
             placement: Placement::Branch,
+            exit: Exit::Layers,
             norm: NormKind::Rms,
             eps: 1e-6,
             activation: Activation::SWIGLU,

@@ -105,7 +105,7 @@ pub struct QuantDecoder {
     /// The scheme.
     pub scheme: Scheme,
     /// Fixed scales of what enters linear layers, one of each convolution over frames, four per
-    /// layer (q, k and v; output; gate and up; down) and one of each projection behind the last norm; empty if scales are found at run time.
+    /// layer (q, k and v; output; gate and up; down; the last two only of layers with an MLP) and one of each projection behind the last norm; empty if scales are found at run time.
     pub inputs: Vec<StaticScale>,
     /// Layers in order.
     pub layers: Vec<QuantLayer>,
@@ -250,11 +250,16 @@ impl QuantDecoder {
         })
     }
 
-    /// All linear layers.
+    /// All linear layers that the logits need.
     pub fn linears(&self) -> impl Iterator<Item = &QuantLinear> {
         self.layers
             .iter()
-            .flat_map(|l| [&l.wq, &l.wk, &l.wv, &l.wo].into_iter().chain(&l.gate).chain([&l.up, &l.down]))
+            .enumerate()
+            .flat_map(|(n, l)| {
+                let mlp = self.config.has_mlp(n, self.layers.len());
+                let mlp = mlp.then(|| l.gate.iter().chain([&l.up, &l.down])).into_iter().flatten();
+                [&l.wq, &l.wk, &l.wv, &l.wo].into_iter().chain(mlp)
+            })
             .chain(self.ends.iter().flat_map(QuantEnds::linears))
     }
 

@@ -2,7 +2,7 @@ use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::{Activation, Ends, Front, Head, NormKind, Placement, Positions, Visibility, recognise};
+use crate::decoder::{Activation, Ends, Exit, Front, Head, NormKind, Placement, Positions, Visibility, recognise};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;
@@ -81,6 +81,7 @@ fn shared_heads() -> Decoder {
         positions: Positions::Rotary { theta: 500.0 },
         attention: Visibility::Causal,
         placement: Placement::Branch,
+        exit: Exit::Layers,
         norm: NormKind::Rms,
         eps: 1e-5,
         activation: Activation::SWIGLU,

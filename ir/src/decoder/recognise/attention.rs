@@ -17,8 +17,8 @@ pub(super) struct Attended {
     pub(super) head_dim: usize,
     /// Tokens in the cache.
     pub(super) past: usize,
-    /// What is added to the scores, if anything is.
-    pub(super) mask: Option<ValueId>,
+    /// What is added to the scores.
+    pub(super) masks: Vec<ValueId>,
     /// Cosines and sines of the rotary embedding of q and of k, if there is one.
     pub(super) turns: Option<[[ValueId; 2]; 2]>,
     pub(super) origins: Origins,
@@ -57,7 +57,7 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
     let [mixed] = m.operands(merged, "the joining of heads", is!(Op::Reshape(_)))?;
     let mixed = swapped(m, mixed, &[0, 2, 1, 3], "heads moved behind tokens")?;
     let [weights, values] = m.operands(mixed, "the mixing of values", is!(Op::MatMul(_)))?;
-    let (scores, mask) = masked(m, weights)?;
+    let (scores, masks) = masked(m, weights)?;
     let (product, scale) = m.scaled(scores);
     let [q, keys] = m.operands(product, "the product of queries and keys", is!(Op::MatMul(_)))?;
     let ((q, of_q), (keys, of_keys)) = (m.scaled(q), m.scaled(keys));
@@ -102,7 +102,7 @@ pub(super) fn attention(m: &Matcher<'_>, value: ValueId) -> Result<Attended, Dia
         kv_heads: k_heads.heads,
         head_dim: dim,
         past: keys.past,
-        mask,
+        masks,
         turns,
         origins,
     })
@@ -143,21 +143,20 @@ fn swapped(m: &Matcher<'_>, value: ValueId, perm: &[usize], expected: &str) -> R
     Ok(node.inputs[0])
 }
 
-/// Matches `softmax(scores + mask)` or `softmax(scores)` along the last axis. The scores are the operand of four computed axes
-/// with heads.
-fn masked(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Option<ValueId>), Diagnostic> {
+/// Matches `softmax(scores)` along the last axis, with any masks added to the scores. These are the operand that is a product.
+fn masked(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Vec<ValueId>), Diagnostic> {
     let (id, node) = m.node(value, "softmax of the scores", is!(Op::Softmax(_)))?;
     m.expect(matches!(&node.op, Op::Softmax(s) if s.axis == 3), Some(id), "softmax along the last axis")?;
     let plain = |scores| m.find(m.scaled(scores).0, is!(Op::MatMul(_))).is_some();
-    if plain(node.inputs[0]) {
-        return Ok((node.inputs[0], None));
+    let (mut scores, mut masks) = (node.inputs[0], Vec::new());
+    while !plain(scores) {
+        let [a, b] = m.operands(scores, "scores and a mask", is!(Op::Add(_)))?;
+        let sum = |value| plain(value) || m.find(value, is!(Op::Add(_))).is_some();
+        let mask = if plain(a) || !plain(b) && sum(a) { b } else { a };
+        scores = if mask == b { a } else { b };
+        masks.push(mask);
     }
-    for [scores, mask] in m.either(node.inputs[0], "scores and mask", is!(Op::Add(_)))? {
-        if plain(scores) {
-            return Ok((scores, Some(mask)));
-        }
-    }
-    Err(m.mismatch(Some(id), "scores and a mask", "something else"))
+    Ok((scores, masks))
 }
 
 /// Matches what may repeat each head for the heads of q that share it; returns what is repeated, and how often.
@@ -197,10 +196,15 @@ fn cached(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, usize), Diagnosti
     }
 }
 
-/// Matches `x cos + rotate_half(x) sin`; returns x and the two tables. Heads that are not turned are returned as they are.
+/// Matches `x cos + rotate_half(x) sin`, or both halves of it by themselves; returns x and the two tables. Heads that are not
+/// turned are returned as they are.
 fn rotated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Option<[ValueId; 2]>), Diagnostic> {
+    let value = rejoined(m, value);
     if m.find(value, is!(Op::Transpose(_))).is_some() {
         return Ok((value, None));
+    }
+    if let Some((x, turn)) = halves_turned(m, value) {
+        return Ok((x, Some(turn)));
     }
     let sums = m.either(value, "the rotary embedding", is!(Op::Add(_)))?;
     for [straight, turned] in sums {
@@ -217,23 +221,67 @@ fn rotated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, Option<[ValueId;
     Err(m.mismatch(node, "the rotary embedding x cos + rotate_half(x) sin", "something else"))
 }
 
+/// Heads that were joined and split again, as they were before.
+fn rejoined(m: &Matcher<'_>, value: ValueId) -> ValueId {
+    let heads_and_tokens = |value| swapped(m, value, &[0, 2, 1, 3], "").ok();
+    let before = || {
+        let mut inner = heads_and_tokens(value)?;
+        while let Some((_, node)) = m.find(inner, is!(Op::Reshape(_))) {
+            inner = node.inputs[0];
+        }
+        heads_and_tokens(inner).filter(|&x| m.graph.ty(x) == m.graph.ty(value))
+    };
+    before().unwrap_or(value)
+}
+
+/// Matches `concat(x1 cos - x2 sin, x1 sin + x2 cos)` of the halves of x along the last of four axes.
+fn halves_turned(m: &Matcher<'_>, value: ValueId) -> Option<(ValueId, [ValueId; 2])> {
+    let (_, join) = m.find(value, is!(Op::Concat(_)))?;
+    let (Op::Concat(concat), [first, second]) = (&join.op, &join.inputs[..]) else { return None };
+    let factors = |value| {
+        let (_, node) = m.find(value, is!(Op::Mul(_)))?;
+        Some([[node.inputs[0], node.inputs[1]], [node.inputs[1], node.inputs[0]]])
+    };
+    let (_, difference) = m.find(*first, is!(Op::Sub(_)))?;
+    let (_, sum) = m.find(*second, is!(Op::Add(_)))?;
+    let products = [difference.inputs[0], difference.inputs[1]].map(factors);
+    let [straight, crossed] = [products[0]?, products[1]?];
+    for [low, cos] in straight {
+        for [high, sin] in crossed {
+            let sums = [sum.inputs[0], sum.inputs[1]].map(factors);
+            let is = |factors: Option<[[ValueId; 2]; 2]>, pair| factors.is_some_and(|f| f.contains(&pair));
+            let whole = is(sums[0], [low, sin]) && is(sums[1], [high, cos])
+                || is(sums[1], [low, sin]) && is(sums[0], [high, cos]);
+            let Some(x) = whole.then(|| halves(m, low, high)).flatten() else { continue };
+            return (concat.axis == 3).then_some((x, [cos, sin]));
+        }
+    }
+    None
+}
+
+/// What two slices along the last of four axes are the lower and the upper half of.
+fn halves(m: &Matcher<'_>, low: ValueId, high: ValueId) -> Option<ValueId> {
+    let (_, high) = m.find(high, is!(Op::Slice(_)))?;
+    let (_, low) = m.find(low, is!(Op::Slice(_)))?;
+    let (Op::Slice(h), Op::Slice(l)) = (&high.op, &low.op) else { return None };
+    let x = low.inputs[0];
+    let dim = *m.graph.ty(x).shape.fixed()?.get(3)?;
+    let both = (h.start, h.length, h.step) == (dim / 2, dim / 2, 1)
+        && (l.start, l.length, l.step) == (0, dim / 2, 1);
+    (high.inputs[0] == x && [h.axis, l.axis] == [3; 2] && dim % 2 == 0 && both).then_some(x)
+}
+
 /// Matches `concat(-x[half..], x[..half])` along the last of four axes; returns x.
 fn rotate_half(m: &Matcher<'_>, value: ValueId) -> Option<ValueId> {
     let (_, join) = m.find(value, is!(Op::Concat(_)))?;
     let (Op::Concat(concat), [negated, low]) = (&join.op, &join.inputs[..]) else { return None };
     let high = m.find(*negated, is!(Op::Neg(_)))?.1.inputs[0];
-    let (_, high) = m.find(high, is!(Op::Slice(_)))?;
-    let (_, low) = m.find(*low, is!(Op::Slice(_)))?;
-    let (Op::Slice(h), Op::Slice(l)) = (&high.op, &low.op) else { return None };
-    let x = low.inputs[0];
-    let dim = *m.graph.ty(x).shape.fixed()?.get(3)?;
-    let halves = (h.start, h.length, h.step) == (dim / 2, dim / 2, 1)
-        && (l.start, l.length, l.step) == (0, dim / 2, 1);
-    (high.inputs[0] == x && [concat.axis, h.axis, l.axis] == [3; 3] && dim % 2 == 0 && halves).then_some(x)
+    halves(m, *low, high).filter(|_| concat.axis == 3)
 }
 
 /// Matches a projection reshaped to `[batch, tokens, heads, dim]` with heads moved before tokens.
 fn heads(m: &Matcher<'_>, value: ValueId) -> Result<Heads, Diagnostic> {
+    let value = rejoined(m, value);
     split_heads(m, swapped(m, value, &[0, 2, 1, 3], "heads moved before tokens")?)
 }
 

@@ -23,7 +23,7 @@ mod projection;
 mod stem;
 
 use super::{
-    Activation, Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
     Positions, Projection, Visibility, Weight, frames,
 };
 use crate::diag::Diagnostic;
@@ -54,7 +54,7 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
     let end = m.plain(result.value);
     let Back { norm: last, head } = Back::of(&m, end)?;
     let placement = placement(&m, last.as_ref());
-    let Walked { x, found, embedding } = walk(graph, &m, end, last.as_ref(), placement)?;
+    let Walked { x, found, embedding, exit } = walk(graph, &m, end, last.as_ref(), placement)?;
     let first = found.first().ok_or_else(|| m.mismatch(None, "at least one layer", "none"))?;
     let (past, eps, norm) = (first.attended.past, first.norm.eps, first.norm.kind);
     let learned = embedding.as_ref().and_then(|e| Some(e.positions.as_ref()?.1));
@@ -102,6 +102,7 @@ pub fn recognise(graph: &Graph) -> Result<Recognised, Diagnostic> {
         positions,
         attention,
         placement,
+        exit,
         norm,
         eps,
         activation,
@@ -121,11 +122,33 @@ fn placement(m: &Matcher<'_>, last: Option<&(norm::Found, ValueId)>) -> Placemen
     if last.is_some_and(behind) { Placement::Stream } else { Placement::Branch }
 }
 
+impl Matcher<'_> {
+    /// Whether a residual stream stands behind an attention.
+    fn ends_early(&self, x: ValueId, placement: Placement) -> bool {
+        placement == Placement::Branch && self.residual(x, placement, attention::attention).is_ok()
+    }
+
+    /// The residual stream behind the MLP of a layer whose attention ends with `x`: it is there for the caches of later
+    /// layers, which nothing reads for the logits.
+    fn behind_mlp(&self, x: ValueId) -> Result<ValueId, Diagnostic> {
+        let sums = self.graph.nodes().filter(|(_, node)| matches!(node.op, Op::Add(_)));
+        let mut sums = sums.flat_map(|(_, node)| &node.outputs);
+        let of_x = |&&sum: &&ValueId| {
+            let mlp = self.residual(sum, Placement::Branch, |m, branch| m.mlp(branch));
+            mlp.is_ok_and(|(_, norm, _)| norm.x == x)
+        };
+        let node = self.graph.producer(x).map(|p| p.0);
+        let expected = "the MLP of a layer, though logits left the network before it";
+        sums.find(of_x).copied().ok_or_else(|| self.mismatch(node, expected, "none"))
+    }
+}
+
 /// The layers, and what stands before the first.
 struct Walked {
     x: ValueId,
     found: Vec<Found>,
     embedding: Option<Embedding>,
+    exit: Exit,
 }
 
 /// Goes from the last layer to the first. Where norms carry the stream, each layer ends with the norm that the next begins
@@ -138,6 +161,7 @@ fn walk(
     placement: Placement,
 ) -> Result<Walked, Diagnostic> {
     let (mut x, mut found, mut embedding) = (last.map_or(end, |(norm, _)| norm.x), Vec::<Found>::new(), None);
+    let mut exit = Exit::Layers;
     while graph.input_name(x).is_none() {
         // The first layer that is met tells how many tokens are cached, which tables of positions depend on.
         let past = found.first().map_or(0, |f| f.attended.past);
@@ -145,12 +169,18 @@ fn walk(
         if embedding.is_some() {
             break;
         }
-        let layer = layer(m, x, placement)?;
+        let layer = match layer(m, x, placement) {
+            Err(_) if found.is_empty() && m.ends_early(x, placement) => {
+                exit = Exit::Attention;
+                layer(m, m.behind_mlp(x)?, placement)?
+            }
+            whole => whole?,
+        };
         x = layer.norm.x;
         found.push(layer);
     }
     found.reverse();
-    Ok(Walked { x, found, embedding })
+    Ok(Walked { x, found, embedding, exit })
 }
 
 /// A layer as it was found.

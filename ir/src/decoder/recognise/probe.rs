@@ -23,10 +23,15 @@ pub(super) fn theta(graph: &Graph, m: &Matcher<'_>, found: &Attended) -> Result<
     let Some([[cos, sin], _]) = found.turns else {
         return Err(m.mismatch(None, "a rotary embedding or a table of positions", "neither"));
     };
+    // Tables that are cut out already begin at the first new token, at position 0 or behind the cache.
+    let cut = cone(graph, cos)?.inputs().is_empty();
+    let (row, position) = if !cut { (0, 1) } else { (usize::from(found.past == 0), found.past.max(1)) };
     let (cos, sin) = (probe(graph, m, cos, [1, 0])?, probe(graph, m, sin, [1, 0])?);
     let (half, dim) = (found.head_dim / 2, found.head_dim as f64);
+    let columns = cos.shape().last().copied().unwrap_or(0);
     let angle = |i: usize| Some(f64::from(*sin.floats().get(i)?).atan2(f64::from(*cos.floats().get(i)?)));
-    let raw = half.checked_sub(1).and_then(angle).map(|f| f.powf(-dim / (dim - 2.0)));
+    let slowest = half.checked_sub(1).and_then(|i| angle(row * columns + i));
+    let raw = slowest.map(|angle| (angle / position as f64).powf(-dim / (dim - 2.0)));
     let raw = raw.filter(|t| t.is_finite() && *t > 1.0);
     let raw = raw.ok_or_else(|| m.mismatch(None, "angles of a rotary embedding", "something else"))?;
     // The base is a round number in every model; the angles tell it to about six digits.
@@ -49,19 +54,30 @@ pub(super) fn seen(
     found: &Attended,
     [tokens, past]: [usize; 2],
 ) -> Result<Visibility, Diagnostic> {
-    let Some(value) = found.mask else { return Ok(Visibility::Full) };
-    let node = graph.producer(value).map(|p| p.0);
-    let total = past + tokens;
-    let mask = probe(graph, m, value, [past, 1])?;
-    let causal = mask.floats().iter().enumerate().all(|(i, &x)| {
+    let node = found.masks.first().and_then(|&mask| graph.producer(mask)).map(|p| p.0);
+    let (total, expected) =
+        (past + tokens, "a causal mask of tokens x all tokens, or one that hides nothing");
+    let mut mask = vec![0.0; tokens * total];
+    for &value in &found.masks {
+        let part = probe(graph, m, value, [past, 1])?;
+        let [.., rows, columns] = part.shape()[..] else { return Err(m.mismatch(node, expected, "others")) };
+        let mut batch = part.floats().chunks_exact((rows * columns).max(1));
+        let first = batch.next().unwrap_or_default();
+        let fits = [1, tokens].contains(&rows) && [1, total].contains(&columns) && !first.is_empty();
+        m.expect(fits && batch.all(|other| other == first), node, expected)?;
+        let at = |i: usize| i / total % rows * columns + i % total % columns;
+        mask.iter_mut().enumerate().for_each(|(i, sum)| *sum += first[at(i)]);
+    }
+    let causal = mask.iter().enumerate().all(|(i, &x)| {
         let visible = i % total <= past + i / total;
         if visible { x == 0.0 } else { x < HIDDEN }
     });
-    if mask.floats().len() == tokens * total && causal {
+    let open = mask.iter().all(|&x| x == 0.0);
+    // A single token behind a cache needs no mask.
+    if causal && (past > 0 || !found.masks.is_empty()) {
         return Ok(Visibility::Causal);
     }
-    let open = mask.floats().iter().all(|&x| x == 0.0);
-    m.expect(past == 0 && open, node, "a causal mask of tokens x all tokens, or one that hides nothing")?;
+    m.expect(past == 0 && open, node, expected)?;
     Ok(Visibility::Full)
 }
 
@@ -74,7 +90,7 @@ pub(super) fn check(
     positions: Positions,
     attention: Visibility,
 ) -> Result<(), Diagnostic> {
-    let node = found.mask.and_then(|mask| graph.producer(mask)).map(|p| p.0);
+    let node = found.masks.first().and_then(|&mask| graph.producer(mask)).map(|p| p.0);
     m.expect(seen(graph, m, found, [tokens, past])? == attention, node, "layers that see the same tokens")?;
     let (turns, theta) = match (found.turns, positions) {
         (Some(turns), Positions::Rotary { theta }) => (turns, theta),
@@ -93,11 +109,14 @@ pub(super) fn check(
 }
 
 fn is_table(turns: &[f32], f: fn(f64) -> f64, dim: usize, tokens: usize, past: usize, theta: f64) -> bool {
+    // A column for each element, or for each pair.
+    let columns = turns.len() / tokens.max(1);
     let expected = |i: usize| {
-        let pair = i % dim % (dim / 2);
-        f((past + i / dim) as f64 * theta.powf(-2.0 * pair as f64 / dim as f64))
+        let pair = i % columns % (dim / 2);
+        f((past + i / columns) as f64 * theta.powf(-2.0 * pair as f64 / dim as f64))
     };
-    turns.len() == tokens * dim
+    turns.len() == tokens * columns
+        && [dim, dim / 2].contains(&columns)
         && turns.iter().enumerate().all(|(i, &x)| (f64::from(x) - expected(i)).abs() < TURN_TOLERANCE)
 }
 

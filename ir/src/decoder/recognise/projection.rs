@@ -5,7 +5,7 @@ use super::{Norm, Op, Projection, Weight};
 use crate::constant::{Constant, Grid};
 use crate::diag::Diagnostic;
 use crate::graph::{Def, Node, ValueId};
-use crate::op::{Operator, Transpose};
+use crate::op::{Operator, Slice, Transpose};
 use crate::types::{Shape, Type};
 
 impl Matcher<'_> {
@@ -19,9 +19,15 @@ impl Matcher<'_> {
         }
     }
 
-    /// Matches `x W` or `x W + b`; returns x and the linear layer.
+    /// Matches `x W` or `x W + b`, or some columns of its result; returns x and the linear layer.
     pub(super) fn projection(&self, value: ValueId) -> Result<(ValueId, Projection), Diagnostic> {
         let value = self.plain(value);
+        if let Some((id, node)) = self.find(value, is!(Op::Slice(_))) {
+            let (x, linear) = self.projection(node.inputs[0])?;
+            let part = self.columns(node).and_then(|part| linear.outputs(part));
+            let part = part.ok_or_else(|| self.mismatch(Some(id), "columns of a linear layer", "others"))?;
+            return Ok((x, part));
+        }
         if self.find(value, is!(Op::Add(_))).is_some() {
             for [product, bias] in self.either(value, "a linear layer", is!(Op::Add(_)))? {
                 let Some(bias) = self.weight(bias, value).filter(|b| b.constant.ty().shape.rank() == 1)
@@ -36,11 +42,40 @@ impl Matcher<'_> {
         Ok((x, Projection { weight, bias: None }))
     }
 
+    /// The columns that a slice along the last axis takes.
+    fn columns(&self, node: &Node) -> Option<Slice> {
+        let Op::Slice(slice) = &node.op else { return None };
+        let last = self.graph.ty(node.inputs[0]).shape.rank().checked_sub(1)?;
+        (slice.axis == last && slice.step == 1).then(|| Slice { axis: 0, ..slice.clone() })
+    }
+
+    /// What a value is rounded to bytes of, where each block has a scale of its own that follows from its largest element. That
+    /// is how precisely a linear layer may be computed at least, and schemes say how it is.
+    fn unrounded(&self, value: ValueId) -> ValueId {
+        let found = || {
+            let (_, back) = self.find(value, is!(Op::Dequantise(_)))?;
+            let (_, codes) = self.find(back.inputs[0], is!(Op::QuantiseTo(_)))?;
+            let (Op::Dequantise(b), Op::QuantiseTo(c)) = (&back.op, &codes.op) else { return None };
+            let same = (b.axis, b.block) == (c.axis, c.block) && back.inputs[1..] == codes.inputs[1..];
+            let (largest, steps) = self.scaled(codes.inputs[1]);
+            let (_, largest) = self.find(largest, is!(Op::ReduceMax(_)))?;
+            let (_, size) = self.find(largest.inputs[0], is!(Op::Abs(_)))?;
+            let own = self.plain(self.unsplit(size.inputs[0])) == self.plain(codes.inputs[0]);
+            (same && own && (steps * 127.0 - 1.0).abs() < 1e-6).then_some(codes.inputs[0])
+        };
+        found().map_or(value, |x| self.plain(x))
+    }
+
+    /// What a value cuts the last axis of into blocks.
+    fn unsplit(&self, value: ValueId) -> ValueId {
+        self.find(value, is!(Op::Reshape(_))).map_or(value, |(_, node)| node.inputs[0])
+    }
+
     /// Matches `x W`; returns x and the weight as `[outputs, inputs]`.
     fn product(&self, value: ValueId) -> Result<(ValueId, Weight), Diagnostic> {
         let test = is!(Op::MatMul(_) | Op::Linear(_));
         let (id, node) = self.node(value, "a linear layer", test)?;
-        let (x, w) = (self.plain(node.inputs[0]), node.inputs[1]);
+        let (x, w) = (self.unrounded(self.plain(node.inputs[0])), node.inputs[1]);
         if let Some((_, codes)) = self.find(w, is!(Op::Dequantise(_))) {
             return Ok((x, self.on_grid(codes, value, matches!(node.op, Op::MatMul(_)))?));
         }
@@ -106,13 +141,37 @@ impl Matcher<'_> {
     }
 }
 
+impl Projection {
+    /// Some of the outputs.
+    fn outputs(self, part: Slice) -> Option<Projection> {
+        let rows = |weight: Weight| Some(Weight { constant: rows(&weight.constant, &part)?, ..weight });
+        let bias = self.bias.map(|bias| rows(bias).ok_or(())).transpose().ok()?;
+        Some(Projection { weight: rows(self.weight)?, bias })
+    }
+}
+
+/// Some rows of a matrix or elements of a vector; an absent one stays absent, and codes stay codes.
+fn rows(constant: &Constant, part: &Slice) -> Option<Constant> {
+    let Some(grid) = constant.grid() else { return applied(part, constant) };
+    if grid.order().is_some() {
+        return None;
+    }
+    let zeros = grid.zeros().map(|zeros| applied(part, zeros).ok_or(())).transpose().ok()?;
+    let (codes, scales) = (applied(part, grid.codes())?, applied(part, grid.scales())?);
+    Grid::new(codes, scales, zeros, grid.group()).ok().map(Constant::on_grid)
+}
+
 /// A matrix with its axes exchanged; an absent one stays absent.
 fn transposed(constant: &Constant) -> Option<Constant> {
-    let turn = Transpose { perm: vec![1, 0] };
-    let results = turn.infer(std::slice::from_ref(constant.ty())).ok()?;
+    applied(&Transpose { perm: vec![1, 0] }, constant)
+}
+
+/// What an operator gives of a constant.
+fn applied(op: &impl Operator, constant: &Constant) -> Option<Constant> {
+    let results = op.infer(std::slice::from_ref(constant.ty())).ok()?;
     if constant.is_absent() {
         return results.into_iter().next().map(|ty: Type| Constant::absent(ty));
     }
-    let turned = turn.evaluate(&[&constant.tensor()?]).ok()?;
-    turned.first().map(|t| t.to_constant())
+    let made = op.evaluate(&[&constant.tensor()?]).ok()?;
+    made.first().map(|t| t.to_constant())
 }

@@ -4,7 +4,7 @@
 use super::fields::Fields;
 use super::net::Net;
 use crate::decoder::{
-    Activation, Config, Decoder, Ends, Front, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
+    Activation, Config, Decoder, Ends, Exit, Front, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
     Visibility,
 };
 use crate::diag::Diagnostic;
@@ -62,6 +62,7 @@ impl Bert {
             positions: Positions::Learned { first: 0 },
             attention: Visibility::Full,
             placement: Placement::Stream,
+            exit: Exit::Layers,
             norm: NormKind::Layer,
             eps: self.eps,
             activation: Activation { function: Point::Gelu, gated: false },

@@ -4,7 +4,7 @@
 use super::fields::Fields;
 use super::net::Net;
 use crate::decoder::{
-    Activation, Config, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Activation, Config, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
     Positions, Projection, Visibility,
 };
 use crate::diag::Diagnostic;
@@ -104,6 +104,7 @@ impl Causal {
             positions: Positions::Rotary { theta },
             attention: Visibility::Causal,
             placement: Placement::Branch,
+            exit: Exit::Layers,
             norm: NormKind::Rms,
             eps: fields.number("rms_norm_eps", 1e-6)?,
             activation: Activation::SWIGLU,
@@ -151,6 +152,7 @@ impl Causal {
             positions: Positions::Learned { first: OPT_OFFSET },
             attention: Visibility::Causal,
             placement: Placement::Branch,
+            exit: Exit::Layers,
             norm: NormKind::Layer,
             eps: 1e-5,
             activation: Activation { function: Point::Relu, gated: false },
