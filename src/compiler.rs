@@ -210,7 +210,11 @@ impl Product {
         let narrow = (self.target.model.widths.activations == 4).then(|| {
             "activations of 4 bits take a byte on the chip and run at the rate of 8-bit ones".to_string()
         });
-        self.quantised.notes().into_iter().chain(widened).chain(narrow).collect()
+        let early = self.target.model.kind.early.then(|| {
+            let last = self.target.model.layers - 1;
+            format!("the logits stand behind the attention of layer {last}: what follows it is left out")
+        });
+        self.quantised.notes().into_iter().chain(widened).chain(narrow).chain(early).collect()
     }
 
     /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more; the whole sequence of an encoder.

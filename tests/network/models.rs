@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use ir::decoder::{
-    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
-    Positions, Projection, Visibility, Weight, recognise,
+    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind,
+    Placement, Positions, Projection, Visibility, Weight, recognise,
 };
 use ir::front::onnx;
 use ir::graph::Origin;

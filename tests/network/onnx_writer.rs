@@ -1,5 +1,6 @@
 //! Writes decoders as ONNX files, as exporters do: heads of k and v repeated by a live `Expand`, angles gathered by
-//! position, a mask that is added. The number of tokens is the named dimension `tokens`, the mask that of the writer.
+//! position, a mask that is added; or as those for onnxruntime do: q, k and v of one linear layer, attention and the rotary
+//! embedding as operators of their own. The number of tokens is the named dimension `tokens`, the mask that of the writer.
 
 use ir::front::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -17,17 +18,33 @@ pub struct Sizes {
     pub head_dim: usize,
     pub intermediate: usize,
     pub layers: usize,
+    pub form: Form,
+}
+
+/// How attention is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In operators of tensors.
+    Apart,
+    /// In operators of onnxruntime.
+    Fused,
+    /// The same, which turns queries and keys itself.
+    Turning,
 }
 
 /// Positions that the table of angles holds.
 const POSITIONS: usize = 64;
 const THETA: f64 = 10000.0;
+/// Operators of onnxruntime.
+const RUNTIME: &str = "com.microsoft";
 
 /// The bytes of a model whose weights are drawn from `seed`.
 pub fn write(sizes: &Sizes, seed: u64) -> Vec<u8> {
     let mut w = Writer { graph: GraphProto { name: "grouped".into(), ..Default::default() }, draw: seed };
     w.model(sizes);
-    let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 23 }];
+    let domains = [("", 23), (RUNTIME, 1)];
+    let opset_import = domains.map(|(domain, version)| OperatorSetIdProto { domain: domain.into(), version });
+    let opset_import = opset_import.to_vec();
     ModelProto { ir_version: 11, graph: Some(w.graph), opset_import, ..Default::default() }.encode_to_vec()
 }
 
@@ -62,6 +79,15 @@ impl Writer {
             self.floats(&format!("{name}_table"), &[POSITIONS, s.head_dim], all);
             self.node("Gather", &[&format!("{name}_table"), "position_ids"], &format!("{name}_rows"));
             self.node("Unsqueeze", &[&format!("{name}_rows"), "one"], name);
+            let half = s.head_dim / 2;
+            let pairs = (0..POSITIONS * half).map(|i| f(angle(i / half * s.head_dim + i % half)) as f32);
+            self.floats(&format!("{name}_pairs"), &[POSITIONS, half], pairs.collect());
+        }
+        for (name, number) in [("last_token", s.tokens - 1), ("all_tokens", s.tokens)] {
+            let (dims, int32_data) = (vec![1], vec![number as i32]);
+            let tensor =
+                TensorProto { dims, data_type: 6, int32_data, name: name.into(), ..Default::default() };
+            self.graph.initializer.push(tensor);
         }
         let hidden = |i: usize| if i % s.tokens > i / s.tokens { f32::MIN } else { 0.0 };
         self.floats("mask", &[1, 1, s.tokens, s.tokens], (0..s.tokens * s.tokens).map(hidden).collect());
@@ -85,6 +111,24 @@ impl Writer {
         let n = |part: &str| format!("layers.{layer}.{part}");
         let (x, middle, end) = (format!("x{layer}"), n("middle"), format!("x{}", layer + 1));
         self.norm(&x, &n("input_norm"), s.hidden);
+        match s.form {
+            Form::Apart => self.attention(s, &n),
+            form => self.fused(s, &n, form == Form::Turning),
+        }
+        self.project(&n("merged"), &n("wo"), &n("attended"), [s.heads * s.head_dim, s.hidden]);
+        self.node("Add", &[&x, &n("attended")], &middle);
+        self.norm(&middle, &n("post_norm"), s.hidden);
+        self.project(&n("post_norm"), &n("wgate"), &n("gate"), [s.hidden, s.intermediate]);
+        self.project(&n("post_norm"), &n("wup"), &n("up"), [s.hidden, s.intermediate]);
+        self.node("Sigmoid", &[&n("gate")], &n("sigmoid"));
+        self.node("Mul", &[&n("gate"), &n("sigmoid")], &n("active"));
+        self.node("Mul", &[&n("active"), &n("up")], &n("product"));
+        self.project(&n("product"), &n("wdown"), &n("down"), [s.intermediate, s.hidden]);
+        self.node("Add", &[&middle, &n("down")], &end);
+    }
+
+    /// From the norm to all heads side by side.
+    fn attention(&mut self, s: &Sizes, n: &impl Fn(&str) -> String) {
         for (part, heads, shape) in
             [("q", s.heads, "q_heads"), ("k", s.kv_heads, "kv_heads"), ("v", s.kv_heads, "kv_heads")]
         {
@@ -106,16 +150,43 @@ impl Writer {
         self.node("MatMul", &[&n("weights"), &n("v_all")], &n("mixed"));
         self.transpose(&n("mixed"), &n("mixed_rows"), &[0, 2, 1, 3]);
         self.node("Reshape", &[&n("mixed_rows"), "rows"], &n("merged"));
-        self.project(&n("merged"), &n("wo"), &n("attended"), [s.heads * s.head_dim, s.hidden]);
-        self.node("Add", &[&x, &n("attended")], &middle);
-        self.norm(&middle, &n("post_norm"), s.hidden);
-        self.project(&n("post_norm"), &n("wgate"), &n("gate"), [s.hidden, s.intermediate]);
-        self.project(&n("post_norm"), &n("wup"), &n("up"), [s.hidden, s.intermediate]);
-        self.node("Sigmoid", &[&n("gate")], &n("sigmoid"));
-        self.node("Mul", &[&n("gate"), &n("sigmoid")], &n("active"));
-        self.node("Mul", &[&n("active"), &n("up")], &n("product"));
-        self.project(&n("product"), &n("wdown"), &n("down"), [s.intermediate, s.hidden]);
-        self.node("Add", &[&middle, &n("down")], &end);
+    }
+
+    /// The same, of one linear layer with a bias that is split, in operators of onnxruntime.
+    fn fused(&mut self, s: &Sizes, n: &impl Fn(&str) -> String, turning: bool) {
+        let (q, kv) = (s.heads * s.head_dim, s.kv_heads * s.head_dim);
+        self.project(&n("input_norm"), &n("wqkv"), &n("product_qkv"), [s.hidden, q + 2 * kv]);
+        self.weight(&n("bias"), &[q + 2 * kv], 1.0);
+        self.node("Add", &[&n("product_qkv"), &n("bias")], &n("qkv"));
+        self.longs(&n("widths"), &[q, kv, kv]);
+        self.with_axis("Split", &[&n("qkv"), &n("widths")], &n("q"), -1);
+        self.graph.node.last_mut().unwrap().output.extend([n("k"), n("v")]);
+        let (mut queries, mut keys) = (n("q"), n("k"));
+        if !turning {
+            for (x, heads) in [(&mut queries, s.heads), (&mut keys, s.kv_heads)] {
+                let turned = format!("{x}_turned");
+                let operands = [x.as_str(), "position_ids", "cos_pairs", "sin_pairs"];
+                self.of_runtime("RotaryEmbedding", &operands, &turned, &[("num_heads", heads)]);
+                *x = turned;
+            }
+        }
+        let tables = if turning { ["cos_pairs", "sin_pairs"] } else { [""; 2] };
+        let operands = [&queries, &keys, &n("v"), "", "", "last_token", "all_tokens", tables[0], tables[1]];
+        let numbers =
+            [("num_heads", s.heads), ("kv_num_heads", s.kv_heads), ("do_rotary", usize::from(turning))];
+        self.of_runtime("GroupQueryAttention", &operands, &n("merged"), &numbers);
+    }
+
+    fn of_runtime(&mut self, op: &str, inputs: &[&str], to: &str, numbers: &[(&str, usize)]) {
+        self.node(op, inputs, to);
+        let node = self.graph.node.last_mut().unwrap();
+        node.domain = RUNTIME.into();
+        node.attribute.extend(numbers.iter().map(|(name, i)| AttributeProto {
+            name: (*name).into(),
+            i: *i as i64,
+            r#type: 2,
+            ..Default::default()
+        }));
     }
 
     /// `x cos + rotate_half(x) sin`.

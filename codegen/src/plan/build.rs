@@ -215,7 +215,7 @@ impl<'a> Builder<'a> {
             (Linear::Down, (buf.a_product, buf.s_product), buf.x, Value::MlpResidual),
         ];
         for (linear, input, dst, value) in all.into_iter().filter(|(l, ..)| self.model.has(*l)) {
-            if linear == first {
+            if linear == self.model.first_half() {
                 self.norm(post_norm, Value::PostNorm, 1, buf.gains[1], Some(Site::MLP));
             }
             if linear == Linear::Down {

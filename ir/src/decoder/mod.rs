@@ -450,7 +450,8 @@ impl Decoder {
         let early = c.exit == Exit::Attention;
         if let Some(layer) = self.layers.first().filter(|_| early) {
             if self.ends.is_none() || c.is_encoder() || c.placement == Placement::Stream {
-                let why = "only decoders with logits and norms before attention and MLP end behind an attention";
+                let why =
+                    "only decoders with logits and norms before attention and MLP end behind an attention";
                 return Err(unfit("lm_head", &layer.up.weight, why));
             }
         }

@@ -2,7 +2,9 @@ use super::scheme::WeightScheme;
 use super::*;
 use crate::constant::Constant;
 use crate::corpus::{Case, llama, llamas};
-use crate::decoder::{Activation, Ends, Exit, Front, Head, NormKind, Placement, Positions, Visibility, recognise};
+use crate::decoder::{
+    Activation, Ends, Exit, Front, Head, NormKind, Placement, Positions, Visibility, recognise,
+};
 use crate::graph::{Def, Origin};
 use crate::pass;
 use crate::session::Session;

@@ -183,11 +183,11 @@ fn repeated(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, usize), Diagnos
 
 /// Matches what may be joined behind a cache that is a graph input; returns the new part and the length of the cache.
 fn cached(m: &Matcher<'_>, value: ValueId) -> Result<(ValueId, usize), Diagnostic> {
-    let Some((id, node)) = m.find(value, is!(Op::Concat(_))) else { return Ok((value, 0)) };
-    let rows = matches!(&node.op, Op::Concat(c) if c.axis == 2);
+    let rows = |op: &Op| matches!(op, Op::Concat(c) if c.axis == 2);
+    let Some((id, node)) = m.find(value, rows) else { return Ok((value, 0)) };
     let expected = "a graph input and new rows, joined along the tokens";
     match node.inputs[..] {
-        [past, new] if rows && m.graph.input_name(past).is_some() => {
+        [past, new] if m.graph.input_name(past).is_some() => {
             let dims = m.dims(past)?;
             m.expect(dims.len() == 4, Some(id), expected)?;
             Ok((new, dims[2]))

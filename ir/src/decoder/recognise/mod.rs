@@ -23,8 +23,8 @@ mod projection;
 mod stem;
 
 use super::{
-    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind, Placement,
-    Positions, Projection, Visibility, Weight, frames,
+    Activation, Config, Conv, Decoder, Ends, Exit, Front, Head, Layer, LayerOrigins, Norm, NormKind,
+    Placement, Positions, Projection, Visibility, Weight, frames,
 };
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, ValueId};

@@ -109,6 +109,7 @@ fn decoders_are_recognised_without_their_weights() {
         positions: Positions::Rotary { theta: 1e4 },
         attention: Visibility::Causal,
         placement: Placement::Branch,
+        exit: Exit::Layers,
         norm: NormKind::Rms,
         eps: 1e-5,
         activation: Activation::SWIGLU,

@@ -4,8 +4,8 @@
 use super::fields::Fields;
 use super::net::Net;
 use crate::decoder::{
-    Activation, Config, Decoder, Ends, Exit, Front, Layer, LayerOrigins, Norm, NormKind, Placement, Positions,
-    Visibility,
+    Activation, Config, Decoder, Ends, Exit, Front, Layer, LayerOrigins, Norm, NormKind, Placement,
+    Positions, Visibility,
 };
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Origin, ValueId};
