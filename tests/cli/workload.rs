@@ -6,6 +6,8 @@ use serde_json::Value;
 #[path = "../network/onnx_writer.rs"]
 mod onnx_writer;
 
+use onnx_writer::Form;
+
 fn tokens(json: &Value, phase: &str) -> Option<u64> {
     json[phase]["tokens"].as_u64()
 }
@@ -93,6 +95,7 @@ fn named_dimensions_are_bound() {
         head_dim: 16,
         intermediate: 96,
         layers: 2,
+        form: Form::Apart,
     };
     s.write("named.onnx", onnx_writer::write(&sizes, 3));
     let run = ["run", "named.onnx", "--prefill", "12", "--decode", "2", "--bind"];
@@ -104,6 +107,36 @@ fn named_dimensions_are_bound() {
             .join("\n")
     );
     assert_eq!(s.run(&[&run[..], &["tokens"]].concat()).status.code(), Some(2));
+}
+
+/// Files for onnxruntime: operators of its own; and one whose logits leave the network early.
+#[test]
+fn files_for_onnxruntime_run() {
+    let s = Scratch::new("runtime");
+    for form in [Form::Fused, Form::Turning] {
+        let sizes = onnx_writer::Sizes {
+            tokens: 5,
+            vocab: 256,
+            hidden: 64,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 16,
+            intermediate: 96,
+            layers: 1,
+            form,
+        };
+        s.write("fused.onnx", onnx_writer::write(&sizes, 3));
+        let json = s.json(&["run", "fused.onnx", "--prefill", "6", "--decode", "2", "--bind", "tokens=5"]);
+        assert_eq!(tokens(&json, "decode"), Some(2));
+    }
+    let genai = format!("{}/tests/corpus/tiny_llama_genai_int4/model.onnx", env!("CARGO_MANIFEST_DIR"));
+    let mut run = vec!["run", &genai, "--scheme", "w4a8", "--prefill", "9", "--decode", "2"];
+    for bound in ["batch_size=1", "sequence_length=8", "past_sequence_length=0", "total_sequence_length=8"] {
+        run.extend(["--bind", bound]);
+    }
+    let json = s.json(&run);
+    assert_eq!((tokens(&json, "prefill"), tokens(&json, "decode")), (Some(9), Some(2)));
+    assert!(notes(&json).contains("behind the attention of layer 0"), "{json}");
 }
 
 /// A small encoder of the BERT family, without weights.

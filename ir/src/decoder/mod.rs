@@ -447,13 +447,11 @@ impl Decoder {
             let why = "decoders end with logits of every token, encoders with those of the first one, pooled, or with none";
             return Err(unfit("lm_head", &ends.final_norm.gain, why));
         }
-        let early = c.exit == Exit::Attention;
-        if let Some(layer) = self.layers.first().filter(|_| early) {
-            if self.ends.is_none() || c.is_encoder() || c.placement == Placement::Stream {
-                let why =
-                    "only decoders with logits and norms before attention and MLP end behind an attention";
-                return Err(unfit("lm_head", &layer.up.weight, why));
-            }
+        let early = self.layers.first().filter(|_| c.exit == Exit::Attention);
+        let unfit_early = self.ends.is_none() || c.is_encoder() || c.placement == Placement::Stream;
+        if let Some(layer) = early.filter(|_| unfit_early) {
+            let why = "only decoders with logits and norms before attention and MLP end behind an attention";
+            return Err(unfit("lm_head", &layer.up.weight, why));
         }
         let learned = matches!(c.positions, Positions::Learned { .. });
         if let Some(ends) = self.ends.as_ref().filter(|ends| ends.positions.is_some() != learned) {
