@@ -3,9 +3,11 @@
 //! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
 //! machine's own memory carries over from one pass to the next. Without weights there are cycles only.
 
+use crate::frames::Frames;
 use crate::perfetto;
 use crate::tally::{Running, Tally};
-use codegen::generate::{Turn, logits, turns};
+use codegen::generate::{Turn, hidden, logits, turns};
+use codegen::taps::frame;
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
@@ -68,6 +70,24 @@ impl Accelerator {
             if self.target.map.sequence.is_some() { (1, 0) } else { (last, last.saturating_sub(1)) };
         let logits = |s: &State| logits(&self.target, |word| s.dram.word(word), of, at);
         Ok(self.state.as_ref().map(logits))
+    }
+
+    /// Puts frames into memory, for an encoder to read.
+    pub fn hear(&mut self, frames: &Frames) {
+        let Some(state) = &mut self.state else { return };
+        for (n, row) in (0..).zip(frames.words.chunks_exact(frames.channels.max(1))) {
+            for (channel, word) in (0..).zip(row) {
+                // The map has a place for each frame of the sequence.
+                let _ = state.dram.write(frame(&self.target, n, channel).into(), &word.to_le_bytes());
+            }
+        }
+    }
+
+    /// What an encoder without logits gave, of all tokens, if there are weights.
+    pub fn hidden(&self) -> Option<Vec<i32>> {
+        let tokens = self.target.map.sequence.filter(|_| !self.target.model.has_ends())?;
+        let state = self.state.as_ref()?;
+        Some((0..tokens).flat_map(|token| hidden(&self.target, |at| state.dram.word(at), token)).collect())
     }
 
     fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {

@@ -11,7 +11,7 @@
 //! | `verbs` | one file per verb |
 //! | `compiler` | from a model and a machine to programs and their files |
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
-//! | `workload`, `talk` | how much is read and written, and the run that does it |
+//! | `workload`, `frames`, `talk` | how much is read and written, what an encoder hears, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
 //! | `tally`, `report`, `stalls`, `energy`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
 //! | `perfetto`, `relief` | what happened when, for a viewer; what would make a run faster |
@@ -31,6 +31,7 @@ mod accelerator;
 mod accuracy;
 mod compiler;
 mod energy;
+mod frames;
 mod perfetto;
 mod relief;
 mod report;

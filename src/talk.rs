@@ -3,6 +3,7 @@
 use crate::accelerator::{Accelerator, Pass};
 use crate::cli::print;
 use crate::compiler::Product;
+use crate::frames::Frames;
 use crate::perfetto;
 use crate::progress::Progress;
 use crate::relief::{Job, reliefs};
@@ -60,6 +61,16 @@ impl<'p> Talk<'p> {
             next = self.read(&[next.unwrap_or(LINE)], true)?;
         }
         Ok(self.product.image.as_ref().map(|_| text(&written)))
+    }
+
+    /// Gives an encoder the frames that it reads.
+    pub fn hear(&mut self, frames: &Frames) {
+        self.machine.hear(frames);
+    }
+
+    /// What an encoder without logits gave, of all tokens, if there are weights; fixed point, 16 fractional bits.
+    pub fn hidden(&self) -> Option<Vec<i32>> {
+        self.machine.hidden()
     }
 
     /// Simulates every run again on other machines.

@@ -3,6 +3,7 @@
 use crate::accuracy::{Accuracy, shipped};
 use crate::cli::{Outcome, Report};
 use crate::compiler::{Product, Request, import, produce};
+use crate::frames::Frames;
 use crate::model;
 use crate::output::Folder;
 use crate::progress::Progress;
@@ -12,6 +13,7 @@ use crate::workload::Prompt;
 use crate::{perfetto, rtl, rung};
 use codegen::image;
 use hw::machine::MemoryModel;
+use ir::accuracy::write_npy;
 use ir::diag::Diagnostic;
 use std::path::PathBuf;
 
@@ -23,6 +25,9 @@ pub struct Args {
     /// What the machine reads; if not given a sum, or nothing if tokens are cached
     #[arg(long, short)]
     prompt: Option<String>,
+    /// What an encoder of a signal reads: an npy file, or an npz file with an array `frames`, f32 [frames, channels]; if not given zeros
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
     /// Measure how well the model predicts the shipped texts, as floats and quantised; `eval` does so on any
     #[arg(long)]
     accuracy: bool,
@@ -45,27 +50,41 @@ pub fn run(args: &Args) -> Outcome {
     // Before any work: a folder that cannot be written is told at once.
     let folder = args.out.as_deref().map(Folder::begin).transpose()?;
     let working = Progress::begin("compiling", 0);
-    let (decoder, workload) = import(&args.request, args.prompt.as_deref())?;
+    let (decoder, mut workload) = import(&args.request, args.prompt.as_deref())?;
+    let frames = args.input.as_deref().map(|file| Frames::read(file, &decoder)).transpose()?;
+    if let Some(frames) = &frames {
+        frames.expect(args.request.workload.prefill)?;
+        workload.prefill = Some(frames.tokens);
+    }
     let prompt = workload.prompt(args.prompt.as_deref());
     let product = produce(&args.request, (decoder, &workload), prompt.tokens.len())?;
     let programs = product.programs()?;
     drop(working);
     // Told before the machine runs: a model that the texts are not for.
     let texts = args.accuracy.then(shipped).transpose()?;
-    if let (Some(name), Some(_)) = (image::absent(&product.quantised), &texts) {
-        return Err(Diagnostic::new("weights-absent", "the accuracy of this model cannot be measured")
+    let absent = |what: &str, name: &str, option: &str| {
+        Diagnostic::new("weights-absent", what)
             .at_item(name)
             .because("its file omits weights; what remains are sizes")
-            .help("leave out `--accuracy`, or give a file that holds the weights"));
+            .help(format!("leave out `{option}`, or give a file that holds the weights"))
+    };
+    match (image::absent(&product.quantised), &texts, &frames) {
+        (Some(name), Some(_), _) => {
+            return Err(absent("the accuracy of this model cannot be measured", name, "--accuracy"));
+        }
+        (Some(name), _, Some(_)) => return Err(absent("this model cannot read anything", name, "--input")),
+        _ => {}
     }
     let mut accuracy = texts.as_ref().map(|texts| Accuracy::begin(texts, &product.decoder, 2)).transpose()?;
     let mut talk = Talk::new(&product, workload.context, !args.json);
+    frames.iter().for_each(|frames| talk.hear(frames));
     talk.trace = args.trace.as_deref().map(perfetto::File::begin).transpose()?;
     // An encoder writes nothing; what it says are its logits, if it has some.
     let encoder = product.target.map.sequence.is_some();
     let answer = talk.hold(&prompt, &workload)?.filter(|_| !encoder);
     let logits = talk.logits.take().filter(|logits| encoder && !logits.is_empty());
     let logits: Option<Vec<f64>> = logits.map(|all| all.into_iter().map(fixed).collect());
+    let hidden = talk.hidden().filter(|_| frames.is_some());
     if let Some(accuracy) = &mut accuracy {
         accuracy.float(&product.decoder)?;
         accuracy.quantised(&product.quantised)?;
@@ -90,11 +109,22 @@ pub fn run(args: &Args) -> Outcome {
     json["rungs"] = rung::of(&json);
     let table = accuracy.as_ref().map(|a| format!("\n{}", a.text())).unwrap_or_default();
     let said = logits.map(|all| format!("\nlogits      {}\n", listed(&all))).unwrap_or_default();
+    let width = product.quantised.config.hidden;
+    let given = |all: &Vec<i32>| {
+        let (tokens, first): (_, Vec<f64>) =
+            (all.len() / width, all.iter().take(width).copied().map(fixed).collect());
+        format!("\noutput      {tokens} tokens, the first {}\n", listed(&first))
+    };
+    let said = hidden.as_ref().map_or(said, given);
     let mut report = Report::new(format!("\n\n{}{said}{table}", summary.text()), json);
     if let (Some(mut folder), Some(out)) = (folder, &args.out) {
         let manifest = product.write(&mut folder, &programs)?;
         if args.rtl {
             rtl::write(&product.machine.machine, &mut folder, "rtl/")?;
+        }
+        if let Some(all) = &hidden {
+            let elements = all.iter().copied().map(fixed);
+            folder.add("output.npy", write_npy(&[all.len() / width, width], elements))?;
         }
         folder.add("report.json", format!("{:#}\n", report.json))?;
         folder.finish(manifest)?;
@@ -116,7 +146,9 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
         ));
     }
     let (context, mut read) = (args.request.workload.context, prompt.tokens.len());
-    if !product.target.model.stem.is_empty() {
+    if !product.target.model.stem.is_empty() && args.input.is_some() {
+        read = prompt.of_text;
+    } else if !product.target.model.stem.is_empty() {
         let frames = product.target.model.frames(read as u32)[0];
         notes.push(format!("the {frames} frames of the signal are zeros: times do not depend on them"));
         read = prompt.of_text;

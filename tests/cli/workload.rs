@@ -1,8 +1,13 @@
 //! How much is read and written: prompt, tokens to write, cached tokens, batch, seed, named dimensions.
 
 use crate::Scratch;
+use ir::quant::{QuantDecoder, Scheme};
+use ir::tensor::{Data, Tensor};
+use ir::types::DType;
 use serde_json::Value;
 
+#[path = "../../ir/src/corpus.rs"]
+mod corpus;
 #[path = "../network/onnx_writer.rs"]
 mod onnx_writer;
 
@@ -137,6 +142,54 @@ fn files_for_onnxruntime_run() {
     let json = s.json(&run);
     assert_eq!((tokens(&json, "prefill"), tokens(&json, "decode")), (Some(9), Some(2)));
     assert!(notes(&json).contains("behind the attention of layer 0"), "{json}");
+}
+
+/// Frames of a file through an encoder of speech: what is written is what the integer graph gives.
+#[test]
+fn an_encoder_hears_frames() {
+    let s = Scratch::new("frames");
+    let case = corpus::model("whisper_tiny_encoder").complete();
+    s.write("model.onnx", &case.model);
+    s.write("weights_omitted.bin", &case.options.external["weights_omitted.bin"]);
+    let scheme = ir::quant::scheme::text("w2a8kv4").unwrap().replace("group = 32\n", "");
+    s.write("scheme.toml", &scheme);
+    let mut machine = hw::presets::load("tiny").unwrap();
+    let buffers = &mut machine.buffers;
+    (buffers.activation_bytes, buffers.vector_bank_bytes) = (1 << 15, 1 << 17);
+    (buffers.weight_bytes, machine.memory.size_bytes) = (1 << 17, 1 << 25);
+    s.write("machine.toml", machine.to_toml().unwrap());
+    let floats: Vec<f32> = (0..4 * 80).map(|i| ((i * 37) as f32).sin()).collect();
+    let npy = |shape: &str| {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        let data: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &data].concat()
+    };
+    s.write("frames.npy", npy("(4, 80)"));
+    s.write("other.npy", npy("(80, 4)"));
+    let run = ["run", "model.onnx", "--scheme", "scheme.toml", "--machine", "machine.toml", "--input"];
+    let text = s.good(&[&run[..], &["frames.npy", "--out", "out"]].concat());
+    assert!(text.contains("output      2 tokens, the first ") && !text.contains("are zeros"), "{text}");
+    let decoder = ir::decoder::recognise(&case.normal()).unwrap().decoder;
+    let quantised = QuantDecoder::new(&decoder, &Scheme::parse(&scheme).unwrap()).unwrap();
+    let words = floats.iter().map(|x| (f64::from(*x) * 65536.0).round() as i32).collect();
+    let frames = Tensor::new(DType::I32, [4, 80], Data::Int(words)).unwrap();
+    let wanted = ir::eval::evaluate(&quantised.graph(2, 0).unwrap(), &[frames]).unwrap();
+    let given = ir::accuracy::read_array(&std::fs::read(s.0.join("out/output.npy")).unwrap(), "").unwrap();
+    assert_eq!((&given.dtype[..], &given.shape[..]), ("<f8", &[2, 384][..]));
+    let given = given.bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap()) * 65536.0);
+    assert!(given.eq(wanted[0].ints().iter().map(|&word| f64::from(word))));
+    for (more, told) in [
+        (vec!["other.npy"], "there are 80 frames of 4 channels"),
+        (vec!["frames.npy", "--prefill", "3"], "the frames make 2 tokens, not 3"),
+        (vec!["scheme.toml"], "not a readable npz file"),
+    ] {
+        let refused = s.bad(&[&run[..], &more].concat());
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert!(s.bad(&["run", "--input", "frames.npy"]).starts_with("error[input-unused]"));
+    std::fs::remove_file(s.0.join("weights_omitted.bin")).unwrap();
+    assert!(s.bad(&[&run[..], &["frames.npy"]].concat()).starts_with("error[weights-absent]"));
 }
 
 /// A small encoder of the BERT family, without weights.

@@ -8,7 +8,7 @@ mod npz;
 mod rows;
 mod texts;
 
-pub use npz::{Array, read_npz};
+pub use npz::{Array, read_array, read_npz, write_npy};
 pub use rows::Rows;
 pub use texts::{Question, Texts};
 

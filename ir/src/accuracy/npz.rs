@@ -9,6 +9,9 @@ use crate::diag::Diagnostic;
 /// Most bytes that the arrays of a file may take together.
 pub const MAX_BYTES: usize = 1 << 30;
 
+/// What an npy file begins with.
+const NPY: &[u8] = b"\x93NUMPY";
+
 /// An array as it lies in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Array {
@@ -47,6 +50,36 @@ pub fn read_npz(file: &[u8]) -> Result<Vec<Array>, Diagnostic> {
         at = entry.next;
     }
     Ok(arrays)
+}
+
+/// The array of an npy file, or that of this name of an npz file.
+///
+/// # Errors
+/// No such file, or no array of that name.
+pub fn read_array(file: &[u8], name: &str) -> Result<Array, Diagnostic> {
+    if file.starts_with(NPY) {
+        return read_npy(name, file);
+    }
+    let arrays = read_npz(file)?;
+    let names: Vec<String> = arrays.iter().map(|a| a.name.clone()).collect();
+    arrays.into_iter().find(|a| a.name == name).ok_or_else(|| {
+        Diagnostic::new("npz-array", format!("the file holds no array `{name}`"))
+            .because(format!("it holds: {}", names.join(", ")))
+            .help(format!("name the array `{name}`, or give an npy file"))
+    })
+}
+
+/// An npy file of f64, row-major.
+pub fn write_npy(shape: &[usize], elements: impl Iterator<Item = f64>) -> Vec<u8> {
+    let dims: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());
+    // Version, length and header fill whole 64 bytes, the last of which ends a line.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let mut file = [NPY, &[1, 0], &(length as u16).to_le_bytes(), header.as_bytes()].concat();
+    file.resize(10 + length - 1, b' ');
+    file.push(b'\n');
+    file.extend(elements.flat_map(f64::to_le_bytes));
+    file
 }
 
 fn broken(why: &str) -> Diagnostic {
@@ -143,7 +176,7 @@ fn read_npy(name: &str, file: &[u8]) -> Result<Array, Diagnostic> {
 }
 
 fn npy_parts(file: &[u8]) -> Option<(&str, &[u8])> {
-    let rest = file.strip_prefix(b"\x93NUMPY")?;
+    let rest = file.strip_prefix(NPY)?;
     let (start, length): (usize, usize) =
         if rest.first()? == &1 { (4, word16(rest, 2)?) } else { (6, word32(rest, 2)?) };
     let header = rest.get(start..start.checked_add(length)?)?;

@@ -182,3 +182,20 @@ fn negative_tokens_are_told() {
     let refused = rows.check(10).unwrap_err();
     assert!(refused.why.contains("row 1 has the token -9") && refused.why.contains("0 to 9"), "{refused}");
 }
+
+/// What is written is read back; an array is found by its name, or is alone.
+#[test]
+fn arrays_come_back() {
+    let elements = [0.5, -1.0, 3.25, 1e300, -0.0, 7.0];
+    let npy = write_npy(&[2, 3], elements.into_iter());
+    assert_eq!((npy.len() - 48) % 64, 0);
+    let array = read_array(&npy, "anything").unwrap();
+    assert_eq!(array.shape, [2, 3]);
+    let back =
+        array.of_type("<f8").unwrap().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap()));
+    assert!(back.eq(elements));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/llama_eval.npz");
+    let npz = std::fs::read(file).unwrap();
+    assert_eq!(read_array(&npz, "tokens").unwrap(), read_npz(&npz).unwrap()[0]);
+    assert_eq!(read_array(&npz, "frames").unwrap_err().code, "npz-array");
+}
