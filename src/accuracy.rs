@@ -4,7 +4,7 @@
 //! evaluator, whose figures are these. Rung 3: the functional simulation, which gives the same bits, so that rung 2's
 //! figures are the machine's.
 
-use crate::place::read_bytes;
+use crate::place::map;
 use crate::progress::Progress;
 use crate::rung::Rung;
 use ir::accuracy::{Figures, Question, Rows, Texts, measure};
@@ -33,7 +33,7 @@ pub fn shipped() -> Result<Texts, Diagnostic> {
 /// # Errors
 /// The file cannot be read, or holds none.
 pub fn rows(file: &Path) -> Result<Rows, Diagnostic> {
-    Rows::parse(&read_bytes(file)?).map_err(|e| e.in_file(file.display().to_string()))
+    Rows::parse(&map(file)?).map_err(|e| e.in_file(file.display().to_string()))
 }
 
 /// What a decoder does with the texts of a file, which are none of those that accuracy is measured on.

@@ -3,7 +3,7 @@
 //! A file is an npy file, or an npz file with an array `frames`: f32 `[frames, channels]`. Numbers become fixed point with 16
 //! fractional bits, rounded to nearest.
 
-use crate::place::read_bytes;
+use crate::place::map;
 use ir::accuracy::{Array, read_array};
 use ir::decoder::{Decoder, Ends};
 use ir::diag::Diagnostic;
@@ -34,7 +34,7 @@ impl Frames {
         };
         let by_token = convs.map(|conv| conv.windows.stride).product::<usize>().max(1);
         let at = |e: Diagnostic| e.in_file(file.display().to_string());
-        let array = read_array(&read_bytes(file)?, "frames").map_err(at)?;
+        let array = read_array(&map(file)?, "frames").map_err(at)?;
         let words = words(&array).map_err(at)?;
         let refuse = |why: String| {
             at(Diagnostic::new("input-frames", "the model cannot read these frames").because(why).help(format!(

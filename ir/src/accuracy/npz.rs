@@ -5,6 +5,7 @@
 //! name the same data; every offset is checked.
 
 use crate::diag::Diagnostic;
+use std::borrow::Cow;
 
 /// Most bytes that the arrays of a file may take together.
 pub const MAX_BYTES: usize = 1 << 30;
@@ -46,7 +47,7 @@ pub fn read_npz(file: &[u8]) -> Result<Vec<Array>, Diagnostic> {
     for _ in 0..count {
         let entry = Entry::read(file, at).ok_or_else(|| broken("its directory is damaged"))?;
         left = left.checked_sub(entry.unpacked).ok_or_else(|| broken("its arrays are too large"))?;
-        arrays.push(read_npy(&entry.name, &entry.unpack(file)?)?);
+        arrays.push(read_npy(&entry.name, entry.unpack(file)?)?);
         at = entry.next;
     }
     Ok(arrays)
@@ -58,7 +59,7 @@ pub fn read_npz(file: &[u8]) -> Result<Vec<Array>, Diagnostic> {
 /// No such file, or no array of that name.
 pub fn read_array(file: &[u8], name: &str) -> Result<Array, Diagnostic> {
     if file.starts_with(NPY) {
-        return read_npy(name, file);
+        return read_npy(name, file.into());
     }
     let arrays = read_npz(file)?;
     let names: Vec<String> = arrays.iter().map(|a| a.name.clone()).collect();
@@ -131,12 +132,12 @@ impl Entry {
         })
     }
 
-    fn unpack(&self, file: &[u8]) -> Result<Vec<u8>, Diagnostic> {
+    fn unpack<'f>(&self, file: &'f [u8]) -> Result<Cow<'f, [u8]>, Diagnostic> {
         let data = self.data(file).ok_or_else(|| broken("an entry lies outside of it"))?;
         let bytes = match self.method {
-            0 if self.packed == self.unpacked => data.to_vec(),
+            0 if self.packed == self.unpacked => Cow::from(data),
             0 => return Err(broken("an entry is not as long as stated")),
-            8 => inflate(data, self.unpacked)?,
+            8 => Cow::from(inflate(data, self.unpacked)?),
             other => {
                 return Err(broken(&format!("compression method {other} is neither stored nor deflated")));
             }
@@ -161,29 +162,39 @@ fn inflate(data: &[u8], size: usize) -> Result<Vec<u8>, Diagnostic> {
     unpacked.map_err(|_| broken("the compressed data is damaged"))
 }
 
-fn read_npy(name: &str, file: &[u8]) -> Result<Array, Diagnostic> {
-    let (header, bytes) = npy_parts(file).ok_or_else(|| broken("an entry is not an npy file"))?;
-    let array =
-        npy_header(name, header, bytes).ok_or_else(|| broken("the header of an array is not understood"))?;
+/// The array of an npy file. What was unpacked is kept and not copied, as arrays may fill half of the memory.
+fn read_npy(name: &str, file: Cow<'_, [u8]>) -> Result<Array, Diagnostic> {
+    let (header, start) = npy_parts(&file).ok_or_else(|| broken("an entry is not an npy file"))?;
+    let mut array =
+        npy_header(name, header).ok_or_else(|| broken("the header of an array is not understood"))?;
+    array.bytes = match file {
+        Cow::Borrowed(file) => file[start..].to_vec(),
+        Cow::Owned(mut file) => {
+            file.drain(..start);
+            file
+        }
+    };
     let elements = array.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let width = array.dtype.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
     let expected = elements.zip(width).and_then(|(n, w): (usize, usize)| n.checked_mul(w));
-    if expected == Some(bytes.len()) {
+    if expected == Some(array.bytes.len()) {
         Ok(array)
     } else {
         Err(broken("an array is not as long as its shape says"))
     }
 }
 
-fn npy_parts(file: &[u8]) -> Option<(&str, &[u8])> {
+/// The header, and where the elements start.
+fn npy_parts(file: &[u8]) -> Option<(&str, usize)> {
     let rest = file.strip_prefix(NPY)?;
     let (start, length): (usize, usize) =
         if rest.first()? == &1 { (4, word16(rest, 2)?) } else { (6, word32(rest, 2)?) };
     let header = rest.get(start..start.checked_add(length)?)?;
-    Some((std::str::from_utf8(header).ok()?, &rest[start + length..]))
+    Some((std::str::from_utf8(header).ok()?, NPY.len() + start + length))
 }
 
-fn npy_header(name: &str, header: &str, bytes: &[u8]) -> Option<Array> {
+/// An array without its elements.
+fn npy_header(name: &str, header: &str) -> Option<Array> {
     let after = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
     let dtype = after("descr")?.strip_prefix('\'')?.split('\'').next()?.to_string();
     let row_major = after("fortran_order")?.starts_with("False");
@@ -191,5 +202,5 @@ fn npy_header(name: &str, header: &str, bytes: &[u8]) -> Option<Array> {
     let dims = dims.split(',').map(str::trim).filter(|d| !d.is_empty());
     let shape = dims.map(|d| d.parse().ok()).collect::<Option<_>>()?;
     let name = name.trim_end_matches(".npy").to_string();
-    row_major.then(|| Array { name, dtype, shape, bytes: bytes.to_vec() })
+    row_major.then_some(Array { name, dtype, shape, bytes: Vec::new() })
 }
