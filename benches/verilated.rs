@@ -5,7 +5,6 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::path::Path;
 use tilewright::codegen::plan::Options;
 use tilewright::codegen::{Model, Slot, Target, image};
-use tilewright::cosim::compare::place;
 use tilewright::cosim::driver::Run;
 use tilewright::cosim::{self, Hardware};
 use tilewright::hw::Machine;
@@ -52,7 +51,7 @@ fn verilated(c: &mut Criterion) {
         let program = target.compile(1, Slot::Decode).unwrap().program;
         let args = program.arg_values(128, &[65]);
         let mut dram = Pages::new(machine.memory.size_bytes, &image::image(&target, &decoder).unwrap());
-        place(&program, &mut dram).unwrap();
+        dram.write(program.base.into(), &image::words(&program).unwrap()).unwrap();
         let cycles = sim::timing::simulate_into(&program, &machine, &args, &mut ()).unwrap().cycles;
         let hardware = hardware(&machine);
         let mut session = hardware.session(1);
@@ -60,7 +59,7 @@ fn verilated(c: &mut Criterion) {
             machine: &machine,
             program: &program,
             args: &args,
-            dram: &dram,
+            dram: &[dram],
             limit: 2 * cycles,
             poison: 0..0,
         };

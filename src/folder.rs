@@ -76,6 +76,16 @@ impl Compiled {
 }
 
 impl Compiled {
+    /// The memory of each slice before the run, for those who need the bytes.
+    ///
+    /// # Errors
+    /// As [`Compiled::bytes`].
+    pub fn images(&self) -> Result<Vec<&[u8]>, Diagnostic> {
+        let bytes = self.bytes()?;
+        let each = bytes.len() / self.machine.slices.count as usize;
+        Ok(bytes.chunks_exact(each.max(1)).collect())
+    }
+
     /// The memory before the run, for those who need the bytes.
     ///
     /// # Errors
@@ -87,6 +97,13 @@ impl Compiled {
                 .help("leave the bytes out, or compile a model file that holds its weights")
         })
     }
+}
+
+/// The memories of slices as one file: one behind the other, each as long as the longest.
+pub fn joined(memories: &[Vec<u8>]) -> Vec<u8> {
+    let longest = memories.iter().map(Vec::len).max().unwrap_or(0);
+    let padding = |memory: &Vec<u8>| std::iter::repeat_n(0, longest - memory.len());
+    memories.iter().flat_map(|memory| memory.iter().copied().chain(padding(memory))).collect()
 }
 
 /// The values of the argument table as the testbench reads them: hexadecimal, one to a line.

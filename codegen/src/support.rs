@@ -140,6 +140,13 @@ fn needed(model: &Model) -> Vec<(Function, &'static str)> {
 /// # Errors
 /// Names the function, what needs it, and the functions that are there.
 pub fn functions(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
+    if !machine.slices.alone() {
+        let title = format!("models are not compiled for machines of {} slices", machine.slices.count);
+        return Err(Diagnostic::new("slices-unplanned", title)
+            .at_item("slices.count")
+            .because("a plan places all outputs of a layer in one slice; `rtl`, `cosim` and programs of one's own have all of them")
+            .help("choose a machine without `slices`"));
+    }
     let (there, lanes) = (&machine.vector.functions, machine.matrix.lanes);
     let group = model.widths.group.unwrap_or(lanes);
     if model.kind.norm == NormKind::Layer && group % lanes != 0 {

@@ -142,6 +142,12 @@ impl Function {
         }
     }
 
+    /// Whether its vectors can lie across slices. Of the others each reduces or turns the elements of one slice.
+    pub const fn spans_slices(self) -> bool {
+        use Function::{Rope, RopePairs, Softmax, Sum, TopK};
+        !matches!(self, Softmax | Rope | RopePairs | Sum | TopK)
+    }
+
     /// What it reads as operand b, gated or not.
     pub fn operand(self, gated: bool) -> Operand {
         if gated { Operand::Words } else { self.fixed_operand() }

@@ -21,6 +21,10 @@ pub struct Geometry {
     pub np: u32,
     /// `l` as a power of two.
     pub lp: u32,
+    /// Slices in lockstep; all other sizes are those of one.
+    pub slices: u32,
+    /// Cycles from slice to slice.
+    pub crossing: u32,
     /// AXI beat in bytes.
     pub beat: u32,
     /// Operand modes.
@@ -69,6 +73,8 @@ impl Geometry {
             tp,
             np,
             lp,
+            slices: machine.slices.count,
+            crossing: machine.slices.crossing,
             beat,
             modes: Modes::of(&m.modes),
             functions: Functions::of(&machine.vector.functions),

@@ -50,9 +50,41 @@ pub struct Machine {
     pub vector: Vector,
     /// On-chip memories.
     pub buffers: Buffers,
+    /// Copies of all of that but the sequencer; without it, one.
+    #[serde(default, skip_serializing_if = "Slices::alone")]
+    pub slices: Slices,
 }
 
-/// Off-chip memory as the machine sees it: one AXI channel.
+/// Slices in lockstep: each has load and store unit, buffers, engines and a memory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slices {
+    /// How many there are.
+    pub count: u32,
+    /// Cycles from what each slice has found to what all of them know.
+    pub crossing: u32,
+}
+
+impl Default for Slices {
+    fn default() -> Slices {
+        Slices { count: 1, crossing: 0 }
+    }
+}
+
+impl Slices {
+    /// Whether there is one only.
+    pub fn alone(&self) -> bool {
+        self.count == 1
+    }
+
+    fn verify(&self) -> Result<(), MachineError> {
+        range("slices.count", self.count, 1, 32)?;
+        let least = u64::from(self.count.next_power_of_two().ilog2());
+        range("slices.crossing", self.crossing, least, if self.alone() { 0 } else { 32 })
+    }
+}
+
+/// Off-chip memory as the machine, or each of its slices, sees it: one AXI channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
@@ -252,6 +284,7 @@ impl Machine {
             matrix,
             vector,
             buffers,
+            slices,
         } = self;
         let Vector { functions } = vector;
         let Memory { beat_bytes, size_bytes, model: _ } = memory;
@@ -300,10 +333,15 @@ impl Machine {
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
         let functions = format!("vector.functions={names:?}\n");
+        let Slices { count, crossing } = slices;
+        let slices = match slices.alone() {
+            true => String::new(),
+            false => format!("slices.count={count}\nslices.crossing={crossing}\n"),
+        };
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions])
+            .chain([modes, functions, slices])
             .collect()
     }
 
@@ -402,6 +440,7 @@ impl Machine {
             "make matrix.lanes even, or leave w2p and s2p out",
         )?;
         m.multipliers.verify(m)?;
+        self.slices.verify()?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;
         for (at, bytes) in [

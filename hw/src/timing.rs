@@ -76,13 +76,17 @@ pub struct VectorShape {
     pub vectors: u64,
     /// Passes over each vector.
     pub passes: u64,
-    /// Rows of each vector.
+    /// Rows of each vector, in a slice.
     pub rows: u64,
+    /// Of a vector that lies across slices: cycles from slice to slice; else 0.
+    pub crossing: u64,
+    /// Rows of codes that come from other slices.
+    pub gathered: u64,
 }
 
 /// Cycles for which a vector instruction keeps the vector unit.
 pub fn vector_occupancy(shape: VectorShape) -> u64 {
-    shape.vectors * shape.passes * (shape.rows + VECTOR_GAP)
+    shape.vectors * (shape.passes * (shape.rows + VECTOR_GAP + shape.crossing) + shape.gathered)
 }
 
 #[cfg(test)]

@@ -292,12 +292,12 @@ fn words(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     }
 }
 
-/// Activations: one range of tokens in each activation row; slots.
+/// Activations: one range of tokens in each activation row, of the codes of all slices if the vector lies across them; slots.
 fn quantised(i: &Vector, g: &Geometry, set: &mut Vec<Access>) {
     let (tokens, subs) = (u64::from(i.tokens), u64::from(i.subs));
     let at = u64::from(i.o) * u64::from(g.a_row) + u64::from(i.o_token) * u64::from(g.lp);
     let codes = Access::new(Space::Activation, true, Role::Codes, at, tokens * u64::from(g.lp));
-    set.push(codes.times(subs * u64::from(i.rows), g.a_row.into()));
+    set.push(codes.times(subs * u64::from(i.rows) * u64::from(i.parts(g)), g.a_row.into()));
     let slot = u64::from(i.o_step) + u64::from(i.o_token);
     let slots = Access::new(Space::TokenScale, true, Role::Scales, slot, tokens);
     set.push(slots.times(subs, g.t.into()));

@@ -16,6 +16,7 @@
 //! | 40:25 | `post` mask of semaphores |
 
 use hw::function::{Operand, Product};
+use hw::timing::VectorShape;
 
 /// First bit of the fields of every instruction.
 pub const BODY_LSB: u32 = 41;
@@ -406,6 +407,8 @@ instructions! {
         shift: 8 int,
         /// keys and values: rows from the codes to the scale words; norms: epsilon; top_k: k
         imm: 32 num,
+        /// the vector lies across all slices: reductions are those of all, and each gets the codes of all
+        across: 1 flag,
     }
     /// Moves whole blocks from a vector bank to DRAM.
     StoreBlocks "store.blocks" Store 0 {
@@ -494,6 +497,23 @@ impl Vector {
     pub fn passes(&self) -> u64 {
         let round = self.function().map_or(1, hw::Function::passes);
         round * u64::from(self.rounds()) + u64::from(self.out != out::NONE)
+    }
+
+    /// Slices that a vector of it lies in.
+    pub fn parts(&self, g: &hw::Geometry) -> u32 {
+        if self.across == 0 { 1 } else { g.slices }
+    }
+
+    /// What its time depends on.
+    pub fn shape(&self, g: &hw::Geometry) -> VectorShape {
+        let (rows, coded) = (u64::from(self.rows), self.out != out::NONE);
+        VectorShape {
+            vectors: u64::from(self.tokens) * u64::from(self.subs),
+            passes: self.passes(),
+            rows,
+            crossing: u64::from(self.across * g.crossing),
+            gathered: if coded { u64::from(self.parts(g) - 1) * rows } else { 0 },
+        }
     }
 
     /// Rounds of its function over each vector: k of a `top_k`.

@@ -4,11 +4,11 @@
 //! Calling convention. `inputs` are what the memory drives in cycle n, [`Outputs`] what the machine drives in cycle n:
 //!
 //! ```text
-//! let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, image));
+//! let mut memory = AxiMemory::new(&machine, vec![Pages::new(machine.memory.size_bytes, image)]);
 //! let mut inputs = memory.inputs();           // of cycle 0
 //! loop {                                      // cycle n
 //!     // drive `inputs` onto the pins, settle the logic, sample the machine's outputs (all of cycle n)
-//!     inputs = memory.tick(&outputs)?;        // handshakes of cycle n happen; gives the inputs of cycle n + 1
+//!     inputs = memory.tick(&outputs, &written)?;        // handshakes of cycle n happen; gives the inputs of cycle n + 1
 //!     // rising clock edge: cycle n + 1 begins
 //! }
 //! ```
@@ -19,6 +19,8 @@
 //! * Addresses are those of the first beat, aligned to the beat; `beats` is AXI's length plus one. Byte i of a beat lies in
 //!   bits 8i+7..8i of the data pins and belongs to byte `address + i`.
 //! * A valid that meets no ready must stay, with the same payload. The wrapper checks this and reports it as a [`PinError`].
+//! * Slices keep step: load and store ports of all of them say the same in the same cycle, each to a memory of its own. Only
+//!   their data differ, so these are apart from the rest of the pins: one slice's beat behind the other's.
 
 pub use crate::memory::Burst;
 use crate::memory::{Channel, Memory, Port};
@@ -30,19 +32,19 @@ use std::ops::Range;
 /// Widest beat in bytes.
 pub const MAX_BEAT: usize = 64;
 
-/// A beat of write data.
+/// A beat of write data, in every slice; the bytes stand apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteBeat {
-    pub data: [u8; MAX_BEAT],
     /// Bit i: byte i is written.
     pub strobe: u64,
     pub last: bool,
 }
 
-/// A beat of read data.
+/// A beat of read data, in every slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadBeat {
-    pub data: [u8; MAX_BEAT],
+    /// What [`AxiMemory::data`] tells the bytes of.
+    pub addr: u32,
     pub last: bool,
     /// The response is an error.
     pub error: bool,
@@ -90,7 +92,8 @@ struct Due {
 #[derive(Debug, Clone)]
 pub struct AxiMemory {
     core: Memory,
-    bytes: Pages,
+    /// Of each slice.
+    bytes: Vec<Pages>,
     beat: u32,
     cycle: u64,
     reads: [VecDeque<Due>; 2],
@@ -103,12 +106,13 @@ pub struct AxiMemory {
     poison: Range<u32>,
     /// What was valid without ready in the cycle before.
     held: Outputs,
+    held_data: Vec<u8>,
     handshakes: Vec<(Channel, Burst, u64)>,
 }
 
 impl AxiMemory {
-    /// A memory that holds these bytes, before cycle 0.
-    pub fn new(machine: &Machine, bytes: Pages) -> AxiMemory {
+    /// A memory that holds these bytes in each slice, before cycle 0.
+    pub fn new(machine: &Machine, bytes: Vec<Pages>) -> AxiMemory {
         AxiMemory {
             core: Memory::new(machine),
             bytes,
@@ -120,6 +124,7 @@ impl AxiMemory {
             responses: VecDeque::new(),
             poison: 0..0,
             held: Outputs::default(),
+            held_data: Vec::new(),
             handshakes: Vec::new(),
         }
     }
@@ -136,9 +141,18 @@ impl AxiMemory {
         self.beat
     }
 
-    /// All bytes.
-    pub fn bytes(&self) -> &Pages {
+    /// All bytes of each slice.
+    pub fn bytes(&self) -> &[Pages] {
         &self.bytes
+    }
+
+    /// The bytes of a beat in as many slices as `into` has room for.
+    pub fn data(&self, beat: &ReadBeat, into: &mut [u8]) {
+        let parts = into.chunks_exact_mut(self.beat as usize);
+        // Bursts are accepted within the memory only.
+        self.bytes.iter().zip(parts).for_each(|(bytes, part)| {
+            let _ = bytes.read(beat.addr.into(), part);
+        });
     }
 
     /// Address handshakes so far: channel, burst, cycle.
@@ -155,10 +169,7 @@ impl AxiMemory {
     pub fn inputs(&self) -> Inputs {
         let beat = |port: Port| {
             let due = self.reads[port as usize].front().filter(|d| d.cycle == self.cycle)?;
-            let mut data = [0; MAX_BEAT];
-            // Bursts are accepted within the memory only.
-            let _ = self.bytes.read(due.addr.into(), &mut data[..self.beat as usize]);
-            Some(ReadBeat { data, last: due.last, error: due.error })
+            Some(ReadBeat { addr: due.addr, last: due.last, error: due.error })
         };
         Inputs {
             fetch_arready: self.core.ready(Channel::Fetch, self.cycle),
@@ -171,18 +182,23 @@ impl AxiMemory {
         }
     }
 
-    /// Performs the handshakes of the current cycle, moves to the next one and gives its inputs.
+    /// Performs the handshakes of the current cycle, moves to the next one and gives its inputs. `written` is the data of the
+    /// write beat, if there is one; what it has no byte for is not written.
     ///
     /// # Errors
     /// The machine broke the protocol or left the memory.
-    pub fn tick(&mut self, outputs: &Outputs) -> Result<Inputs, PinError> {
-        self.stable(outputs)?;
+    pub fn tick(&mut self, outputs: &Outputs, written: &[u8]) -> Result<Inputs, PinError> {
+        self.stable(outputs, written)?;
         let mut held = *outputs;
         self.read_address(Channel::Fetch, Port::Fetch, &mut held.fetch_ar)?;
         self.read_address(Channel::Load, Port::Load, &mut held.load_ar)?;
         self.write_address(&mut held.store_aw)?;
-        self.write_data(&mut held.store_w)?;
+        self.write_data(&mut held.store_w, written)?;
         self.held = held;
+        if held.store_w.is_some() {
+            self.held_data.clear();
+            self.held_data.extend(written);
+        }
         self.retire();
         self.cycle += 1;
         Ok(self.inputs())
@@ -200,12 +216,12 @@ impl AxiMemory {
         }
     }
 
-    fn stable(&self, now: &Outputs) -> Result<(), PinError> {
+    fn stable(&self, now: &Outputs, written: &[u8]) -> Result<(), PinError> {
         let Outputs { fetch_ar, load_ar, store_aw, store_w } = self.held;
         let kept = (fetch_ar.is_none() || fetch_ar == now.fetch_ar)
             && (load_ar.is_none() || load_ar == now.load_ar)
             && (store_aw.is_none() || store_aw == now.store_aw)
-            && (store_w.is_none() || store_w == now.store_w);
+            && (store_w.is_none() || store_w == now.store_w && self.held_data == written);
         if kept { Ok(()) } else { self.broken("a valid without ready was withdrawn or changed") }
     }
 
@@ -244,7 +260,8 @@ impl AxiMemory {
         let Some(burst) = pins.take() else { return Ok(None) };
         let bytes = u64::from(burst.beats) * u64::from(self.beat);
         let from = u64::from(burst.addr);
-        if burst.beats == 0 || burst.addr % self.beat != 0 || from + bytes > self.bytes.size() {
+        let size = self.bytes.first().map_or(0, Pages::size);
+        if burst.beats == 0 || burst.addr % self.beat != 0 || from + bytes > size {
             return self.broken(&format!("{channel:?} burst of {} beats at {from:#x}", burst.beats));
         }
         if from / 4096 != (from + bytes - 1) / 4096 {
@@ -254,7 +271,7 @@ impl AxiMemory {
         Ok(Some(burst))
     }
 
-    fn write_data(&mut self, pins: &mut Option<WriteBeat>) -> Result<(), PinError> {
+    fn write_data(&mut self, pins: &mut Option<WriteBeat>, written: &[u8]) -> Result<(), PinError> {
         if !self.core.ready(Channel::StoreData, self.cycle) {
             return Ok(());
         }
@@ -263,14 +280,16 @@ impl AxiMemory {
             return self.broken("write data without an address before it");
         };
         let from = u64::from(burst.addr + self.written * self.beat);
-        let mut data = [0; MAX_BEAT];
-        let data = &mut data[..self.beat as usize];
-        // Bursts are accepted within the memory only, as the beats of one that turns out too long need not be.
-        if self.bytes.read(from, data).is_some() {
-            let strobed =
-                data.iter_mut().zip(beat.data).enumerate().filter(|(i, _)| beat.strobe >> i & 1 != 0);
-            strobed.for_each(|(_, (to, from))| *to = from);
-            self.bytes.write(from, data);
+        for (bytes, written) in self.bytes.iter_mut().zip(written.chunks_exact(self.beat as usize)) {
+            let mut data = [0; MAX_BEAT];
+            let data = &mut data[..self.beat as usize];
+            // Bursts are accepted within the memory only, as the beats of one that turns out too long need not be.
+            if bytes.read(from, data).is_some() {
+                let strobed =
+                    data.iter_mut().zip(written).enumerate().filter(|(i, _)| beat.strobe >> i & 1 != 0);
+                strobed.for_each(|(_, (to, from))| *to = *from);
+                bytes.write(from, data);
+            }
         }
         self.written += 1;
         if beat.last != (self.written == burst.beats) {
@@ -297,32 +316,35 @@ mod tests {
     #[test]
     fn a_written_beat_is_read_back_when_the_model_says() {
         let machine = hw::presets::load("tiny").unwrap();
-        let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, &[1, 2, 3]));
+        let mut memory = AxiMemory::new(&machine, vec![Pages::new(machine.memory.size_bytes, &[1, 2, 3])]);
         let burst = Some(Burst { addr: 0, beats: 1 });
-        let beat = WriteBeat { data: [9; MAX_BEAT], strobe: 0b10, last: true };
+        let beat = WriteBeat { strobe: 0b10, last: true };
         let write = Outputs { store_aw: burst, ..Default::default() };
-        memory.tick(&write).unwrap();
-        memory.tick(&Outputs { store_w: Some(beat), ..Default::default() }).unwrap();
-        let mut inputs = memory.tick(&Outputs { load_ar: burst, ..Default::default() }).unwrap();
+        memory.tick(&write, &[]).unwrap();
+        memory.tick(&Outputs { store_w: Some(beat), ..Default::default() }, &[9; MAX_BEAT]).unwrap();
+        let mut inputs = memory.tick(&Outputs { load_ar: burst, ..Default::default() }, &[]).unwrap();
         let mut cycle = 3;
         while inputs.load_r.is_none() {
             assert_eq!(inputs.store_b, (cycle == 1 + 10).then_some(false));
-            inputs = memory.tick(&Outputs::default()).unwrap();
+            inputs = memory.tick(&Outputs::default(), &[]).unwrap();
             cycle += 1;
         }
         assert_eq!(cycle, 2 + 24);
-        assert_eq!(inputs.load_r.map(|r| (r.data[..4].to_vec(), r.last)), Some((vec![1, 9, 3, 0], true)));
+        let beat = inputs.load_r.unwrap();
+        let mut data = [0; MAX_BEAT];
+        memory.data(&beat, &mut data);
+        assert_eq!((&data[..4], beat.last), (&[1, 9, 3, 0][..], true));
     }
 
     #[test]
     fn a_withdrawn_request_is_noticed() {
         let machine = hw::presets::load("three").unwrap();
-        let mut memory = AxiMemory::new(&machine, Pages::new(machine.memory.size_bytes, &[]));
+        let mut memory = AxiMemory::new(&machine, vec![Pages::new(machine.memory.size_bytes, &[])]);
         while memory.inputs().load_arready {
-            memory.tick(&Outputs::default()).unwrap();
+            memory.tick(&Outputs::default(), &[]).unwrap();
         }
         let request = Outputs { load_ar: Some(Burst { addr: 8, beats: 1 }), ..Default::default() };
-        memory.tick(&request).unwrap();
-        assert!(memory.tick(&Outputs::default()).is_err());
+        memory.tick(&request, &[]).unwrap();
+        assert!(memory.tick(&Outputs::default(), &[]).is_err());
     }
 }

@@ -6,6 +6,7 @@ use hw::dram::Dram;
 use hw::machine::{Memory, MemoryModel};
 use isa::random::{Case, case, directed};
 use sim::attribution::{Account, Attribution, Cause};
+use sim::functional::{Observer, State, Tile, run_slices};
 use sim::reference;
 use sim::sink::{Event, Sink};
 use sim::timing::{Fault, Upset, simulate, simulate_into, simulate_upset, simulate_with};
@@ -13,11 +14,21 @@ use sim::trace::{Trace, first_difference};
 use std::collections::BTreeSet;
 
 fn machines() -> Vec<Machine> {
-    hw::presets::PRESETS.iter().map(|(name, _)| hw::presets::load(name).unwrap()).collect()
+    let presets = hw::presets::PRESETS.iter().map(|(name, _)| hw::presets::load(name).unwrap());
+    let odd = hw::presets::load("odd").unwrap();
+    let slices = hw::machine::Slices { count: 3, crossing: 4 };
+    let sliced = Machine { name: "sliced".into(), slices, ..odd };
+    sliced.verify().unwrap();
+    presets.chain([sliced]).collect()
 }
 
 fn cases(machine: &Machine, seeds: u64) -> impl Iterator<Item = Case> {
     (0..seeds).map(|seed| case(machine, seed).unwrap_or_else(|| panic!("no legal program for seed {seed}")))
+}
+
+/// Every byte of all slices.
+fn run(machine: &Machine, c: &Case, observer: &mut impl Observer) -> Result<(), isa::Illegal> {
+    run_slices(&mut State::of_slices(machine, &c.images()), &c.program, &c.args, observer)
 }
 
 fn kind(cause: Cause) -> String {
@@ -33,8 +44,7 @@ fn legal_programs_run() {
             let mut attribution = Attribution::new(&c.program, Account::default());
             let end = simulate_into(&c.program, &machine, &c.args, &mut attribution)
                 .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut ())
-                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            run(&machine, &c, &mut ()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             // Every cycle of every unit has one cause, and the sums are what the machine counts.
             let account = attribution.listener();
             assert_eq!(account.against(&end.counters, end.cycles), None, "{} seed {seed}", machine.name);
@@ -57,8 +67,8 @@ struct Results {
     saturated: u64,
 }
 
-impl sim::functional::Observer for Results {
-    fn gemm_tile(&mut self, _: &isa::walk::Step, _: u32, _: u32, outputs: &[i32]) {
+impl Observer for Results {
+    fn gemm_tile(&mut self, _: &isa::walk::Step, _: Tile, outputs: &[i32]) {
         for y in outputs {
             self.all += 1;
             self.plain += u64::from(![0, i32::MIN, i32::MAX].contains(y));
@@ -73,7 +83,7 @@ fn random_programs_compute_something() {
     for machine in machines() {
         let mut results = Results::default();
         for c in cases(&machine, 240) {
-            sim::functional::run(&c.program, &machine, &c.args, &c.image, &mut results).unwrap();
+            run(&machine, &c, &mut results).unwrap();
         }
         let Results { all, plain, saturated } = results;
         println!(

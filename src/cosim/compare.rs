@@ -43,32 +43,32 @@ impl Comparison {
     }
 }
 
-/// A program on fresh hardware. `image` is DRAM from address 0 on; the program's words are put into it. `seed` is that of the
-/// noise in the hardware's registers.
+/// A program on fresh hardware. `images` are DRAM of each slice from address 0 on; the program's words are put into the first.
+/// `seed` is that of the noise in the hardware's registers.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub hardware: &'a Hardware,
     pub machine: &'a Machine,
     pub program: &'a Program,
     pub args: &'a [u32],
-    pub image: &'a [u8],
+    pub images: &'a [&'a [u8]],
     pub seed: u32,
 }
 
 impl Setup<'_> {
-    /// All of DRAM before the run.
+    /// The state of each slice before the run.
     ///
     /// # Errors
     /// As [`place`].
-    pub fn dram(&self) -> Result<Pages, Diagnostic> {
-        let mut dram = Pages::new(self.machine.memory.size_bytes, self.image);
-        place(self.program, &mut dram)?;
-        Ok(dram)
+    pub fn slices(&self) -> Result<Vec<State>, Diagnostic> {
+        let mut slices = State::of_slices(self.machine, self.images);
+        place(self.program, &mut slices)?;
+        Ok(slices)
     }
 }
 
-/// Runs a legal program in the simulator and on fresh hardware and compares everything observable. `image` is DRAM from
-/// address 0 on; the program's words are put into it. `seed` is that of the noise in the hardware's registers.
+/// Runs a legal program in the simulator and on fresh hardware and compares everything observable. `images` and `seed` as in
+/// [`Setup`].
 ///
 /// # Errors
 /// The program is not for this machine, cannot run, or has no instruction to compare.
@@ -77,34 +77,35 @@ pub fn compare(
     machine: &Machine,
     program: &Program,
     args: &[u32],
-    image: &[u8],
+    images: &[&[u8]],
     seed: u32,
 ) -> Result<Comparison, Diagnostic> {
-    let mut state = State::new(machine, image);
-    compare_in(&mut hardware.session(seed), &mut state, machine, program, args)
+    let mut slices = State::of_slices(machine, images);
+    compare_in(&mut hardware.session(seed), &mut slices, machine, program, args)
 }
 
-/// As [`compare`], on hardware that has run programs before. `state` is what they left; on return it is what this one left.
+/// As [`compare`], on hardware that has run programs before. `slices` are what they left; on return they are what this one
+/// left.
 ///
 /// # Errors
 /// As [`compare`].
 pub fn compare_in(
     session: &mut Session,
-    state: &mut State,
+    slices: &mut [State],
     machine: &Machine,
     program: &Program,
     args: &[u32],
 ) -> Result<Comparison, Diagnostic> {
     isa::binary::check_machine(program, machine)?;
-    place(program, &mut state.dram)?;
-    let dram = state.dram.clone();
+    place(program, slices)?;
+    let dram: Vec<Pages> = slices.iter().map(|s| s.dram.clone()).collect();
     let mut told = (Recorder::new(machine), Attribution::new(program, Account::default()));
     sim::timing::simulate_into(program, machine, args, &mut told)?;
     let (times, account) = (told.0.trace(), told.1.listener());
-    sim::functional::run_on(state, program, args, &mut ())?;
+    sim::functional::run_slices(slices, program, args, &mut ())?;
     let limit = times.cycles * 2 + 10_000;
     let observed = session.run(&Run { machine, program, args, dram: &dram, limit, poison: 0..0 });
-    let comparison = judge(&times, &account, state, &observed);
+    let comparison = judge(&times, &account, slices, &observed);
     if comparison.instructions == 0 {
         let said = observed.failure.map(|f| format!("; {f}")).unwrap_or_default();
         return Err(Diagnostic::new("cosim-nothing", "not one instruction was compared")
@@ -114,11 +115,12 @@ pub fn compare_in(
     Ok(comparison)
 }
 
-/// Puts the program's words into DRAM.
+/// Puts the program's words into DRAM of the first slice.
 ///
 /// # Errors
 /// An instruction has no encoding, or the words do not fit.
-pub fn place(program: &Program, dram: &mut Pages) -> Result<(), Diagnostic> {
+pub fn place(program: &Program, slices: &mut [State]) -> Result<(), Diagnostic> {
+    let Some(State { dram, .. }) = slices.first_mut() else { return Ok(()) };
     let (base, size) = (u64::from(program.base), dram.size());
     let words = codegen::image::words(program)?;
     dram.write(base, &words).ok_or_else(|| {
@@ -130,7 +132,18 @@ pub fn place(program: &Program, dram: &mut Pages) -> Result<(), Diagnostic> {
 }
 
 /// Every on-chip memory of the functional simulation, with its name, in the order of [`Observed::memories`].
-fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
+fn memories(slices: &[State]) -> Vec<(String, Vec<u8>)> {
+    let of =
+        |slice| memories_of(&slices[slice]).into_iter().map(move |(name, bytes)| (at(slice, &name), bytes));
+    (0..slices.len()).flat_map(of).collect()
+}
+
+/// A memory of a slice.
+fn at(slice: usize, name: &str) -> String {
+    if slice == 0 { name.to_string() } else { format!("{name} of slice {slice}") }
+}
+
+fn memories_of(state: &State) -> Vec<(String, Vec<u8>)> {
     let banks = (0..state.v.len()).map(|bank| Space::Vector(bank as u8));
     let chip = [Space::Weight, Space::GroupScale, Space::Channel, Space::Activation, Space::TokenScale];
     chip.into_iter()
@@ -139,10 +152,12 @@ fn memories(state: &State) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn judge(times: &Trace, account: &Account, state: &State, observed: &Observed) -> Comparison {
+fn judge(times: &Trace, account: &Account, slices: &[State], observed: &Observed) -> Comparison {
     let trace = &observed.trace;
-    let mut found = vec![told("DRAM", state.dram.difference(&observed.dram))];
-    let memories = memories(state);
+    let drams = slices.iter().zip(&observed.dram).enumerate();
+    let mut found: Vec<_> =
+        drams.map(|(slice, (l, r))| told(&at(slice, "DRAM"), l.dram.difference(r))).collect();
+    let memories = memories(slices);
     found.extend(memories.iter().zip(&observed.memories).map(|((name, l), r)| told(name, difference(l, r))));
     let byte_mismatches = found.iter().map(|f| f.0).sum();
     let byte = found.into_iter().find_map(|f| f.1);

@@ -27,9 +27,9 @@ pub struct Hardware {
 #[derive(Debug, Clone)]
 pub struct Observed {
     pub trace: Trace,
-    /// DRAM at the end.
-    pub dram: Pages,
-    /// Every on-chip memory at the end, in the order of [`places`].
+    /// DRAM of each slice at the end.
+    pub dram: Vec<Pages>,
+    /// Every on-chip memory of each slice at the end, in the order of [`places`].
     pub memories: Vec<Vec<u8>>,
     /// Error cause of the hardware and its ERROR_WORD, unless it is 0.
     pub error: Option<(u32, u32)>,
@@ -45,8 +45,8 @@ pub struct Run<'a> {
     pub machine: &'a Machine,
     pub program: &'a Program,
     pub args: &'a [u32],
-    /// DRAM at the start, program words included.
-    pub dram: &'a Pages,
+    /// DRAM of each slice at the start, program words included.
+    pub dram: &'a [Pages],
     /// Cycles after which the run is given up.
     pub limit: u64,
     /// Bytes of DRAM whose bursts are answered with an error.
@@ -87,7 +87,7 @@ impl<'b> Session<'b> {
 
     /// Runs a program to its end, or its limit, for the waves alone.
     pub(super) fn run_recorded(&mut self, run: &Run, recorder: &mut Recorder) {
-        let memory = AxiMemory::new(run.machine, run.dram.clone());
+        let memory = AxiMemory::new(run.machine, run.dram.to_vec());
         let (mut host, reset) = self.attach(memory);
         host.record(recorder);
         // Whatever goes wrong is in the waves.
@@ -97,7 +97,7 @@ impl<'b> Session<'b> {
 
     /// Runs a program to its end or until `watch` has seen enough.
     pub fn run_watched(&mut self, run: &Run, watch: &mut Watch) -> Observed {
-        let memory = AxiMemory::new(run.machine, run.dram.clone()).with_errors(run.poison.clone());
+        let memory = AxiMemory::new(run.machine, run.dram.to_vec()).with_errors(run.poison.clone());
         let (host, reset) = self.attach(memory);
         let mut bench = Bench::new(host, run);
         let failure = reset.and_then(|()| bench.program(run, watch)).err();
@@ -110,11 +110,11 @@ impl<'b> Session<'b> {
         Observed { failure, failed_in, ..observed }
     }
 
-    /// The hardware with a host that does as it is told, and this DRAM.
+    /// The hardware with a host that does as it is told, and this DRAM of each slice.
     ///
     /// # Errors
     /// The first reset fails.
-    pub fn host(&mut self, machine: &Machine, dram: Pages) -> Result<Host<'_, 'b>, String> {
+    pub fn host(&mut self, machine: &Machine, dram: Vec<Pages>) -> Result<Host<'_, 'b>, String> {
         let (host, reset) = self.attach(AxiMemory::new(machine, dram));
         reset.map(|()| host)
     }
@@ -268,27 +268,40 @@ impl<'a, 'b, 'p> Bench<'a, 'b, 'p> {
         let absent = chip.clone().zip(&self.places).find(|(m, _)| m.is_none());
         let failure = absent.map(|(_, (place, _))| format!("the hardware has no memory {place}"));
         let memories = chip.map(Option::unwrap_or_default).collect();
-        let dram = self.host.memory().bytes().clone();
+        let dram = self.host.memory().bytes().to_vec();
         Observed { trace: self.trace, dram, memories, error: self.error, failure, failed_in: None }
     }
 }
 
-/// Bytes of a memory from `at` on while a program runs, those of an on-chip one as the last cycle left them. Nothing if the
-/// memory ends before.
-pub fn memory(host: &Host, machine: &Machine, space: Space, at: u64, length: usize) -> Vec<u8> {
+/// Bytes of a slice's memory from `at` on while a program runs, those of an on-chip one as the last cycle left them. Nothing
+/// if the memory ends before.
+pub fn memory(
+    host: &Host,
+    machine: &Machine,
+    (slice, space): (usize, Space),
+    at: u64,
+    length: usize,
+) -> Vec<u8> {
     let place = match space {
-        Space::Dram => return host.memory().bytes().get(at, length).unwrap_or_default(),
+        Space::Dram => {
+            let held = host.memory().bytes().get(slice).and_then(|dram| dram.get(at, length));
+            return held.unwrap_or_default();
+        }
         Space::Vector(bank) => 5 + usize::from(bank),
         on_chip => on_chip.index(),
     };
-    let place = places(machine).into_iter().nth(place);
+    let place = places_of(machine, slice).into_iter().nth(place);
     let held = place.and_then(|(place, bytes)| host.instance().memory(&place, bytes)).unwrap_or_default();
     let from = at as usize;
     held.get(from..from.saturating_add(length)).unwrap_or_default().to_vec()
 }
 
-/// The on-chip memories of a machine, in the order in which [`Observed`] holds them.
+/// The on-chip memories of a machine, in the order in which [`Observed`] holds them: those of slice 0, of slice 1, and so on.
 fn places(machine: &Machine) -> Vec<(String, usize)> {
+    (0..machine.slices.count as usize).flat_map(|slice| places_of(machine, slice)).collect()
+}
+
+fn places_of(machine: &Machine, slice: usize) -> Vec<(String, usize)> {
     let b = &machine.buffers;
     let mut list = vec![
         ("u_weights.u_buffer.u_ram".to_string(), b.weight_bytes),
@@ -299,7 +312,7 @@ fn places(machine: &Machine) -> Vec<(String, usize)> {
     ];
     list.extend((0..b.vector_banks).map(|k| (format!("u_vbanks.gen_bank[{k}].u_ram"), b.vector_bank_bytes)));
     list.into_iter()
-        .map(|(place, bytes)| (format!("u_datapath.u_memories.{place}"), bytes as usize))
+        .map(|(place, bytes)| (format!("gen_slice[{slice}].u_datapath.u_memories.{place}"), bytes as usize))
         .collect()
 }
 

@@ -27,6 +27,9 @@ pub struct Order {
 pub struct Host<'a, 'b> {
     instance: &'a mut Instance<'b>,
     pins: In,
+    /// Data of the load and of the store ports.
+    read: Vec<u8>,
+    written: Vec<u8>,
     memory: AxiMemory,
     /// What the memory drives in this cycle; nothing before the start.
     inputs: Option<Inputs>,
@@ -39,8 +42,11 @@ pub struct Host<'a, 'b> {
 impl<'a, 'b> Host<'a, 'b> {
     /// The host drives what hardware must ignore of the control port with the low bits of `ignored` ([`In::ctrl_ignored`]).
     pub(super) fn new(instance: &'a mut Instance<'b>, memory: AxiMemory, ignored: u16) -> Host<'a, 'b> {
-        let pins = In { rst_n: 1, ctrl_ignored: ignored, ..In::default() };
-        Host { instance, pins, memory, inputs: None, now: 0, irq: false, recorder: None }
+        let (beat, slices) = (memory.beat_bytes(), memory.bytes().len() as u32);
+        let pins = In { rst_n: 1, ctrl_ignored: ignored, beat, slices, ..In::default() };
+        let data = vec![0; (beat * slices) as usize];
+        let (read, written) = (data.clone(), data);
+        Host { instance, pins, read, written, memory, inputs: None, now: 0, irq: false, recorder: None }
     }
 
     /// Has the waves of the run recorded.
@@ -54,12 +60,13 @@ impl<'a, 'b> Host<'a, 'b> {
     /// None that hardware in reset can cause.
     pub fn hard_reset(&mut self) -> Result<(), String> {
         self.inputs = None;
-        self.pins = In { rst_n: 1, ctrl_ignored: self.pins.ctrl_ignored, ..In::default() };
+        let In { ctrl_ignored, beat, slices, .. } = self.pins;
+        self.pins = In { rst_n: 1, ctrl_ignored, beat, slices, ..In::default() };
         // Before the first clock edge, because registers of noise would write the memories; and twice, because Verilator
         // sees edges of a reset and not its level: the first time may find the soft reset, which is noise too, active.
         for rst_n in [1, 0, 1, 0] {
             self.pins.rst_n = rst_n;
-            self.instance.settle(&self.pins);
+            self.instance.settle(&self.pins, &self.read, &mut self.written);
         }
         for rst_n in [0, 0, 0, 1, 1] {
             self.pins.rst_n = rst_n;
@@ -72,8 +79,14 @@ impl<'a, 'b> Host<'a, 'b> {
     pub(super) fn cycle(&mut self) -> Result<Out, String> {
         if let Some(inputs) = &self.inputs {
             drive(&mut self.pins, inputs);
+            if let Some(beat) = &inputs.fetch_r {
+                self.memory.data(beat, &mut self.pins.fetch_rdata[..self.pins.beat as usize]);
+            }
+            if let Some(beat) = &inputs.load_r {
+                self.memory.data(beat, &mut self.read);
+            }
         }
-        let out = self.instance.settle(&self.pins);
+        let out = self.instance.settle(&self.pins, &self.read, &mut self.written);
         self.irq = out.irq != 0;
         // A response is taken in its first cycle with BREADY.
         self.pins.ctrl_bready &= u8::from(out.ctrl_bvalid == 0);
@@ -82,8 +95,11 @@ impl<'a, 'b> Host<'a, 'b> {
                 recorder.settled(self.instance, self.now);
             }
             attributes(&out, self.memory.beat_bytes())?;
+            if out.in_step == 0 {
+                return Err(format!("cycle {}: the ports of a slice do not keep step", self.now));
+            }
             // The edge comes first: what the hardware asserts tells more than the pins do.
-            let next = self.memory.tick(&outputs(&out)).map_err(|e| e.to_string());
+            let next = self.memory.tick(&outputs(&out), &self.written).map_err(|e| e.to_string());
             self.instance.edge();
             self.now += 1;
             if let Some(recorder) = &mut self.recorder {

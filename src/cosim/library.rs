@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 
 /// Version of the interface; `shim.cpp` states the same.
-const ABI: u32 = 5;
+const ABI: u32 = 6;
 
 /// Pins driven by the harness. Layout shared with `shim.cpp`.
 #[repr(C)]
@@ -36,8 +36,10 @@ pub struct In {
     pub ctrl_awaddr: u16,
     pub ctrl_araddr: u16,
     pub ctrl_wdata: u32,
+    /// Bytes of a beat.
+    pub beat: u32,
+    pub slices: u32,
     pub fetch_rdata: [u8; 64],
-    pub load_rdata: [u8; 64],
 }
 
 /// Pins driven by the hardware. Layout shared with `shim.cpp`.
@@ -62,7 +64,9 @@ pub struct Out {
     pub ctrl_bresp: u8,
     pub ctrl_rresp: u8,
     pub ctrl_wready: u8,
-    padding: [u8; 2],
+    /// Load and store ports of all slices say the same.
+    pub in_step: u8,
+    padding: u8,
     /// Size, burst, cache and prot of fetch, load and store.
     pub attributes: [[u8; 4]; 3],
     pub fetch_araddr: u32,
@@ -77,7 +81,6 @@ pub struct Out {
     pub done_number: [u32; 4],
     pub missing: u64,
     pub store_wstrb: u64,
-    pub store_wdata: [u8; 64],
 }
 
 // SAFETY of both: integers and arrays of integers; zero is a value of each.
@@ -98,7 +101,7 @@ type Wave = unsafe extern "C" fn(*mut c_void, u64, *mut *const u8) -> u64;
 pub struct Simulator {
     new: unsafe extern "C" fn(u32) -> *mut c_void,
     free: unsafe extern "C" fn(*mut c_void),
-    settle: unsafe extern "C" fn(*mut c_void, *const In, *mut Out),
+    settle: unsafe extern "C" fn(*mut c_void, *const In, *const u8, *mut Out, *mut u8),
     edge: unsafe extern "C" fn(*mut c_void),
     memory: unsafe extern "C" fn(*mut c_void, *const c_char, *mut u8, u64) -> u64,
     failure: unsafe extern "C" fn() -> *const c_char,
@@ -160,11 +163,15 @@ pub struct Instance<'a> {
 }
 
 impl Instance<'_> {
-    /// Drives the pins of a cycle and gives what the hardware drives in it.
-    pub fn settle(&mut self, pins: &In) -> Out {
+    /// Drives the pins of a cycle and gives what the hardware drives in it. `read` and `written` are the data of the load and
+    /// of the store ports, a beat for each slice.
+    pub fn settle(&mut self, pins: &In, read: &[u8], written: &mut [u8]) -> Out {
         let mut out = Out::default();
-        // SAFETY: the handle lives as long as self; both layouts are those of shim.cpp.
-        unsafe { (self.simulator.settle)(self.handle, pins, &mut out) };
+        let bytes = pins.beat as usize * pins.slices as usize;
+        assert!(read.len() == bytes && written.len() == bytes, "a beat for each slice");
+        // SAFETY: the handle lives as long as self; both layouts are those of shim.cpp, which refuses hardware whose data pins
+        // are not as wide as both buffers.
+        unsafe { (self.simulator.settle)(self.handle, pins, read.as_ptr(), &mut out, written.as_mut_ptr()) };
         out
     }
 

@@ -11,6 +11,7 @@ use isa::access::{Space, accesses};
 use isa::table::Unit;
 use isa::walk::Step;
 use sim::functional::{Observer, State};
+use sim::pages::Pages;
 use sim::trace::{Span, Trace};
 use std::collections::VecDeque;
 use std::fmt;
@@ -29,6 +30,9 @@ pub struct Wrong {
     /// Its number in the unit, and its place in the program.
     pub number: usize,
     pub word: u32,
+    /// The instruction in assembly.
+    pub text: String,
+    pub slice: usize,
     pub space: Space,
     /// Address of the byte in the memory.
     pub byte: u64,
@@ -38,14 +42,16 @@ pub struct Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Wrong { cycle, unit, number, word, space, byte, expected, found } = self;
-        write!(f, "{unit} #{number}: bytes differ at cycle {cycle}: instruction {word} leaves ")?;
-        write!(f, "{expected:#04x} against {found:#04x} in byte {byte:#x} of {space}")
+        let Wrong { cycle, unit, number, word, text, slice, space, byte, expected, found } = self;
+        write!(f, "{unit} #{number}: bytes differ at cycle {cycle}: instruction {word} (`{text}`) leaves ")?;
+        write!(f, "{expected:#04x} against {found:#04x} in byte {byte:#x} of {space}")?;
+        if *slice == 0 { Ok(()) } else { write!(f, " of slice {slice}") }
     }
 }
 
-/// What an instruction leaves: memory, first byte, bytes.
-type Writes = Vec<(Space, u64, Vec<u8>)>;
+/// What an instruction leaves: slice and memory, first byte, bytes.
+type Writes = Vec<Written>;
+type Written = ((usize, Space), u64, Vec<u8>);
 
 /// Runs a program on fresh hardware and gives the first wrong byte; nothing if no instruction leaves one.
 ///
@@ -53,13 +59,13 @@ type Writes = Vec<(Space, u64, Vec<u8>)>;
 /// The program cannot run.
 pub fn first_wrong(setup: &Setup) -> Result<Option<Wrong>, Diagnostic> {
     let Setup { hardware, machine, program, args, seed, .. } = *setup;
-    let dram = setup.dram()?;
+    let mut slices = setup.slices()?;
+    let dram: Vec<Pages> = slices.iter().map(|s| s.dram.clone()).collect();
     let times = sim::timing::simulate(program, machine, args)?;
     std::thread::scope(|scope| {
         let (to, from) = sync_channel(AHEAD);
-        let mut state = State { dram: dram.clone(), ..State::new(machine, &[]) };
         // Whoever receives finds the end of a program that cannot run; both sides have run it before.
-        scope.spawn(move || sim::functional::run_on(&mut state, program, args, &mut Sender { to }));
+        scope.spawn(move || sim::functional::run_slices(&mut slices, program, args, &mut Sender { to }));
         let mut judge = Judge { times: &times, from, pending: Default::default(), done: [0; 4] };
         let mut wrong = None;
         let run = Run { machine, program, args, dram: &dram, limit: times.cycles + 1, poison: 0..0 };
@@ -77,14 +83,17 @@ struct Sender {
 }
 
 impl Observer for Sender {
-    fn after(&mut self, step: &Step, state: &State) {
+    fn after(&mut self, step: &Step, slices: &[State]) {
         let Some(unit) = step.instr.unit().queue() else { return };
         let mut writes = Writes::new();
-        for access in accesses(&step.instr.body, &state.geometry).iter().filter(|a| a.write) {
-            let scale = if access.space == Space::TokenScale { 3 } else { 1 };
-            writes.extend(access.ranges().map(|(from, to)| {
-                (access.space, scale * from, state.part(access.space, from as usize..to as usize))
-            }));
+        for (slice, state) in slices.iter().enumerate() {
+            for access in accesses(&step.instr.body, &state.geometry).iter().filter(|a| a.write) {
+                let scale = if access.space == Space::TokenScale { 3 } else { 1 };
+                writes.extend(access.ranges().map(|(from, to)| {
+                    let bytes = state.part(access.space, from as usize..to as usize);
+                    ((slice, access.space), scale * from, bytes)
+                }));
+            }
         }
         // Nobody receives any more once a wrong byte is found.
         let _ = self.to.send((unit, writes));
@@ -116,20 +125,21 @@ impl Judge<'_> {
         self.done[unit] += 1;
         let writes = self.pending[unit].pop_front()?;
         let later: Vec<_> = self.pending[unit].iter().take(later).flatten().collect();
-        let (space, byte, expected, found) =
+        let ((slice, space), byte, expected, found) =
             writes.iter().find_map(|range| first(range, &later, setup, host))?;
         let unit = Unit::QUEUED[unit].name();
-        Some(Wrong { cycle, unit, number, word: instr, space, byte, expected, found })
+        let text = setup.program.instrs.get(instr as usize).map(isa::disasm::instruction).unwrap_or_default();
+        Some(Wrong { cycle, unit, number, word: instr, text, slice, space, byte, expected, found })
     }
 }
 
 /// The first byte of a range that is neither as expected nor written by `later` instructions.
 fn first(
-    (space, from, bytes): &(Space, u64, Vec<u8>),
-    later: &[&(Space, u64, Vec<u8>)],
+    (space, from, bytes): &Written,
+    later: &[&Written],
     setup: &Setup,
     host: &Host,
-) -> Option<(Space, u64, u8, u8)> {
+) -> Option<((usize, Space), u64, u8, u8)> {
     let held = memory(host, setup.machine, *space, *from, bytes.len());
     let written =
         |at: u64| later.iter().any(|(s, f, b)| s == space && (*f..f + b.len() as u64).contains(&at));

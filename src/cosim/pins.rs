@@ -3,7 +3,7 @@
 use super::library::{In, Out};
 use sim::axi::{Burst, Inputs, Outputs, WriteBeat};
 
-/// Puts what the memory drives onto the hardware's pins.
+/// Puts what the memory drives onto the hardware's pins, but for data.
 pub fn drive(pins: &mut In, inputs: &Inputs) {
     pins.fetch_arready = inputs.fetch_arready.into();
     pins.load_arready = inputs.load_arready.into();
@@ -15,11 +15,9 @@ pub fn drive(pins: &mut In, inputs: &Inputs) {
     pins.load_rvalid = inputs.load_r.is_some().into();
     if let Some(beat) = &inputs.fetch_r {
         (pins.fetch_rlast, pins.fetch_rresp) = (beat.last.into(), response(beat.error));
-        pins.fetch_rdata = beat.data;
     }
     if let Some(beat) = &inputs.load_r {
         (pins.load_rlast, pins.load_rresp) = (beat.last.into(), response(beat.error));
-        pins.load_rdata = beat.data;
     }
 }
 
@@ -47,7 +45,7 @@ pub fn attributes(out: &Out, beat_bytes: u32) -> Result<(), String> {
 /// What the hardware drives on its memory ports.
 pub fn outputs(out: &Out) -> Outputs {
     let burst = |valid: u8, addr: u32, len: u32| (valid != 0).then_some(Burst { addr, beats: len + 1 });
-    let beat = WriteBeat { data: out.store_wdata, strobe: out.store_wstrb, last: out.store_wlast != 0 };
+    let beat = WriteBeat { strobe: out.store_wstrb, last: out.store_wlast != 0 };
     Outputs {
         fetch_ar: burst(out.fetch_arvalid, out.fetch_araddr, out.fetch_arlen),
         load_ar: burst(out.load_arvalid, out.load_araddr, out.load_arlen),

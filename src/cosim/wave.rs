@@ -8,6 +8,7 @@ use super::driver::Run;
 use super::library::Instance;
 use crate::output::Stream;
 use ir::diag::Diagnostic;
+use sim::pages::Pages;
 use std::ops::Range;
 use std::path::Path;
 
@@ -90,7 +91,7 @@ impl Subject {
 /// # Errors
 /// The file cannot be written, the program has no encoding, or there is no wave.
 pub fn record(setup: &Setup, subject: Subject, path: &Path) -> Result<Recorded, Diagnostic> {
-    let dram = setup.dram()?;
+    let dram: Vec<Pages> = setup.slices()?.into_iter().map(|s| s.dram).collect();
     let Setup { hardware, machine, program, args, seed, .. } = *setup;
     for halvings in 0..=HALVINGS {
         let cycles = subject.window(halvings);

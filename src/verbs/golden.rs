@@ -11,7 +11,7 @@ use isa::access::{Space, accesses};
 use isa::walk::Step;
 use isa::{Program, Walk};
 use serde_json::{Value, json};
-use sim::functional::{Observer, State, run_on};
+use sim::functional::{Observer, State, run_slices};
 use std::path::PathBuf;
 
 /// Version of the format.
@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Outcome {
     let c = folder::open(&args.folder, &args.program, None)?;
     let values = c.args(args.position.unwrap_or(c.position), &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
-    let mut state = State::new(&c.machine, c.bytes()?);
+    let mut slices = State::of_slices(&c.machine, &c.images()?);
     let mut golden = Golden::begin(Stream::begin(&args.out)?, &c.program, &values);
     golden.line(&json!({
         "golden": VERSION,
@@ -52,9 +52,10 @@ pub fn run(args: &Args) -> Outcome {
         "program": format!("{}.bin", args.program),
         "arguments": values,
         "image": "image.bin",
-        "memories": sizes(&state),
+        "slices": slices.len(),
+        "memories": slices.first().map(sizes),
     }));
-    run_on(&mut state, &c.program, &values, &mut golden).map_err(|e| illegal(&e))?;
+    run_slices(&mut slices, &c.program, &values, &mut golden).map_err(|e| illegal(&e))?;
     let instructions = golden.number;
     golden.finish()?;
     let path = args.out.to_string_lossy();
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(Report::new(format!("{path}: {instructions} instructions\n"), json))
 }
 
-/// Bytes of every memory, by the names that the file uses.
+/// Bytes of every memory of a slice, by the names that the file uses.
 fn sizes(state: &State) -> Value {
     let mut all = json!({
         "dram": state.dram.size(), "w": state.w.len(), "g": state.g.len(), "c": state.c.len(),
@@ -116,7 +117,7 @@ impl<'a> Golden<'a> {
 }
 
 impl Observer for Golden<'_> {
-    fn after(&mut self, step: &Step, state: &State) {
+    fn after(&mut self, step: &Step, slices: &[State]) {
         let mut line = json!({
             "n": self.number, "word": step.word, "unit": step.instr.unit().name(),
             "instruction": isa::disasm::instruction(&step.instr), "registers": self.registers(),
@@ -124,29 +125,31 @@ impl Observer for Golden<'_> {
         self.number += 1;
         if let Some(unit) = step.instr.unit().queue() {
             line["sequence"] = self.of_unit[unit].into();
-            line["writes"] = writes(step, state);
+            let writes = (0..).zip(slices).flat_map(|(slice, state)| writes(step, slice, state));
+            line["writes"] = writes.collect::<Vec<_>>().into();
             self.of_unit[unit] += 1;
         }
         self.line(&line);
     }
 }
 
-/// What the ranges that the instruction writes hold after it: memory, first byte, bytes in hexadecimal.
-fn writes(step: &Step, state: &State) -> Value {
+/// What the ranges of a slice that the instruction writes hold after it: memory, first byte, bytes in hexadecimal.
+fn writes(step: &Step, slice: u32, state: &State) -> Vec<Value> {
     let mut all = Vec::new();
     for access in accesses(&step.instr.body, &state.geometry).iter().filter(|a| a.write) {
         for (from, to) in access.ranges() {
             let held = state.part(access.space, from as usize..to as usize);
             let hex: String = held.iter().map(|b| format!("{b:02x}")).collect();
             let at = if access.space == Space::TokenScale { 3 * from } else { from };
-            all.push(json!([name(access.space), at, hex]));
+            all.push(json!([name(slice, access.space), at, hex]));
         }
     }
-    all.into()
+    all
 }
 
-fn name(space: Space) -> String {
-    match space {
+/// A memory's name, with the number of its slice if it is not the first.
+fn name(slice: u32, space: Space) -> String {
+    let name = match space {
         Space::Weight => "w".into(),
         Space::GroupScale => "g".into(),
         Space::Channel => "c".into(),
@@ -154,5 +157,6 @@ fn name(space: Space) -> String {
         Space::TokenScale => "s".into(),
         Space::Dram => "dram".into(),
         Space::Vector(bank) => format!("v{bank}"),
-    }
+    };
+    if slice == 0 { name } else { format!("{name}@{slice}") }
 }

@@ -10,6 +10,7 @@ use crate::{folder, output, perfetto, rung};
 use ir::diag::Diagnostic;
 use isa::table::Unit;
 use serde_json::json;
+use sim::functional::{State, run_slices};
 use sim::timing::simulate_into;
 use sim::trace::{Recorder, Trace, first_difference};
 use std::fmt::Write;
@@ -99,13 +100,14 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("arguments   {}\n", path.display()));
     }
     if args.functional || args.memory.is_some() {
-        let state = sim::functional::run(&c.program, &c.machine, &values, c.bytes()?, &mut ())
-            .map_err(|e| illegal(&e))?;
-        let sum = format!("{:#018x}", checksum_of(state.dram.parts()));
+        let mut slices = State::of_slices(&c.machine, &c.images()?);
+        run_slices(&mut slices, &c.program, &values, &mut ()).map_err(|e| illegal(&e))?;
+        let sum = format!("{:#018x}", checksum_of(slices.iter().flat_map(|s| s.dram.parts())));
         text.push_str(&format!("memory      checksum {sum}\n"));
         json["memory_checksum"] = json!(sum);
         if let Some(path) = &args.memory {
-            output::file(path, &state.dram.used())?;
+            let used: Vec<Vec<u8>> = slices.iter().map(|s| s.dram.used()).collect();
+            output::file(path, &folder::joined(&used))?;
             text.push_str(&format!("memory      {}\n", path.display()));
         }
     }

@@ -88,7 +88,8 @@ impl Replay {
 }
 
 impl Observer for Replay {
-    fn after(&mut self, step: &isa::walk::Step, state: &State) {
+    fn after(&mut self, step: &isa::walk::Step, slices: &[State]) {
+        let state = &slices[0];
         let line = self.lines.next().unwrap();
         assert_eq!(
             (line["n"].as_u64(), line["word"].as_u64()),

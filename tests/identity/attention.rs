@@ -16,7 +16,7 @@ fn attention_by_hand_is_identical() {
     for (seed, model) in (1..).zip(models(&preset)) {
         let machine = with_model(&preset, model);
         isa::check::check(&program, &machine, &[]).unwrap();
-        let case = Case { program: program.clone(), image: image.clone(), args: vec![] };
+        let case = Case { program: program.clone(), image: image.clone(), others: vec![], args: vec![] };
         let (instructions, cycles) = check(&hardware, &machine, "attention by hand", &case, seed);
         assert_eq!(instructions, program.instrs.len() as u64);
         println!("attention by hand: {instructions} instructions, {cycles} cycles compared");

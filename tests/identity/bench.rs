@@ -3,7 +3,7 @@
 use crate::drawn::drawn;
 use hw::Machine;
 use hw::dram::{Dram, Field};
-use hw::machine::MemoryModel;
+use hw::machine::{MemoryModel, Slices};
 use isa::random::Case;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -31,10 +31,10 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
     folder
 }
 
-/// A preset; a machine that is drawn from a seed, `drawn-N`; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
-/// `pair`, `quad`: the least machine of paired multipliers and of paired lanes, and that of quads.
+/// A preset; a machine that is drawn from a seed, `drawn-N`; `sliced`, four slices; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
+/// `pair`, `quad`, `slices`: the least machine of paired multipliers and of paired lanes, that of quads, and that of several slices.
 pub fn machine(name: &str) -> Machine {
-    if name == "pair" || name == "quad" {
+    if ["pair", "quad", "slices"].contains(&name) {
         let unit = hw::presets::load("unit").unwrap();
         let mut modes = hw::Mode::ALL.to_vec();
         let mut multipliers = hw::Multipliers::Dsp48e2;
@@ -52,17 +52,25 @@ pub fn machine(name: &str) -> Machine {
             ..unit.matrix
         };
         let vector = hw::machine::Vector { functions: hw::Function::ALL.to_vec() };
-        let least = Machine { name: name.into(), matrix, vector, ..unit };
+        let slices = if name == "slices" { Slices { count: 3, crossing: 3 } } else { unit.slices };
+        let least = Machine { name: name.into(), matrix, vector, slices, ..unit };
         least.verify().unwrap();
         return least;
     }
     if let Some(seed) = name.strip_prefix("drawn-") {
         return drawn(seed.parse().unwrap());
     }
+    let tiny = hw::presets::load("tiny").unwrap();
+    if name == "sliced" {
+        let matrix = hw::machine::Matrix { outputs: 4, lanes: 4, drain_lanes: 4, ..tiny.matrix };
+        let slices = Slices { count: 4, crossing: 3 };
+        let sliced = Machine { name: name.into(), matrix, slices, ..tiny };
+        sliced.verify().unwrap();
+        return sliced;
+    }
     if name != "wide" {
         return hw::presets::load(name).unwrap();
     }
-    let tiny = hw::presets::load("tiny").unwrap();
     let model = MemoryModel::Dram(Box::new(Dram::preset("hbm2").unwrap()));
     let memory = hw::machine::Memory { beat_bytes: 64, model, ..tiny.memory };
     let sequencer = hw::machine::Sequencer { fetch_words: 4, imem_words: 128, ..tiny.sequencer };
@@ -127,8 +135,13 @@ pub fn with_model(machine: &Machine, model: MemoryModel) -> Machine {
 
 /// Simulator and hardware agree on every cycle and byte of a program; gives the instructions compared and the cycles.
 pub fn check(hardware: &Hardware, machine: &Machine, name: &str, case: &Case, seed: u32) -> (u64, u64) {
-    let found = cosim::compare(hardware, machine, &case.program, &case.args, &case.image, seed)
+    let (program, args, images) = (&case.program, &case.args[..], &case.images()[..]);
+    let mut found = cosim::compare(hardware, machine, program, args, images, seed)
         .unwrap_or_else(|e| panic!("{}", e.render()));
+    if !found.identical() {
+        let setup = cosim::compare::Setup { hardware, machine, program, args, images, seed };
+        found.locate(cosim::first_wrong(&setup).unwrap_or_else(|e| panic!("{}", e.render())));
+    }
     let model = &machine.memory.model;
     assert!(found.identical(), "{name} on {}, seed {seed}, {model:?}: {found:#?}", machine.name);
     (found.instructions, found.cycles)

@@ -4,12 +4,13 @@ use crate::bench::{hardware, machine, models, with_model};
 use isa::random::Case;
 use isa::regs::{self, Access};
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_mut;
 use tilewright::cosim::host::{Host, Order, SOFT_RESET, START, register};
 use tilewright::cosim::{self, Session};
 use tilewright::sim::functional::State;
 use tilewright::sim::pages::Pages;
 use tilewright::sim::timing;
-use tilewright::{hw, ir, isa};
+use tilewright::{codegen, hw, ir, isa};
 
 const IDLE: u32 = 1;
 const DONE: u32 = 2;
@@ -18,9 +19,9 @@ const ERROR: u32 = 4;
 /// A random program and DRAM with its words.
 fn case(machine: &hw::Machine, seed: u64) -> (Case, Pages) {
     let case = isa::random::case(machine, seed).unwrap();
-    let mut dram = State::new(machine, &case.image).dram;
-    cosim::compare::place(&case.program, &mut dram).unwrap();
-    (case, dram)
+    let mut slices = State::of_slices(machine, &case.images());
+    cosim::compare::place(&case.program, &mut slices).unwrap();
+    (case, slices.remove(0).dram)
 }
 
 fn empty(machine: &hw::Machine) -> Pages {
@@ -43,7 +44,7 @@ fn every_register_is_where_header_and_manual_say_and_keeps_its_access() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(7);
-    let mut host = session.host(&machine, empty(&machine)).unwrap();
+    let mut host = session.host(&machine, vec![empty(&machine)]).unwrap();
     let (addresses, manual) = (header(), regs::markdown());
     let mut mapped = BTreeSet::new();
     for r in regs::table() {
@@ -87,7 +88,7 @@ fn address_and_data_of_a_write_come_in_any_order() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(12);
-    let mut host = session.host(&machine, empty(&machine)).unwrap();
+    let mut host = session.host(&machine, vec![empty(&machine)]).unwrap();
     let (words, addr) = (register("PROGRAM_WORDS"), register("PROGRAM_ADDR"));
     for (value, (address, data)) in (70..).zip([(0, 0), (0, 1), (1, 0), (0, 30), (30, 0), (5, 3)]) {
         host.offer(words, value, 15, Order { address, data }).unwrap();
@@ -117,7 +118,7 @@ fn a_run_shows_in_status_counters_and_interrupt() {
     let cycles = timing::simulate(&case.program, &machine, &case.args).unwrap().cycles;
     let hardware = hardware("tiny");
     let mut session = hardware.session(8);
-    let mut host = session.host(&machine, dram.clone()).unwrap();
+    let mut host = session.host(&machine, vec![dram.clone()]).unwrap();
     host.program(&case.program, &case.args).unwrap();
     assert_eq!(read(&mut host, "STATUS"), IDLE);
     host.start().unwrap();
@@ -157,11 +158,11 @@ fn a_program_of_another_machine_is_refused_by_both() {
     let mut foreign = case.program.clone();
     foreign.machine_hash ^= 1;
     let hardware = hardware("tiny");
-    let refused = cosim::compare(&hardware, &machine, &foreign, &case.args, &case.image, 1).unwrap_err();
+    let refused = cosim::compare(&hardware, &machine, &foreign, &case.args, &case.images(), 1).unwrap_err();
     assert!(refused.render().contains("machine-mismatch"), "{}", refused.render());
 
     let mut session = hardware.session(9);
-    let mut host = session.host(&machine, dram.clone()).unwrap();
+    let mut host = session.host(&machine, vec![dram.clone()]).unwrap();
     host.write(register("IRQ_ENABLE"), 2).unwrap();
     host.program(&foreign, &case.args).unwrap();
     host.start().unwrap();
@@ -170,11 +171,17 @@ fn a_program_of_another_machine_is_refused_by_both() {
     assert_eq!((read(&mut host, "ERROR"), read(&mut host, "ERROR_WORD")), (1, 0));
     assert_eq!((read(&mut host, "IRQ_STATUS"), host.irq()), (3, true));
     assert!(host.memory().handshakes().is_empty(), "{:?}", host.memory().handshakes());
-    assert!(*host.memory().bytes() == dram);
+    assert!(host.memory().bytes() == [dram]);
     // The right program runs then, and the error is gone.
     let mut state = State::new(&machine, &case.image);
-    let found = cosim::compare_in(&mut session, &mut state, &machine, &case.program, &case.args).unwrap();
+    let found =
+        cosim::compare_in(&mut session, from_mut(&mut state), &machine, &case.program, &case.args).unwrap();
     assert!(found.identical(), "{found:#?}");
+}
+
+/// Puts a program's words into memory.
+fn place(program: &isa::Program, dram: &mut Pages) {
+    dram.write(program.base.into(), &codegen::image::words(program).unwrap()).unwrap();
 }
 
 /// What the hardware's memories hold, as the simulator's state.
@@ -200,7 +207,7 @@ enum Reset {
 /// Gives whether memory owed anything at the reset.
 fn reset_within(session: &mut Session, machine: &hw::Machine, seed: u64, after: u64, how: Reset) -> bool {
     let (first, dram) = case(machine, seed);
-    let mut host = session.host(machine, dram.clone()).unwrap();
+    let mut host = session.host(machine, vec![dram.clone()]).unwrap();
     host.program(&first.program, &first.args).unwrap();
     host.start().unwrap();
     host.step(after).unwrap();
@@ -221,11 +228,11 @@ fn reset_within(session: &mut Session, machine: &hw::Machine, seed: u64, after: 
     }
     assert_eq!(read(&mut host, "STATUS") & (IDLE | ERROR), IDLE);
     assert_eq!(read(&mut host, "CYCLES_LO"), 0);
-    let dram = host.memory().bytes().clone();
+    let dram = host.memory().bytes()[0].clone();
     let mut state = state(session, machine, dram);
     let second = isa::random::case(machine, seed + 1).unwrap();
     state.dram.write(0, &second.image).unwrap();
-    let found = cosim::compare_in(session, &mut state, machine, &second.program, &second.args);
+    let found = cosim::compare_in(session, from_mut(&mut state), machine, &second.program, &second.args);
     let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
     assert!(found.identical(), "seed {seed}, {how:?} after {after}: {found:#?}");
     assert_eq!(session.assertion(), None);
@@ -261,12 +268,12 @@ fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
     );
     let stuck = isa::asm::assemble(&text).unwrap_or_else(|e| panic!("{}", e.render()));
     let (next, mut dram) = case(&machine, 302);
-    cosim::compare::place(&stuck, &mut dram).unwrap();
+    place(&stuck, &mut dram);
     // The third word, which is no encoding.
     dram.write(0x1_0040, &[0xff; 32]).unwrap();
     let hardware = hardware("unit");
     let mut session = hardware.session(13);
-    let mut host = session.host(&machine, dram.clone()).unwrap();
+    let mut host = session.host(&machine, vec![dram.clone()]).unwrap();
     host.program(&stuck, &[]).unwrap();
     host.start().unwrap();
     host.step(3000).unwrap();
@@ -278,9 +285,9 @@ fn a_unit_that_waits_for_ever_after_an_error_is_freed_by_a_soft_reset() {
     host.write(register("CONTROL"), SOFT_RESET).unwrap();
     host.until_idle().unwrap();
     assert_eq!(read(&mut host, "STATUS"), IDLE | ERROR);
-    let dram = host.memory().bytes().clone();
+    let dram = host.memory().bytes()[0].clone();
     let mut state = state(&session, &machine, dram);
-    let found = cosim::compare_in(&mut session, &mut state, &machine, &next.program, &next.args);
+    let found = cosim::compare_in(&mut session, from_mut(&mut state), &machine, &next.program, &next.args);
     let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
     assert!(found.identical(), "{found:#?}");
 }
@@ -295,19 +302,19 @@ fn a_soft_reset_ends_all_levels_of_loops() {
     );
     let endless = isa::asm::assemble(&text).unwrap_or_else(|e| panic!("{}", e.render()));
     let (next, mut dram) = case(&machine, 304);
-    cosim::compare::place(&endless, &mut dram).unwrap();
+    place(&endless, &mut dram);
     let hardware = hardware("unit");
     let mut session = hardware.session(14);
-    let mut host = session.host(&machine, dram).unwrap();
+    let mut host = session.host(&machine, vec![dram]).unwrap();
     host.program(&endless, &[]).unwrap();
     host.start().unwrap();
     host.step(3000).unwrap();
     assert_eq!(read(&mut host, "STATUS") & IDLE, 0, "it ended");
     host.write(register("CONTROL"), SOFT_RESET).unwrap();
     host.until_idle().unwrap();
-    let dram = host.memory().bytes().clone();
+    let dram = host.memory().bytes()[0].clone();
     let mut state = state(&session, &machine, dram);
-    let found = cosim::compare_in(&mut session, &mut state, &machine, &next.program, &next.args);
+    let found = cosim::compare_in(&mut session, from_mut(&mut state), &machine, &next.program, &next.args);
     let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
     assert!(found.identical(), "{found:#?}");
 }
@@ -317,7 +324,7 @@ fn a_soft_reset_of_an_idle_machine_keeps_the_port() {
     let machine = machine("unit");
     let hardware = hardware("unit");
     let mut session = hardware.session(11);
-    let mut host = session.host(&machine, empty(&machine)).unwrap();
+    let mut host = session.host(&machine, vec![empty(&machine)]).unwrap();
     host.write(register("PROGRAM_WORDS"), 77).unwrap();
     host.write(register("CONTROL"), SOFT_RESET).unwrap();
     host.until_idle().unwrap();

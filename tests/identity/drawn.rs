@@ -1,6 +1,8 @@
 //! Machines drawn from a seed, so that shapes that nobody thought of are compared, too.
 
-use tilewright::hw::machine::{Buffers, Load, Matrix, Memory, MemoryModel, QueueDepth, Sequencer, Store};
+use tilewright::hw::machine::{
+    Buffers, Load, Matrix, Memory, MemoryModel, QueueDepth, Sequencer, Slices, Store,
+};
 use tilewright::hw::{Function, Machine, Mode, Multipliers, machine::Vector};
 
 /// Splitmix64 (Steele et al. 2014).
@@ -90,7 +92,17 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
             vector_bank_bytes: d.power(11, 14),
         },
         technology: None,
+        slices: slices(d),
     }
+}
+
+/// Several in one of three machines.
+fn slices(d: &mut Draw) -> Slices {
+    if d.below(3) > 0 {
+        return Slices::default();
+    }
+    let count = d.range(2, 5);
+    Slices { count, crossing: count.next_power_of_two().ilog2() + d.below(3) }
 }
 
 /// Every drawn machine has legal programs, and no two are alike.

@@ -15,14 +15,14 @@ use tilewright::{hw, isa};
 /// Runs a program with something that goes wrong on both sides; gives the cause. Without a loop, DRAM is compared, too.
 fn check(hardware: &Hardware, machine: &hw::Machine, case: &Case, upset: &Upset) -> u32 {
     let program = &case.program;
-    let mut state = State::new(machine, &case.image);
-    cosim::compare::place(program, &mut state.dram).unwrap();
+    let mut slices = State::of_slices(machine, &case.images());
+    cosim::compare::place(program, &mut slices).unwrap();
     if let Some(word) = upset.illegal_word {
         let at = u64::from(program.base + 32 * word);
         // Unit 7 does not exist.
-        state.dram.write(at, &[0xff; 32]).unwrap();
+        slices[0].dram.write(at, &[0xff; 32]).unwrap();
     }
-    let dram = state.dram.clone();
+    let dram: Vec<_> = slices.iter().map(|s| s.dram.clone()).collect();
     let (times, error) = simulate_upset(program, machine, &case.args, upset).unwrap();
     let error = error.unwrap_or_else(|| panic!("nothing goes wrong: {upset:?}"));
     let limit = 2 * times.cycles + 10_000;
@@ -35,8 +35,8 @@ fn check(hardware: &Hardware, machine: &hw::Machine, case: &Case, upset: &Upset)
     ran.instrs.truncate(times.dispatches.len());
     if !ran.instrs.iter().any(|i| matches!(i.body, Body::Loop(_))) {
         // Refused behind the last word that ran; what ran before counts.
-        let _ = functional::run_on(&mut state, &ran, args, &mut ());
-        assert!(state.dram == observed.dram, "DRAM after {upset:?}");
+        let _ = functional::run_slices(&mut slices, &ran, args, &mut ());
+        assert!(slices.iter().map(|s| &s.dram).eq(&observed.dram), "DRAM after {upset:?}");
     }
     error.cause
 }

@@ -37,7 +37,7 @@ fn answer(
             let count = turn.tokens.len() as u32;
             let compiled = target.compile(count, turn.slot).unwrap();
             let (program, args) = (compiled.program.clone(), turn.args(&compiled));
-            let case = Case { program, image: memory.used(), args };
+            let case = Case { program, image: memory.used(), others: vec![], args };
             let done =
                 check(&hardware, &machine, &format!("{count} tokens at {}", turn.position), &case, position);
             (instructions, cycles) = (instructions + done.0, cycles + done.1);
@@ -168,7 +168,7 @@ fn encoders() {
                 bytes[frame(&target, f, c) as usize..][..4].copy_from_slice(&word);
             }
         }
-        let case = Case { program, image: bytes, args };
+        let case = Case { program, image: bytes, others: vec![], args };
         let (instructions, cycles) =
             check(&hardware(name), &machine, &format!("{length} tokens"), &case, length);
         println!("{name}: {length} tokens, {instructions} instructions, {cycles} cycles compared");

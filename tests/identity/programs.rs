@@ -32,11 +32,13 @@ machines!(tiny unit three odd paired wide quads);
 fn one_program_after_another_on_the_same_hardware() {
     let (machine, hardware) = (machine("tiny"), hardware("tiny"));
     let mut session = hardware.session(5);
-    let mut state = State::new(&machine, &[]);
+    let mut slices = State::of_slices(&machine, &[]);
     for seed in 200..206 {
         let case = isa::random::case(&machine, seed).unwrap();
-        state.dram.write(0, &case.image).unwrap();
-        let found = cosim::compare_in(&mut session, &mut state, &machine, &case.program, &case.args);
+        for (state, image) in slices.iter_mut().zip(case.images()) {
+            state.dram.write(0, image).unwrap();
+        }
+        let found = cosim::compare_in(&mut session, &mut slices, &machine, &case.program, &case.args);
         let found = found.unwrap_or_else(|e| panic!("{}", e.render()));
         assert!(found.identical(), "seed {seed}: {found:#?}");
     }

@@ -20,10 +20,11 @@ fn ran(name: &str) -> Vec<Ran> {
     let preset = hw::presets::load(name).unwrap();
     let hardware = hardware(name);
     let run = |machine: &hw::Machine, case: isa::random::Case| {
-        let mut state = State::new(machine, &case.image);
-        cosim::compare::place(&case.program, &mut state.dram).unwrap();
+        let mut slices = State::of_slices(machine, &case.images());
+        cosim::compare::place(&case.program, &mut slices).unwrap();
+        let dram: Vec<_> = slices.into_iter().map(|s| s.dram).collect();
         let cycles = timing::simulate(&case.program, machine, &case.args).unwrap().cycles;
-        let (program, args, dram) = (&case.program, &case.args[..], &state.dram);
+        let (program, args, dram) = (&case.program, &case.args[..], &dram[..]);
         let run = Run { machine, program, args, dram, limit: 2 * cycles + 10_000, poison: 0..0 };
         let observed = hardware.session(1).run(&run);
         assert_eq!(observed.failure, None);

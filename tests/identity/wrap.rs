@@ -55,7 +55,7 @@ fn sums_wrap_in_simulator_and_hardware_alike() {
     machine.verify().unwrap();
     let program = isa::asm::assemble(&text(&machine)).unwrap_or_else(|e| panic!("{}", e.render()));
     isa::check::check(&program, &machine, &[]).unwrap();
-    let case = Case { program, image: image(), args: Vec::new() };
+    let case = Case { program, image: image(), others: Vec::new(), args: Vec::new() };
 
     assert!(SUM > i64::from(i32::MAX));
     let mut state = State::new(&machine, &case.image);

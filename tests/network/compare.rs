@@ -10,7 +10,7 @@ use ir::num::Scale;
 use ir::quant::QuantDecoder;
 use ir::tensor::Tensor;
 use isa::walk::Step;
-use sim::functional::{Observer, State, run_on};
+use sim::functional::{Observer, State, Tile, run_on};
 use std::collections::{HashMap, HashSet};
 
 /// A network that is being read.
@@ -163,7 +163,7 @@ fn index(tensor: &Tensor, value: Value, part: &Part, heads: u32, e: u32) -> usiz
 }
 
 impl Observer for Watch<'_> {
-    fn after(&mut self, step: &Step, state: &State) {
+    fn after(&mut self, step: &Step, slices: &[State]) {
         let round = self.rounds.entry(step.word).or_default();
         *round += 1;
         let round = *round - 1;
@@ -174,12 +174,12 @@ impl Observer for Watch<'_> {
             return;
         }
         for part in &tap.parts {
-            self.part(&tap, part, layer, state);
+            self.part(&tap, part, layer, &slices[0]);
         }
         self.seen.insert((tap.value, layer));
     }
 
-    fn gemm_tile(&mut self, step: &Step, tile: u32, token: u32, outputs: &[i32]) {
+    fn gemm_tile(&mut self, step: &Step, Tile { tile, token, .. }: Tile, outputs: &[i32]) {
         let round = self.rounds.get(&step.word).copied().unwrap_or(0);
         let Some(tap) = self.taps.get(&(step.word as usize)) else { return };
         let key = (tap.value, self.layer(tap, round));

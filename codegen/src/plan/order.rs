@@ -8,9 +8,7 @@
 use super::touched::{Latest, Touched, unit_of};
 use super::{Memory, Plan, Step};
 use hw::machine::BLOCK_BYTES;
-use hw::timing::{
-    GemmShape, VECTOR_LATENCY, VectorShape, beats, gemm_occupancy, matrix_latency, vector_occupancy,
-};
+use hw::timing::{GemmShape, VECTOR_LATENCY, beats, gemm_occupancy, matrix_latency, vector_occupancy};
 use hw::{Geometry, Machine};
 use isa::table::Body;
 
@@ -133,13 +131,7 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
             let shape = GemmShape { tokens, ntiles: b.ntiles.into(), ksteps, beats };
             (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }
-        Body::Vector(b) => {
-            let vectors = u64::from(b.tokens) * u64::from(b.subs);
-            (
-                vector_occupancy(VectorShape { vectors, passes: b.passes(), rows: b.rows.into() }),
-                VECTOR_LATENCY,
-            )
-        }
+        Body::Vector(b) => (vector_occupancy(b.shape(g)), VECTOR_LATENCY),
         _ => (1, 0),
     }
 }

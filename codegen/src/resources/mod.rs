@@ -14,6 +14,7 @@
 //! | [`matrix`] | matrix engine |
 //! | [`products`] | its products and their sums |
 //! | [`vector`] | vector engine |
+//! | [`slices`] | what joins slices |
 
 mod construct;
 mod control;
@@ -21,6 +22,7 @@ mod matrix;
 mod memory;
 mod movement;
 mod products;
+mod slices;
 mod vector;
 
 use hw::{Geometry, Machine};
@@ -158,9 +160,12 @@ pub fn predict(machine: &Machine) -> Module {
         .has(1, control::schedule(machine))
         .has(1, control::stall())
         .has(1, control::probe())
-        .has(1, movement::load(machine))
-        .has(1, movement::store(machine))
-        .has(1, datapath(machine, &g))
+        .with("SLICES", g.slices)
+        .has(g.slices.into(), movement::load(machine))
+        .has(g.slices.into(), movement::store(machine))
+        .has(g.slices.into(), datapath(machine, &g))
+        .has(2, slices::join(&g))
+        .has(u64::from(g.slices > 1), slices::across(&g))
 }
 
 fn datapath(machine: &Machine, g: &Geometry) -> Module {

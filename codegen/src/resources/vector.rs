@@ -25,6 +25,8 @@ pub fn vector(g: &Geometry) -> Module {
         .with("N", g.n)
         .with("NP", g.np)
         .with("T", g.t)
+        .with("CROSSING", g.crossing)
+        .with("SLICES", g.slices)
         // Five sums of rows of 15 bits and what starts them; counters of rows, vectors and words with their ends; the elements that
         // are left; the shift and the enables of each pass.
         .lut(5 * 2 * 15 + 2 * (16 + 6 + 6 + 6 + 12) + 4 * WORD + 30)
@@ -34,7 +36,7 @@ pub fn vector(g: &Geometry) -> Module {
         .lut(if f.has(Function::Requantise) { 8 } else { 0 })
         .ff(150 + 4 + 16 + 6 + 12 + 12 + 87 + 2 * WORD)
         // Which stage holds a row, its first, its last.
-        .ff(24 + 18 + 24)
+        .ff(24 + 18 + 24 + 2 * u64::from(g.crossing) + u64::from(g.slices > 1))
         .ff(lanes * 2 * WORD)
         .has(1, delay(1, 3))
         .has(1, delay(1, 6))
@@ -44,6 +46,27 @@ pub fn vector(g: &Geometry) -> Module {
         .has(1, reduce(g))
         .has(1, scalar(scalars))
         .has(1, write(g))
+        .has(1, turn(g))
+        .lut(across(g))
+}
+
+/// What `tw_vector` chooses for vectors across slices: maxima, sums, elements, the stages at which they stand and a pass ends.
+fn across(g: &Geometry) -> u64 {
+    if g.slices == 1 { 0 } else { 32 + 56 + 16 + 3 + u64::from(g.crossing) }
+}
+
+/// `tw_vturn`: whose turn it is, now and 19 cycles later; enable and place of codes, which cross, and the choice of all.
+fn turn(g: &Geometry) -> Module {
+    let module =
+        Module::new("tw_vturn").with("CROSSING", g.crossing).with("SLICES", g.slices).with("WIDTH", 8 * g.lp);
+    if g.slices == 1 {
+        return module;
+    }
+    module
+        .lut(7 + 3 + 19 + 8 * u64::from(g.lp))
+        .ff(7 + u64::from(g.crossing))
+        .has(1, delay(7, 19))
+        .has(1, delay(18, g.crossing))
 }
 
 fn any(f: Functions, list: &[Function]) -> bool {

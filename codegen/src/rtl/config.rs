@@ -69,6 +69,8 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("MODES", g.modes.bits()),
         ("FUNCTIONS", g.functions.bits()),
         ("PACKED", m.matrix.multipliers.products()),
+        ("SLICES", g.slices),
+        ("CROSSING", g.crossing),
     ])
 }
 

@@ -111,9 +111,12 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_scalar"),
     fixed!("tw_vpack"),
     fixed!("tw_vwrite"),
+    fixed!("tw_vturn"),
     fixed!("tw_vector"),
     // all of it
     fixed!("tw_datapath"),
+    fixed!("tw_join"),
+    fixed!("tw_across"),
     fixed!("tw_top"),
 ];
 

@@ -12,6 +12,7 @@ use hw::machine::MemoryModel;
 struct Harness {
     beat: u32,
     dram_bytes: u64,
+    slices: u32,
     args: u32,
 }
 
@@ -33,8 +34,12 @@ pub fn testbench(machine: &Machine) -> Result<Vec<RtlFile>, askama::Error> {
         MemoryModel::Fixed { read_latency, write_latency } => Some((read_latency, write_latency)),
         MemoryModel::Random { .. } | MemoryModel::Dram(_) => None,
     };
-    let harness =
-        Harness { beat: memory.beat_bytes, dram_bytes: memory.size_bytes, args: machine.sequencer.args };
+    let harness = Harness {
+        beat: memory.beat_bytes,
+        dram_bytes: memory.size_bytes,
+        slices: machine.slices.count,
+        args: machine.sequencer.args,
+    };
     let file = |name: &str, comment: &str, body: String| RtlFile {
         name: format!("tb/{name}"),
         text: format!("{}{}\n", header(comment, name, machine), body.trim_end()),

@@ -1,5 +1,5 @@
-// The engines and the buffers between them. Instructions are resolved; data of a store's read
-// follow their enable by one cycle.
+// The engines of a slice and the buffers between them. Instructions are resolved; data of a store's
+// read follow their enable by one cycle.
 module tw_datapath #(
   parameter int BEAT = tw_config_pkg::BEAT
 ) (
@@ -14,6 +14,14 @@ module tw_datapath #(
   input  logic [tw_pkg::VECTOR_INSTR_W-1:0] vector_instr_i,
   output logic                              vector_free_o,
   output logic                              vector_done_o,
+  // vectors that lie across slices
+  output logic [6:0]                        turn_o,
+  output logic [31:0]                       max_o,
+  output logic [55:0]                       sum_o,
+  output logic [tw_config_pkg::LP*8-1:0]    code_o,
+  input  logic [31:0]                       max_i,
+  input  logic [55:0]                       sum_i,
+  input  logic [tw_config_pkg::LP*8-1:0]    code_i,
   // load writes, store reads
   input  logic [3:0]                        load_en_i,
   input  logic [3:0]                        load_bank_i,
@@ -125,7 +133,9 @@ module tw_datapath #(
     .L(tw_config_pkg::L),
     .NP(NP),
     .LP(LP),
-    .FUNCTIONS(tw_config_pkg::FUNCTIONS)
+    .FUNCTIONS(tw_config_pkg::FUNCTIONS),
+    .SLICES(tw_config_pkg::SLICES),
+    .CROSSING(tw_config_pkg::CROSSING)
   ) u_vector (
     .clk_i,
     .rst_ni,
@@ -152,6 +162,14 @@ module tw_datapath #(
     .o_token_i(vector_instr_i[tw_pkg::VEC_O_TOKEN_LSB+:tw_pkg::VEC_O_TOKEN_W]),
     .shift_i(vector_instr_i[tw_pkg::VEC_SHIFT_LSB+:tw_pkg::VEC_SHIFT_W]),
     .imm_i(vector_instr_i[tw_pkg::VEC_IMM_LSB+:tw_pkg::VEC_IMM_W]),
+    .across_i(vector_instr_i[tw_pkg::VEC_ACROSS_LSB+:tw_pkg::VEC_ACROSS_W]),
+    .turn_o,
+    .max_o,
+    .sum_o,
+    .code_o,
+    .max_i,
+    .sum_i,
+    .code_i,
     .a_en_o(va_en),
     .a_addr_o(va_addr),
     .a_data_i(va_data),

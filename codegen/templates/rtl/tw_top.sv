@@ -2,12 +2,15 @@
 //
 // * m_axi_fetch, m_axi_load: AXI4 read ports; m_axi_store: AXI4 write port. Full-width incrementing
 //   bursts that never cross 4096 bytes, one ID; read data and write responses are always taken.
-//   Secure, unprivileged data accesses, neither cached nor buffered.
+//   Secure, unprivileged data accesses, neither cached nor buffered. With several slices each has
+//   load and store ports of its own, side by side from the lowest bits up, to a memory of its own;
+//   the program lies in that of slice 0.
 // * s_axi_ctrl: AXI4-Lite, the map is in registers.md.
 // * probe_*: what happens in this cycle, for simulation and on-chip tracing; leave open otherwise.
 //   Bits and words are in the order load, matrix, vector, store.
 module tw_top #(
-  parameter int BEAT = tw_config_pkg::BEAT
+  parameter int BEAT = tw_config_pkg::BEAT,
+  parameter int SLICES = tw_config_pkg::SLICES
 ) (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -27,36 +30,36 @@ module tw_top #(
   input  logic              m_axi_fetch_rvalid_i,
   output logic              m_axi_fetch_rready_o,
   // AXI4: load
-  output logic [31:0]       m_axi_load_araddr_o,
-  output logic [7:0]        m_axi_load_arlen_o,
-  output logic [2:0]        m_axi_load_arsize_o,
-  output logic [1:0]        m_axi_load_arburst_o,
-  output logic [3:0]        m_axi_load_arcache_o,
-  output logic [2:0]        m_axi_load_arprot_o,
-  output logic              m_axi_load_arvalid_o,
-  input  logic              m_axi_load_arready_i,
-  input  logic [BEAT*8-1:0] m_axi_load_rdata_i,
-  input  logic [1:0]        m_axi_load_rresp_i,
-  input  logic              m_axi_load_rlast_i,
-  input  logic              m_axi_load_rvalid_i,
-  output logic              m_axi_load_rready_o,
+  output logic [SLICES*32-1:0]       m_axi_load_araddr_o,
+  output logic [SLICES*8-1:0]        m_axi_load_arlen_o,
+  output logic [SLICES*3-1:0]        m_axi_load_arsize_o,
+  output logic [SLICES*2-1:0]        m_axi_load_arburst_o,
+  output logic [SLICES*4-1:0]        m_axi_load_arcache_o,
+  output logic [SLICES*3-1:0]        m_axi_load_arprot_o,
+  output logic [SLICES-1:0]          m_axi_load_arvalid_o,
+  input  logic [SLICES-1:0]          m_axi_load_arready_i,
+  input  logic [SLICES*BEAT*8-1:0]   m_axi_load_rdata_i,
+  input  logic [SLICES*2-1:0]        m_axi_load_rresp_i,
+  input  logic [SLICES-1:0]          m_axi_load_rlast_i,
+  input  logic [SLICES-1:0]          m_axi_load_rvalid_i,
+  output logic [SLICES-1:0]          m_axi_load_rready_o,
   // AXI4: store
-  output logic [31:0]       m_axi_store_awaddr_o,
-  output logic [7:0]        m_axi_store_awlen_o,
-  output logic [2:0]        m_axi_store_awsize_o,
-  output logic [1:0]        m_axi_store_awburst_o,
-  output logic [3:0]        m_axi_store_awcache_o,
-  output logic [2:0]        m_axi_store_awprot_o,
-  output logic              m_axi_store_awvalid_o,
-  input  logic              m_axi_store_awready_i,
-  output logic [BEAT*8-1:0] m_axi_store_wdata_o,
-  output logic [BEAT-1:0]   m_axi_store_wstrb_o,
-  output logic              m_axi_store_wlast_o,
-  output logic              m_axi_store_wvalid_o,
-  input  logic              m_axi_store_wready_i,
-  input  logic [1:0]        m_axi_store_bresp_i,
-  input  logic              m_axi_store_bvalid_i,
-  output logic              m_axi_store_bready_o,
+  output logic [SLICES*32-1:0]       m_axi_store_awaddr_o,
+  output logic [SLICES*8-1:0]        m_axi_store_awlen_o,
+  output logic [SLICES*3-1:0]        m_axi_store_awsize_o,
+  output logic [SLICES*2-1:0]        m_axi_store_awburst_o,
+  output logic [SLICES*4-1:0]        m_axi_store_awcache_o,
+  output logic [SLICES*3-1:0]        m_axi_store_awprot_o,
+  output logic [SLICES-1:0]          m_axi_store_awvalid_o,
+  input  logic [SLICES-1:0]          m_axi_store_awready_i,
+  output logic [SLICES*BEAT*8-1:0]   m_axi_store_wdata_o,
+  output logic [SLICES*BEAT-1:0]     m_axi_store_wstrb_o,
+  output logic [SLICES-1:0]          m_axi_store_wlast_o,
+  output logic [SLICES-1:0]          m_axi_store_wvalid_o,
+  input  logic [SLICES-1:0]          m_axi_store_wready_i,
+  input  logic [SLICES*2-1:0]        m_axi_store_bresp_i,
+  input  logic [SLICES-1:0]          m_axi_store_bvalid_i,
+  output logic [SLICES-1:0]          m_axi_store_bready_o,
   // AXI4-Lite: control
   input  logic [12:0]       s_axi_ctrl_awaddr_i,
   input  logic [2:0]        s_axi_ctrl_awprot_i,
@@ -91,6 +94,7 @@ module tw_top #(
 
   localparam int SEMAPHORES = 16;
   localparam int ARGS_AW = $clog2(tw_config_pkg::ARGS);
+  localparam int LP = tw_config_pkg::LP;
 
   // --- control ---
   logic core_rst_n, soft_reset, clear, run, ended, halted, idle, retired, fetch_idle;
@@ -263,115 +267,184 @@ module tw_top #(
   assign probe_pc_o = pc;
   assign probe_missing_o = missing;
 
-  // --- load and store ---
-  logic [3:0]        load_en, load_bank;
-  logic [20:0]       load_beat;
-  logic [BEAT*8-1:0] load_data;
-  logic              store_en;
-  logic [3:0]        store_bank;
-  logic [20:0]       store_beat;
-  logic [BEAT*8-1:0] store_data;
+  // --- slices ---
+  logic [SLICES-1:0]     load_free, load_done, store_free, store_done, load_error, store_error;
+  logic [SLICES-1:0]     matrix_free, matrix_done, vector_free, vector_done;
+  logic [SLICES*32-1:0]  slice_max;
+  logic [SLICES*56-1:0]  slice_sum;
+  logic [SLICES*7-1:0]   slice_turn;
+  logic [SLICES*LP*8-1:0] slice_code;
+  logic [31:0]           max;
+  logic [55:0]           sum;
+  logic [LP*8-1:0]       code;
 
-  tw_load #(
-    .BEAT(BEAT),
-    .BURST(tw_config_pkg::LOAD_BURST),
-    .OUTSTANDING(tw_config_pkg::LOAD_OUTSTANDING),
-    .IN_FLIGHT(tw_config_pkg::IN_FLIGHT)
-  ) u_load (
-    .clk_i,
-    .rst_ni(core_rst_n),
-    .start_i(start[0]),
-    .instr_i(load_instr),
-    .free_o(free[0]),
-    .done_o(done[0]),
-    .bus_error_o(bus_error[1]),
-    .w_en_o(load_en),
-    .w_bank_o(load_bank),
-    .w_beat_o(load_beat),
-    .w_data_o(load_data),
-    .m_axi_araddr_o(m_axi_load_araddr_o),
-    .m_axi_arlen_o(m_axi_load_arlen_o),
-    .m_axi_arvalid_o(m_axi_load_arvalid_o),
-    .m_axi_arready_i(m_axi_load_arready_i),
-    .m_axi_rdata_i(m_axi_load_rdata_i),
-    .m_axi_rresp_i(m_axi_load_rresp_i),
-    .m_axi_rlast_i(m_axi_load_rlast_i),
-    .m_axi_rvalid_i(m_axi_load_rvalid_i),
-    .m_axi_rready_o(m_axi_load_rready_o)
-  );
+  for (genvar s = 0; s < SLICES; s++) begin : gen_slice
+    logic [3:0]        load_en, load_bank;
+    logic [20:0]       load_beat;
+    logic [BEAT*8-1:0] load_data;
+    logic              store_en;
+    logic [3:0]        store_bank;
+    logic [20:0]       store_beat;
+    logic [BEAT*8-1:0] store_data;
 
-  tw_store #(
-    .BEAT(BEAT),
-    .BURST(tw_config_pkg::STORE_BURST),
-    .IN_FLIGHT(tw_config_pkg::IN_FLIGHT)
-  ) u_store (
-    .clk_i,
-    .rst_ni(core_rst_n),
-    .start_i(start[3]),
-    .instr_i(store_instr),
-    .free_o(free[3]),
-    .done_o(done[3]),
-    .bus_error_o(bus_error[2]),
-    .r_en_o(store_en),
-    .r_bank_o(store_bank),
-    .r_beat_o(store_beat),
-    .r_data_i(store_data),
-    .m_axi_awaddr_o(m_axi_store_awaddr_o),
-    .m_axi_awlen_o(m_axi_store_awlen_o),
-    .m_axi_awvalid_o(m_axi_store_awvalid_o),
-    .m_axi_awready_i(m_axi_store_awready_i),
-    .m_axi_wdata_o(m_axi_store_wdata_o),
-    .m_axi_wstrb_o(m_axi_store_wstrb_o),
-    .m_axi_wlast_o(m_axi_store_wlast_o),
-    .m_axi_wvalid_o(m_axi_store_wvalid_o),
-    .m_axi_wready_i(m_axi_store_wready_i),
-    .m_axi_bresp_i(m_axi_store_bresp_i),
-    .m_axi_bvalid_i(m_axi_store_bvalid_i),
-    .m_axi_bready_o(m_axi_store_bready_o)
-  );
+    tw_load #(
+      .BEAT(BEAT),
+      .BURST(tw_config_pkg::LOAD_BURST),
+      .OUTSTANDING(tw_config_pkg::LOAD_OUTSTANDING),
+      .IN_FLIGHT(tw_config_pkg::IN_FLIGHT)
+    ) u_load (
+      .clk_i,
+      .rst_ni(core_rst_n),
+      .start_i(start[0]),
+      .instr_i(load_instr),
+      .free_o(load_free[s]),
+      .done_o(load_done[s]),
+      .bus_error_o(load_error[s]),
+      .w_en_o(load_en),
+      .w_bank_o(load_bank),
+      .w_beat_o(load_beat),
+      .w_data_o(load_data),
+      .m_axi_araddr_o(m_axi_load_araddr_o[32*s +: 32]),
+      .m_axi_arlen_o(m_axi_load_arlen_o[8*s +: 8]),
+      .m_axi_arvalid_o(m_axi_load_arvalid_o[s]),
+      .m_axi_arready_i(m_axi_load_arready_i[s]),
+      .m_axi_rdata_i(m_axi_load_rdata_i[BEAT*8*s +: BEAT*8]),
+      .m_axi_rresp_i(m_axi_load_rresp_i[2*s +: 2]),
+      .m_axi_rlast_i(m_axi_load_rlast_i[s]),
+      .m_axi_rvalid_i(m_axi_load_rvalid_i[s]),
+      .m_axi_rready_o(m_axi_load_rready_o[s])
+    );
 
-  // Full-width incrementing bursts.
+    tw_store #(
+      .BEAT(BEAT),
+      .BURST(tw_config_pkg::STORE_BURST),
+      .IN_FLIGHT(tw_config_pkg::IN_FLIGHT)
+    ) u_store (
+      .clk_i,
+      .rst_ni(core_rst_n),
+      .start_i(start[3]),
+      .instr_i(store_instr),
+      .free_o(store_free[s]),
+      .done_o(store_done[s]),
+      .bus_error_o(store_error[s]),
+      .r_en_o(store_en),
+      .r_bank_o(store_bank),
+      .r_beat_o(store_beat),
+      .r_data_i(store_data),
+      .m_axi_awaddr_o(m_axi_store_awaddr_o[32*s +: 32]),
+      .m_axi_awlen_o(m_axi_store_awlen_o[8*s +: 8]),
+      .m_axi_awvalid_o(m_axi_store_awvalid_o[s]),
+      .m_axi_awready_i(m_axi_store_awready_i[s]),
+      .m_axi_wdata_o(m_axi_store_wdata_o[BEAT*8*s +: BEAT*8]),
+      .m_axi_wstrb_o(m_axi_store_wstrb_o[BEAT*s +: BEAT]),
+      .m_axi_wlast_o(m_axi_store_wlast_o[s]),
+      .m_axi_wvalid_o(m_axi_store_wvalid_o[s]),
+      .m_axi_wready_i(m_axi_store_wready_i[s]),
+      .m_axi_bresp_i(m_axi_store_bresp_i[2*s +: 2]),
+      .m_axi_bvalid_i(m_axi_store_bvalid_i[s]),
+      .m_axi_bready_o(m_axi_store_bready_o[s])
+    );
+
+    tw_datapath #(
+      .BEAT(BEAT)
+    ) u_datapath (
+      .clk_i,
+      .rst_ni(core_rst_n),
+      .matrix_start_i(start[1]),
+      .matrix_instr_i(matrix_instr),
+      .matrix_free_o(matrix_free[s]),
+      .matrix_done_o(matrix_done[s]),
+      .vector_start_i(start[2]),
+      .vector_instr_i(vector_instr),
+      .vector_free_o(vector_free[s]),
+      .vector_done_o(vector_done[s]),
+      .turn_o(slice_turn[7*s +: 7]),
+      .max_o(slice_max[32*s +: 32]),
+      .sum_o(slice_sum[56*s +: 56]),
+      .code_o(slice_code[LP*8*s +: LP*8]),
+      .max_i(max),
+      .sum_i(sum),
+      .code_i(code),
+      .load_en_i(load_en),
+      .load_bank_i(load_bank),
+      .load_beat_i(load_beat),
+      .load_data_i(load_data),
+      .store_en_i(store_en),
+      .store_bank_i(store_bank),
+      .store_beat_i(store_beat),
+      .store_data_o(store_data)
+    );
+
+    // Full-width incrementing bursts.
+    assign m_axi_load_arsize_o[3*s +: 3] = 3'($clog2(BEAT));
+    assign m_axi_store_awsize_o[3*s +: 3] = 3'($clog2(BEAT));
+    assign m_axi_load_arburst_o[2*s +: 2] = 2'b01;
+    assign m_axi_store_awburst_o[2*s +: 2] = 2'b01;
+
+    // Not bufferable: a write response means that a read on another port finds the data.
+    assign m_axi_load_arcache_o[4*s +: 4] = 4'b0010;
+    assign m_axi_store_awcache_o[4*s +: 4] = 4'b0010;
+    assign m_axi_load_arprot_o[3*s +: 3] = 3'b000;
+    assign m_axi_store_awprot_o[3*s +: 3] = 3'b000;
+  end
+
   assign m_axi_fetch_arsize_o = 3'($clog2(BEAT));
-  assign m_axi_load_arsize_o = 3'($clog2(BEAT));
-  assign m_axi_store_awsize_o = 3'($clog2(BEAT));
   assign m_axi_fetch_arburst_o = 2'b01;
-  assign m_axi_load_arburst_o = 2'b01;
-  assign m_axi_store_awburst_o = 2'b01;
-
-  // Not bufferable: a write response means that a read on another port finds the data.
   assign m_axi_fetch_arcache_o = 4'b0010;
-  assign m_axi_load_arcache_o = 4'b0010;
-  assign m_axi_store_awcache_o = 4'b0010;
   assign m_axi_fetch_arprot_o = 3'b000;
-  assign m_axi_load_arprot_o = 3'b000;
-  assign m_axi_store_awprot_o = 3'b000;
+
+  // Engines keep step, since nothing in them depends on data. Memories need not: an instruction is
+  // done when it is done in all slices.
+  assign free = {&store_free, vector_free[0], matrix_free[0], &load_free};
+  assign done[1] = matrix_done[0];
+  assign done[2] = vector_done[0];
+  assign bus_error[2:1] = {|store_error, |load_error};
+
+  tw_join #(
+    .SLICES(SLICES),
+    .MOST(tw_config_pkg::IN_FLIGHT)
+  ) u_loaded (
+    .clk_i,
+    .rst_ni(core_rst_n),
+    .event_i(load_done),
+    .event_o(done[0])
+  );
+
+  tw_join #(
+    .SLICES(SLICES),
+    .MOST(tw_config_pkg::IN_FLIGHT)
+  ) u_stored (
+    .clk_i,
+    .rst_ni(core_rst_n),
+    .event_i(store_done),
+    .event_o(done[3])
+  );
+
+  if (SLICES > 1) begin : gen_across
+    tw_across #(
+      .SLICES(SLICES),
+      .CROSSING(tw_config_pkg::CROSSING),
+      .WIDTH(LP * 8)
+    ) u_across (
+      .clk_i,
+      .max_i(slice_max),
+      .sum_i(slice_sum),
+      .turn_i(slice_turn[6:0]),
+      .code_i(slice_code),
+      .max_o(max),
+      .sum_o(sum),
+      .code_o(code)
+    );
+  end else begin : gen_alone
+    assign {max, sum, code} = '0;
+  end
+
+  logic unused_slices;
+  assign unused_slices = ^{matrix_free, matrix_done, vector_free, vector_done, slice_turn,
+                           slice_max, slice_sum, slice_code};
 
   // Whoever reaches the control port may use it.
   logic unused_prot;
   assign unused_prot = ^{s_axi_ctrl_awprot_i, s_axi_ctrl_arprot_i};
-
-  // --- engines and buffers ---
-  tw_datapath #(
-    .BEAT(BEAT)
-  ) u_datapath (
-    .clk_i,
-    .rst_ni(core_rst_n),
-    .matrix_start_i(start[1]),
-    .matrix_instr_i(matrix_instr),
-    .matrix_free_o(free[1]),
-    .matrix_done_o(done[1]),
-    .vector_start_i(start[2]),
-    .vector_instr_i(vector_instr),
-    .vector_free_o(free[2]),
-    .vector_done_o(done[2]),
-    .load_en_i(load_en),
-    .load_bank_i(load_bank),
-    .load_beat_i(load_beat),
-    .load_data_i(load_data),
-    .store_en_i(store_en),
-    .store_bank_i(store_bank),
-    .store_beat_i(store_beat),
-    .store_data_o(store_data)
-  );
 
 endmodule

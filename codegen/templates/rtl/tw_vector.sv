@@ -14,6 +14,11 @@
 // pulse, one cycle after the last pass is over. Reads: data are taken in the cycle after their
 // enable. The instruction is resolved: registers are added; tokens, subs and rows are at least 1.
 //
+// A vector that lies across SLICES (across_i) is reduced in all of them at once: what each has
+// found leaves as max_o, sum_o and code_o, and what all have found together is back CROSSING
+// cycles later (tw_across). Every pass is that much longer, and QUANT goes over its rows once for
+// each slice.
+//
 // Stages of a row, in cycles after its reads are issued (stage 0):
 //   1   data taken                    14  sums stand                  19  codes to activations
 //   2   operands, lanes from here     18  result written              20  codes staged
@@ -25,7 +30,9 @@ module tw_vector #(
   parameter int L  = 8,
   parameter int NP = 8,  // N and L rounded up to powers of two
   parameter int LP = 8,
-  parameter int FUNCTIONS = -1  // bit f: function f is there
+  parameter int FUNCTIONS = -1,  // bit f: function f is there
+  parameter int SLICES = 1,
+  parameter int CROSSING = 0
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -53,6 +60,16 @@ module tw_vector #(
   input  logic [4:0]       o_token_i,
   input  logic [7:0]       shift_i,
   input  logic [31:0]      imm_i,
+  input  logic             across_i,
+
+  // to and from all slices
+  output logic [6:0]       turn_o,  // whose codes they are
+  output logic [31:0]      max_o,
+  output logic [55:0]      sum_o,
+  output logic [LP*8-1:0]  code_o,
+  input  logic [31:0]      max_i,
+  input  logic [55:0]      sum_i,
+  input  logic [LP*8-1:0]  code_i,
 
   output logic             a_en_o,
   output logic [17:0]      a_addr_o,
@@ -101,7 +118,7 @@ module tw_vector #(
   // ------------------------------------------------------------------ instruction
 
   logic [4:0]  fun_q;
-  logic        gated_q;
+  logic        gated_q, across_q;
   logic [2:0]  out_q;
   logic [5:0]  token_last_q, sub_last_q;
   logic [15:0] rows_q, row_last_q;
@@ -130,6 +147,7 @@ module tw_vector #(
       d_stride_q   <= d_stride_i;
       shift_q      <= shift_i;
       imm_q        <= imm_i;
+      across_q     <= (SLICES > 1) && across_i;
     end
   end
 
@@ -138,7 +156,7 @@ module tw_vector #(
   logic        active_d, active_q;  // an instruction occupies the unit
   logic        issue_d, issue_q;    // the rows of a pass are issued
   logic        is_words, is_rank, words_end;
-  logic        row_last, pass_end, vector_end, sub_last, last_end;
+  logic        round_last, turn_last, row_last, pass_end, vector_end, sub_last, last_end;
   logic        done_q;
   logic [3:0]  pass_q, pass_next, pass_first, start_pass;
   logic        is_result, is_quant, is_rope, is_given;
@@ -146,7 +164,7 @@ module tw_vector #(
   logic [5:0]  rounds_q;  // that are left, this one too
   logic [11:0] word_q;    // of the token
   logic [5:0]  sub_q, token_q;
-  logic [24:1] valid_q, last_q;
+  logic [24+CROSSING:1] valid_d, valid_q, last_q;
   logic [18:1] first_q;
 
   function automatic logic [3:0] first_pass(input logic [4:0] fun);
@@ -184,8 +202,10 @@ module tw_vector #(
   assign is_words   = is_rank || (FUNCTIONS[tw_pkg::FUN_SUM] && pass_q == PassSum);
   assign words_end  = is_words && (!is_rank || rounds_q == 6'd1);
   assign is_result  = !is_quant && (pass_next == PassQuant);
-  assign row_last   = row_q == row_last_q;
-  assign pass_end   = valid_q[24] && last_q[24];
+  assign round_last = row_q == row_last_q;
+  assign row_last   = round_last && turn_last;
+  assign pass_end   = across_q ? valid_q[24+CROSSING] && last_q[24+CROSSING]
+                               : valid_q[24] && last_q[24];
   assign vector_end = pass_end && (is_quant || words_end || (is_result && out_q == '0));
   assign sub_last   = sub_q == sub_last_q;
   assign last_end   = vector_end && sub_last && (token_q == token_last_q);
@@ -215,15 +235,19 @@ module tw_vector #(
       active_q <= active_d;
       issue_q  <= issue_d;
       done_q   <= last_end;
-      valid_q  <= {valid_q[23:1], issue_q};
+      valid_q  <= valid_d;
     end
   end
+
+  // Behind stage 24 nothing is left of the rows of one slice when others come.
+  assign valid_d = (24+CROSSING)'({valid_q, issue_q}) &
+                   (across_q ? '1 : (24+CROSSING)'(24'hff_ffff));
 
   assign done_o = done_q;
 
   always_ff @(posedge clk_i) begin
     first_q <= {first_q[17:1], row_q == '0};
-    last_q  <= {last_q[23:1], row_last};
+    last_q  <= {last_q[23+CROSSING:1], row_last};
     if (start_i) begin
       pass_q  <= start_pass;
       sub_q   <= '0;
@@ -235,7 +259,7 @@ module tw_vector #(
     end else if (pass_end) begin
       pass_q <= pass_next;
     end
-    if (start_i || pass_end) row_q <= '0;
+    if (start_i || pass_end || (issue_q && round_last)) row_q <= '0;
     else if (issue_q) row_q <= row_q + 16'd1;
     if (start_i) rounds_q <= imm_i[5:0];
     else if (vector_end) rounds_q <= imm_q[5:0];
@@ -279,7 +303,7 @@ module tw_vector #(
         len_q      <= len_q + 32'(inc_q);
       end
     end
-    if (start_i || pass_end) offset_q <= '0;
+    if (start_i || pass_end || (issue_q && round_last)) offset_q <= '0;
     else if (issue_q && is_rope && !row_q[0]) offset_q <= offset_q + half_rows;
     else if (issue_q && is_rope) offset_q <= offset_q - half_rows + 15'd1;
     else if (issue_q) offset_q <= offset_q + 15'd1;
@@ -318,10 +342,9 @@ module tw_vector #(
   logic              odd_3, odd_9, odd_13, q4, staged, values;
   logic [L*32-1:0]   y_18, summand_11;
   logic [L*8-1:0]    code_19;
-  logic [31:0]       max, top;
+  logic [31:0]       top;
   logic [15:0]       place, place_q;
   logic              ranked_q;  // an element of the vector
-  logic [55:0]       sum;
   logic signed [5:0] pre;
   logic signed [7:0] half;
   logic [16:0]       factor;
@@ -442,9 +465,9 @@ module tw_vector #(
     .s_valid_i(valid_q[11]),
     .s_first_i(first_q[11]),
     .s_i      (summand_11),
-    .max_o    (max),
+    .max_o    (max_o),
     .place_o  (place),
-    .sum_o    (sum)
+    .sum_o    (sum_o)
   );
 
   logic max_stands, sum_stands;
@@ -452,14 +475,19 @@ module tw_vector #(
   logic [7:0] exponent;
   assign exponent = shift_q + (is_given ? len_q[23:16] : 8'd0);
 
-  assign max_stands = valid_q[21] && last_q[21];
-  assign sum_stands = valid_q[14] && last_q[14];
+  assign max_stands = across_q ? valid_q[21+CROSSING] && last_q[21+CROSSING]
+                               : valid_q[21] && last_q[21];
+  assign sum_stands = across_q ? valid_q[14+CROSSING] && last_q[14+CROSSING]
+                               : valid_q[14] && last_q[14];
 
   always_ff @(posedge clk_i) begin
     if (start_i || vector_end) ranked_q <= 1'b0;
     else if (max_stands) ranked_q <= 1'b1;
     if (max_stands) place_q <= place;
   end
+
+  logic [15:0] elements;  // that a mean is of
+  assign elements = (across_q && !is_given) ? 16'(len_q[15:0] * SLICES) : len_q[15:0];
 
   tw_scalar #(
     .RSQRT(FUNCTIONS[tw_pkg::FUN_RMS_NORM] || FUNCTIONS[tw_pkg::FUN_LAYER_NORM]),
@@ -479,10 +507,10 @@ module tw_vector #(
     .take_given_i (issue_q && row_q == '0 && is_given),
     .given_i      (is_given),
     .exponent_i   (exponent),
-    .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && !staged),
-    .max_i        (max),
-    .sum_i        (sum),
-    .len_i        (len_q[15:0]),
+    .ratio_i      (fun_q == tw_pkg::FUN_SOFTMAX && out_q != '0 && !staged),
+    .max_i        (across_q ? max_i : max_o),
+    .sum_i        (across_q ? sum_i : sum_o),
+    .len_i        (elements),
     .eps_i        (imm_q),
     .top_o        (top),
     .pre_o        (pre),
@@ -492,6 +520,9 @@ module tw_vector #(
   );
 
   // ------------------------------------------------------------------ results and codes
+  logic        act_en;
+  logic [12:0] act_row;
+  logic [4:0]  act_token;
 
   tw_vwrite #(
     .T (T),
@@ -534,12 +565,36 @@ module tw_vector #(
     .d_addr_o    (d_addr_o),
     .d_strb_o    (d_strb_o),
     .d_data_o    (d_data_o),
-    .act_en_o    (act_en_o),
-    .act_row_o   (act_row_o),
-    .act_token_o (act_token_o),
-    .act_data_o  (act_data_o),
+    .act_en_o    (act_en),
+    .act_row_o   (act_row),
+    .act_token_o (act_token),
+    .act_data_o  (code_o),
     .s_en_o      (s_en_o),
     .s_slot_o    (s_slot_o),
     .s_data_o    (s_data_o)
+  );
+
+  tw_vturn #(
+    .SLICES  (SLICES),
+    .CROSSING(CROSSING),
+    .WIDTH   (LP * 8)
+  ) u_turn (
+    .clk_i      (clk_i),
+    .rst_ni     (rst_ni),
+    .across_i   (across_q),
+    .restart_i  (start_i || pass_end),
+    .quant_i    (is_quant),
+    .round_end_i(issue_q && round_last),
+    .turn_last_o(turn_last),
+    .turn_o     (turn_o),
+    .en_i       (act_en),
+    .row_i      (act_row),
+    .token_i    (act_token),
+    .own_i      (code_o),
+    .code_i     (code_i),
+    .en_o       (act_en_o),
+    .row_o      (act_row_o),
+    .token_o    (act_token_o),
+    .code_o     (act_data_o)
   );
 endmodule

@@ -3,7 +3,8 @@
 //   Vtw_top PROGRAM IMAGE ARGS READ_LATENCY WRITE_LATENCY LIMIT [EXPECTED]
 //
 // * PROGRAM: program.bin. Its words are put where they belong, whatever IMAGE holds there.
-// * IMAGE, EXPECTED: bytes of DRAM from address 0 on, before and after; zeros follow.
+// * IMAGE, EXPECTED: bytes of DRAM from address 0 on, before and after; zeros follow. With several
+//   slices as much of each, one behind the other; the program lies in the first.
 // * ARGS: values of the argument table, hexadecimal, between white space.
 // * The memory is always ready. A read burst accepted in cycle t has its first beat READ_LATENCY
 //   cycles later, or behind the beats of all bursts before it, on either port; then a beat in each
@@ -33,7 +34,8 @@
 namespace {
 
 constexpr uint64_t BEAT = {{ beat }};
-constexpr uint64_t DRAM_BYTES = {{ dram_bytes }};
+constexpr uint64_t DRAM_BYTES = {{ dram_bytes }};  // of each slice
+constexpr uint64_t SLICES = {{ slices }};
 constexpr size_t ARGS = {{ args }};
 // program.bin: magic, version, machine hash, base address, five counts, words of 32 bytes.
 constexpr uint64_t HEADER = 40;
@@ -107,8 +109,10 @@ class Bench {
  public:
   Bench(uint64_t read_latency, uint64_t write_latency, uint64_t limit)
       : read_latency_(read_latency), write_latency_(write_latency), limit_(limit) {
-    pins.m_axi_fetch_arready_i = pins.m_axi_load_arready_i = 1;
-    pins.m_axi_store_awready_i = pins.m_axi_store_wready_i = 1;
+    pins.m_axi_fetch_arready_i = 1;
+    spread(pins.m_axi_load_arready_i, true);
+    spread(pins.m_axi_store_awready_i, true);
+    spread(pins.m_axi_store_wready_i, true);
     pins.s_axi_ctrl_wstrb_i = 15;
     pins.s_axi_ctrl_bready_i = pins.s_axi_ctrl_rready_i = 1;
     for (int i = 0; i < 6; ++i) {
@@ -141,7 +145,7 @@ class Bench {
     return value;
   }
 
-  Memory dram;
+  Memory dram[SLICES];
 
  private:
   template <class Happened>
@@ -157,29 +161,56 @@ class Bench {
   bool cycle(Happened happened) {
     if (now_ == limit_) die("the run did not end within the limit of cycles");
     pins.clk_i = 0;
-    drive(fetch_, pins.m_axi_fetch_rvalid_i, pins.m_axi_fetch_rlast_i, pins.m_axi_fetch_rdata_i);
-    drive(load_, pins.m_axi_load_rvalid_i, pins.m_axi_load_rlast_i, pins.m_axi_load_rdata_i);
-    pins.m_axi_store_bvalid_i = !responses_.empty() && responses_.front() == now_;
-    if (pins.m_axi_store_bvalid_i) responses_.pop_front();
+    drive(1, fetch_, pins.m_axi_fetch_rvalid_i, pins.m_axi_fetch_rlast_i,
+          pins.m_axi_fetch_rdata_i);
+    drive(SLICES, load_, pins.m_axi_load_rvalid_i, pins.m_axi_load_rlast_i,
+          pins.m_axi_load_rdata_i);
+    const bool responds = !responses_.empty() && responses_.front() == now_;
+    spread(pins.m_axi_store_bvalid_i, responds);
+    if (responds) responses_.pop_front();
     pins.eval();
     const bool result = happened();
     const auto& p = pins;
     if (p.m_axi_fetch_arvalid_o) accept(fetch_, p.m_axi_fetch_araddr_o, p.m_axi_fetch_arlen_o);
-    if (p.m_axi_load_arvalid_o) accept(load_, p.m_axi_load_araddr_o, p.m_axi_load_arlen_o);
-    if (p.m_axi_store_awvalid_o) append(stores_, 0, p.m_axi_store_awaddr_o, p.m_axi_store_awlen_o);
-    if (p.m_axi_store_wvalid_o) store(p.m_axi_store_wstrb_o, p.m_axi_store_wlast_o);
+    if (first(p.m_axi_load_arvalid_o, 1)) {
+      accept(load_, first(p.m_axi_load_araddr_o, 32), first(p.m_axi_load_arlen_o, 8));
+    }
+    if (first(p.m_axi_store_awvalid_o, 1)) {
+      append(stores_, 0, first(p.m_axi_store_awaddr_o, 32), first(p.m_axi_store_awlen_o, 8));
+    }
+    if (first(p.m_axi_store_wvalid_o, 1)) {
+      store(first(p.m_axi_store_wstrb_o, BEAT), first(p.m_axi_store_wlast_o, 1));
+    }
     pins.clk_i = 1;
     pins.eval();
     ++now_;
     return result;
   }
 
-  template <class Data>
-  void drive(std::deque<Beat>& beats, CData& valid, CData& last, Data& data) {
-    valid = !beats.empty() && beats.front().cycle == now_;
-    if (!valid) return;
-    last = beats.front().last;
-    memcpy(&data, dram.at(beats.front().address), BEAT);
+  // Slices keep step, so that what one says they all say; only their data differ.
+  template <class Port>
+  static uint64_t first(const Port& port, uint64_t width) {
+    uint64_t value = 0;
+    memcpy(&value, &port, std::min(sizeof port, sizeof value));
+    return width < 64 ? value & ((uint64_t{1} << width) - 1) : value;
+  }
+
+  template <class Port>
+  static void spread(Port& port, bool value) {
+    port = static_cast<Port>(value ? (uint64_t{1} << SLICES) - 1 : 0);
+  }
+
+  template <class Flag, class Data>
+  void drive(uint64_t slices, std::deque<Beat>& beats, Flag& valid, Flag& last, Data& data) {
+    const uint64_t all = (uint64_t{1} << slices) - 1;
+    const bool there = !beats.empty() && beats.front().cycle == now_;
+    valid = static_cast<Flag>(there ? all : 0);
+    if (!there) return;
+    last = static_cast<Flag>(beats.front().last ? all : 0);
+    auto* to = reinterpret_cast<uint8_t*>(&data);
+    for (uint64_t s = 0; s < slices; ++s) {
+      memcpy(to + s * BEAT, dram[s].at(beats.front().address), BEAT);
+    }
     beats.pop_front();
   }
 
@@ -202,10 +233,11 @@ class Bench {
 
   void store(uint64_t strobe, bool last) {
     if (stores_.empty() || stores_.front().last != last) die("write data without their address");
-    uint8_t data[BEAT];
-    memcpy(data, &pins.m_axi_store_wdata_o, BEAT);
-    for (uint64_t i = 0; i < BEAT; ++i) {
-      if (strobe >> i & 1) *dram.at(stores_.front().address + i) = data[i];
+    uint8_t data[SLICES * BEAT];
+    memcpy(data, &pins.m_axi_store_wdata_o, SLICES * BEAT);
+    for (uint64_t i = 0; i < SLICES * BEAT; ++i) {
+      const uint64_t address = stores_.front().address + i % BEAT;
+      if (strobe >> i % BEAT & 1) *dram[i / BEAT].at(address) = data[i];
     }
     stores_.pop_front();
     if (!last) return;
@@ -221,10 +253,9 @@ class Bench {
 };
 
 // Whether DRAM is what the file says; tells where it is not.
-bool equal(Memory& dram, const std::vector<uint8_t>& file) {
-  if (file.size() > DRAM_BYTES) die("more bytes are expected than DRAM has");
+bool equal(uint64_t slice, Memory& dram, const uint8_t* file, uint64_t bytes) {
   Memory expected;
-  expected.write(0, file.data(), file.size());
+  expected.write(0, file, bytes);
   // Both sides hold the same pages.
   for (const auto& page : expected.pages) dram.pages[page.first];
   uint64_t different = 0, first = 0;
@@ -234,10 +265,18 @@ bool equal(Memory& dram, const std::vector<uint8_t>& file) {
       if (page.second[i] != *expected.at(address) && !different++) first = address;
     }
   }
-  if (!different) return printf("memory as expected\n"), true;
-  printf("memory: %" PRIu64 " bytes differ, first at 0x%08" PRIx64 ": expected %02x, is %02x\n",
-         different, first, *expected.at(first), *dram.at(first));
+  if (!different) return true;
+  printf("memory of slice %" PRIu64 ": %" PRIu64 " bytes differ, first at 0x%08" PRIx64
+         ": expected %02x, is %02x\n",
+         slice, different, first, *expected.at(first), *dram.at(first));
   return false;
+}
+
+// The bytes of each slice in a file that holds as many of each.
+uint64_t share(const std::vector<uint8_t>& file) {
+  if (file.size() % SLICES) die("not as many bytes of each slice");
+  if (file.size() / SLICES > DRAM_BYTES) die("the file holds more than DRAM does");
+  return file.size() / SLICES;
 }
 
 }  // namespace
@@ -249,11 +288,11 @@ int main(int argc, char** argv) {
   const std::vector<uint32_t> args = read_args(argv[3]);
   const uint64_t read_latency = number(argv[4]), write_latency = number(argv[5]);
   if (read_latency < 2 || write_latency < 2) die("latencies are at least 2");
-  if (image.size() > DRAM_BYTES) die("the image does not fit into DRAM");
+  const uint64_t bytes = share(image);
 
   Bench bench(read_latency, write_latency, number(argv[6]));
-  bench.dram.write(0, image.data(), image.size());
-  bench.dram.write(program.base, &program.bytes[HEADER], program.words * WORD);
+  for (uint64_t s = 0; s < SLICES; ++s) bench.dram[s].write(0, &image[s * bytes], bytes);
+  bench.dram[0].write(program.base, &program.bytes[HEADER], program.words * WORD);
   if (bench.read(TW_VERSION) != program.version) die("the program is of another instruction set");
   bench.write(TW_EXPECTED_HASH, program.hash);
   bench.write(TW_PROGRAM_ADDR, program.base);
@@ -268,5 +307,13 @@ int main(int argc, char** argv) {
   }
   const uint64_t high = bench.read(TW_CYCLES_HI);
   printf("cycles %" PRIu64 "\n", high << 32 | bench.read(TW_CYCLES_LO));
-  return argc == 7 || equal(bench.dram, read_file(argv[7])) ? 0 : 1;
+  if (argc == 7) return 0;
+  const std::vector<uint8_t> expected = read_file(argv[7]);
+  const uint64_t after = share(expected);
+  bool same = true;
+  for (uint64_t s = 0; s < SLICES; ++s) {
+    same = equal(s, bench.dram[s], &expected[s * after], after) && same;
+  }
+  if (same) printf("memory as expected\n");
+  return same ? 0 : 1;
 }

@@ -433,8 +433,8 @@ fn check(name: &str, seed: u64, count: usize) {
     let (events, memories) = bench.run(seed, count, &images, &["v_out", "a_out", "s_out"]);
     assert_eq!((events.start.len(), events.done.len()), (count, count), "{name}: instructions lost");
     for (n, (i, gap)) in program.iter().enumerate() {
-        let shape =
-            VectorShape { vectors: (i.tokens * i.subs).into(), passes: passes(i), rows: i.rows.into() };
+        let vectors = (i.tokens * i.subs).into();
+        let shape = VectorShape { vectors, passes: passes(i), rows: i.rows.into(), crossing: 0, gathered: 0 };
         let occupancy = vector_occupancy(shape);
         let start = events.start[n];
         assert_eq!(events.free[n], start + occupancy, "{name}, seed {seed}: free of {n}: {i:?}");

@@ -193,6 +193,9 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
     if function == Function::Requantise {
         given_scale(i)?;
     }
+    if i.across != 0 {
+        across(i, function, g)?;
+    }
     let half = i.a_half == 0 || function == Function::Copy;
     rule(half, "`a_half` is set", "only copy reads int16 as operand a", "copy to int32 first")?;
     mode(out::staged(i.out), "codes for ", g)?;
@@ -227,6 +230,26 @@ fn vector(i: &Vector, g: &Geometry) -> Result<(), Broken> {
 const MOST_RANKS: u32 = 63;
 /// Exponents of a scale that an instruction names: those that mean something for int32.
 const GIVEN_EXPONENTS: std::ops::RangeInclusive<i32> = -15..=31;
+
+/// A vector that lies across slices.
+fn across(i: &Vector, function: Function, g: &Geometry) -> Result<(), Broken> {
+    let why = "`across` joins the slices of a machine that has several";
+    rule(g.slices > 1, "`across` is set, and this machine has one slice", why, "leave it out")?;
+    let what = format!("`across` is set, and {} goes with the elements of one slice", function.name());
+    let why = "maxima, sums of squares and means are those of all slices, and nothing else is";
+    rule(function.spans_slices(), &what, why, "leave `across` out")?;
+    let what = format!("`across` is set, and `out` is {}", OUTS.get(i.out as usize).unwrap_or(&"?"));
+    let why = "codes of all slices go to activations; keys and values stay where they are";
+    rule(out::staged(i.out).is_none(), &what, why, "leave `across` out")?;
+    if function == Function::LayerNorm {
+        let (elements, all) = (i.rows * g.l, u64::from(i.rows) * u64::from(g.l) * u64::from(g.slices));
+        let what = format!("`len` is {}, and each of {} slices has {elements} elements", i.len, g.slices);
+        let whole = i.len == elements && i.inc == 0 && all <= u64::from(u16::MAX);
+        let why = "a mean across slices is that of all their elements, 65535 at the most";
+        rule(whole, &what, why, "fill the rows of every slice")?;
+    }
+    Ok(())
+}
 
 /// The scale that a requantise names.
 fn given_scale(i: &Vector) -> Result<(), Broken> {

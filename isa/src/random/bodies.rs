@@ -227,6 +227,9 @@ impl<'a> Bodies<'a> {
             (i.o, i.o_step) = (staging, 1 + 4 * i.subs * i.imm / self.g.v_row);
         }
         self.output(&mut i, staging, rng);
+        if self.g.slices > 1 && rng.chance(50) {
+            self.across(&mut i, function);
+        }
         i
     }
 
@@ -244,6 +247,14 @@ impl<'a> Bodies<'a> {
                 i.imm = i.subs * i.rows + rng.within(0, 2);
                 i.o_step = i.imm + 2 + 4 * i.subs / self.g.v_row;
             }
+        }
+    }
+
+    /// Lets the vectors lie across slices, if the function can.
+    fn across(&self, i: &mut Vector, function: Function) {
+        i.across = u32::from(function.spans_slices() && out::staged(i.out).is_none());
+        if i.across != 0 && function == Function::LayerNorm {
+            (i.len, i.inc) = (i.rows * self.g.l, 0);
         }
     }
 

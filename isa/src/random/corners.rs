@@ -12,6 +12,7 @@ use crate::Body;
 use crate::table::*;
 use hw::Machine;
 use hw::machine::MemoryModel;
+use hw::timing::vector_occupancy;
 
 /// Corners of each program.
 const PER_PROGRAM: u64 = 3;
@@ -241,7 +242,7 @@ impl Shape {
             Body::StoreBlocks(i) => 24 * i.blocks,
             Body::StoreSegments(i) => burst * i.count,
             Body::Gemm(i) => i.ntiles * (i.groups * i.steps).max(4 * i.tokens),
-            Body::Vector(i) => (i.passes() as u32).max(4) * i.tokens * i.subs * (i.rows + 24),
+            Body::Vector(i) => vector_occupancy(i.shape(&b.geometry)).max(4 * 24) as u32,
             _ => 0,
         }
     }

@@ -37,6 +37,8 @@ fn sheet(machine: &Machine, write: &fn(&mut Sheet)) -> Case {
     let map = Map::of(machine);
     let mut rng = Rng::new(1);
     let image = memory::image(&map, &mut rng);
+    let mut more = Rng::new(2);
+    let others = (1..machine.slices.count).map(|_| memory::image(&map, &mut more)).collect();
     let reserved = program(machine, &map, vec![Instr::from(Halt {}); 2048], &[]);
     let mut builder = Builder::new(rng, Bodies::new(machine, Limits::new(&reserved, machine)), machine);
     builder.plain = true;
@@ -46,7 +48,7 @@ fn sheet(machine: &Machine, write: &fn(&mut Sheet)) -> Case {
     write(&mut sheet);
     sheet.b.push(Halt {});
     let args = sheet.b.args.clone();
-    Case { program: program(machine, &map, sheet.b.instrs, &args), image, args }
+    Case { program: program(machine, &map, sheet.b.instrs, &args), image, others, args }
 }
 
 struct Sheet<'a> {
@@ -355,7 +357,7 @@ fn vec_tails(s: &mut Sheet) {
                 let all = subs * rows;
                 let q8 = out == out::Q8;
                 let given = function == Function::Requantise;
-                s.put(Vector {
+                let vector = Vector {
                     fun: function as u32,
                     gated: u32::from(function.takes_gate() && rows > 2),
                     out,
@@ -375,7 +377,13 @@ fn vec_tails(s: &mut Sheet) {
                         _ => 0,
                     },
                     ..s.copy(rows)
-                });
+                };
+                s.put(vector);
+                if s.g.slices > 1 && function.spans_slices() {
+                    let whole = function == Function::LayerNorm;
+                    let (len, inc) = if whole { (rows * s.g.l, 0) } else { (vector.len, vector.inc) };
+                    s.put(Vector { across: 1, len, inc, ..vector });
+                }
             }
             // What the next function writes over.
             if out == out::NONE {
@@ -388,6 +396,13 @@ fn vec_tails(s: &mut Sheet) {
     let (len, d, o) = (4 * s.g.l, vec_addr(2, 0), vec_addr(2, 4));
     let ranks = Vector { fun: Function::TopK as u32, a: vec_addr(1, 0), d, o, len, imm: 3, ..s.copy(4) };
     s.put(ranks);
+    // A scale that is given as soon as a softmax without codes is done.
+    for rows in 1..4 {
+        let whole = Vector { len: 0xabcd, b: vec_addr(3, 0), ..s.copy(rows) };
+        let of = |function| Vector { fun: function as u32, ..whole };
+        s.put(of(Function::Softmax));
+        s.put_drained(Vector { out: out::Q8, o: 0, o_step: 2, ..of(Function::Requantise) });
+    }
     s.put(s.store(1, 0, 8));
     s.put(StoreBlocks { addr: s.out / 64 + 16, ..s.store(2, 0, 8) });
 }

@@ -37,8 +37,17 @@ pub struct Case {
     pub program: Program,
     /// DRAM from address 0 on; the words of the program are not in it.
     pub image: Vec<u8>,
+    /// The same of the slices behind the first.
+    pub others: Vec<Vec<u8>>,
     /// Values of its argument table.
     pub args: Vec<u32>,
+}
+
+impl Case {
+    /// The image of each slice.
+    pub fn images(&self) -> Vec<&[u8]> {
+        std::iter::once(&self.image).chain(&self.others).map(Vec::as_slice).collect()
+    }
 }
 
 /// Fewest words of a random program.
@@ -58,6 +67,7 @@ pub fn aimed(machine: &Machine, seed: u64, corners: &[Corner]) -> Option<Case> {
 
 fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<Case> {
     let map = Map::of(machine);
+    let mut more = Rng::new(rng.clone().bits());
     // Now and then longer than the instruction memory of the presets.
     let long = if rng.chance(4) { 480 } else { 0 };
     let words = rng.within(0, 45) + long;
@@ -84,7 +94,8 @@ fn attempt_case(machine: &Machine, corners: &[Corner], mut rng: Rng) -> Option<C
     let args = builder.args.clone();
     let program = program(machine, &map, builder.instrs, &args);
     check(&program, machine, &args).ok()?;
-    Some(Case { program, image, args })
+    let others = (1..machine.slices.count).map(|_| memory::image(&map, &mut more)).collect();
+    Some(Case { program, image, others, args })
 }
 
 /// A few words of one character.

@@ -44,6 +44,7 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
         ("vec", "tokens" | "subs") => (1, width),
         ("vec", "rows") => from_one(bank_rows),
         ("vec", "o_token") => up_to(g.t - 1),
+        ("vec", "across") => up_to((g.slices - 1).min(1)),
         ("loop", "body") => (1, LONG_BODY),
         (_, _) => match field.kind {
             Kind::Vec => (0, last_row),

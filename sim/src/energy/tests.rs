@@ -1,5 +1,5 @@
 use super::*;
-use crate::functional::Observer;
+use crate::functional::{Observer, Tile};
 use hw::Machine;
 use isa::Walk;
 use isa::random::{Case, case, directed};
@@ -127,7 +127,7 @@ struct Seen {
 }
 
 impl Observer for Seen {
-    fn gemm_tile(&mut self, _step: &Step, _tile: u32, _token: u32, outputs: &[i32]) {
+    fn gemm_tile(&mut self, _step: &Step, _at: Tile, outputs: &[i32]) {
         self.results += outputs.len() as u64;
     }
 }

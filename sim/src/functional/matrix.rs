@@ -192,6 +192,7 @@ fn epilogue(
     let rows = g.n / g.l;
     let offset = u64::from(token) * u64::from(i.dst_stride) + u64::from(tile) * u64::from(rows);
     if i.residual != 0 {
+        s.residual.clear();
         state.read_rows(Place::of(i.res).plus(offset), rows, &mut s.residual)?;
         s.outputs.iter_mut().zip(&s.residual).for_each(|(y, &r)| *y = num::residual(*y, r));
     }

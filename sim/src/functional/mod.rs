@@ -17,21 +17,29 @@ use isa::{Body, Illegal, Program, Walk};
 
 /// Looks on while a program runs.
 pub trait Observer {
-    /// After each dispatched word; the registers of `step` are resolved.
-    fn after(&mut self, step: &Step, state: &State) {
-        let _ = (step, state);
+    /// After each dispatched word, with the state of every slice; the registers of `step` are resolved.
+    fn after(&mut self, step: &Step, slices: &[State]) {
+        let _ = (step, slices);
     }
 
-    /// The outputs of one tile and token of a gemm, before the residual is added.
-    fn gemm_tile(&mut self, step: &Step, tile: u32, token: u32, outputs: &[i32]) {
-        let _ = (step, tile, token, outputs);
+    /// The outputs of one tile and token of a gemm in a slice, before the residual is added.
+    fn gemm_tile(&mut self, step: &Step, at: Tile, outputs: &[i32]) {
+        let _ = (step, at, outputs);
     }
+}
+
+/// Which outputs of a gemm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tile {
+    pub slice: usize,
+    pub tile: u32,
+    pub token: u32,
 }
 
 /// Looks away.
 impl Observer for () {}
 
-/// Runs a program on a machine whose DRAM begins with `image`; gives the machine's state at the end.
+/// Runs a program on a machine of one slice whose DRAM begins with `image`; gives its state at the end.
 ///
 /// # Errors
 /// The first instruction that cannot run: it leaves a memory or does nothing meaningful.
@@ -57,11 +65,24 @@ pub fn run_on(
     args: &[u32],
     observer: &mut impl Observer,
 ) -> Result<(), Illegal> {
+    run_slices(std::slice::from_mut(state), program, args, observer)
+}
+
+/// As [`run_on`], on the slices of a machine.
+///
+/// # Errors
+/// As [`run_on`].
+pub fn run_slices(
+    slices: &mut [State],
+    program: &Program,
+    args: &[u32],
+    observer: &mut impl Observer,
+) -> Result<(), Illegal> {
     let mut scratch = Scratch::default();
     for step in Walk::new(program, args) {
         let step = step?;
-        execute(state, &step, &mut scratch, observer).map_err(|e| illegal(program, &step, e))?;
-        observer.after(&step, state);
+        execute(slices, &step, &mut scratch, observer).map_err(|e| illegal(program, &step, e))?;
+        observer.after(&step, slices);
     }
     Ok(())
 }
@@ -88,21 +109,32 @@ fn illegal(program: &Program, step: &Step, refused: Refused) -> Illegal {
 }
 
 fn execute(
-    state: &mut State,
+    slices: &mut [State],
     step: &Step,
     scratch: &mut Scratch,
     observer: &mut impl Observer,
 ) -> Result<(), Refused> {
-    match &step.instr.body {
-        Body::Load(i) => transfer::load(state, i)?,
-        Body::StoreBlocks(i) => transfer::store_blocks(state, i)?,
-        Body::StoreSegments(i) => transfer::store_segments(state, i)?,
-        Body::Gemm(i) => {
-            let mut seen = |tile, token, y: &[i32]| observer.gemm_tile(step, tile, token, y);
-            matrix::gemm(state, i, &mut scratch.matrix, &mut seen)?;
+    if let Body::Vector(i) = &step.instr.body {
+        return vector::vector(slices, i, &mut scratch.vector);
+    }
+    for (slice, state) in slices.iter_mut().enumerate() {
+        match &step.instr.body {
+            Body::Load(i) => transfer::load(state, i)?,
+            Body::StoreBlocks(i) => transfer::store_blocks(state, i)?,
+            Body::StoreSegments(i) => transfer::store_segments(state, i)?,
+            Body::Gemm(i) => {
+                let mut seen =
+                    |tile, token, y: &[i32]| observer.gemm_tile(step, Tile { slice, tile, token }, y);
+                matrix::gemm(state, i, &mut scratch.matrix, &mut seen)?;
+            }
+            Body::Vector(_)
+            | Body::Nop(_)
+            | Body::Set(_)
+            | Body::Add(_)
+            | Body::Arg(_)
+            | Body::Loop(_)
+            | Body::Halt(_) => {}
         }
-        Body::Vector(i) => vector::vector(state, i, &mut scratch.vector)?,
-        Body::Nop(_) | Body::Set(_) | Body::Add(_) | Body::Arg(_) | Body::Loop(_) | Body::Halt(_) => {}
     }
     Ok(())
 }

@@ -25,22 +25,20 @@ impl Place {
 }
 
 impl State {
-    /// `rows` rows of int32.
+    /// Adds `rows` rows of int32.
     pub(super) fn read_rows(&self, at: Place, rows: u32, into: &mut Vec<i32>) -> Result<(), Outside> {
         let (width, lanes) = (self.geometry.v_row, self.geometry.l as usize);
         let bytes = rows_of(self.bank(at.bank)?, at.row, rows, width)?;
-        into.clear();
         for row in bytes.chunks_exact(width as usize) {
             into.extend(row.chunks_exact(4).take(lanes).map(word));
         }
         Ok(())
     }
 
-    /// `rows` int16 rows.
+    /// Adds `rows` int16 rows.
     pub(super) fn read_half_rows(&self, at: Place, rows: u32, into: &mut Vec<i16>) -> Result<(), Outside> {
         let (width, lanes) = (self.geometry.v_row / 2, self.geometry.l as usize);
         let bytes = rows_of(self.bank(at.bank)?, at.row, rows, width)?;
-        into.clear();
         for row in bytes.chunks_exact(width as usize) {
             into.extend(row.chunks_exact(2).take(lanes).map(|b| i16::from_le_bytes([b[0], b[1]])));
         }

@@ -6,7 +6,7 @@ use ir::num::Scale;
 use isa::access::Space;
 use std::ops::Range;
 
-/// Off-chip and on-chip memory. On-chip memories start as zero.
+/// Off-chip and on-chip memory of a slice, which is all of a machine that has one. On-chip memories start as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pub geometry: Geometry,
@@ -39,7 +39,7 @@ pub struct Outside {
 }
 
 impl State {
-    /// A machine with `image` from DRAM address 0 on, and zeros elsewhere.
+    /// A slice with `image` from DRAM address 0 on, and zeros elsewhere.
     pub fn new(machine: &Machine, image: &[u8]) -> State {
         let b = &machine.buffers;
         let zeros = |bytes: u32| vec![0; bytes as usize];
@@ -54,6 +54,12 @@ impl State {
             s: vec![Scale { mantissa: 0, exponent: 0 }; b.token_scales as usize],
             v: vec![zeros(b.vector_bank_bytes); b.vector_banks as usize],
         }
+    }
+
+    /// The slices of a machine, each with an image of its own; one that has none holds zeros.
+    pub fn of_slices(machine: &Machine, images: &[&[u8]]) -> Vec<State> {
+        let image = |slice| images.get(slice).copied().unwrap_or_default();
+        (0..machine.slices.count as usize).map(|slice| State::new(machine, image(slice))).collect()
     }
 
     /// Bytes of a memory as hardware holds them; token scales count slots, of three bytes each. Nothing if it ends before.

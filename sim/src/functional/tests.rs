@@ -130,7 +130,7 @@ fn a_cached_value_reads_back_through_v4() {
 fn residuals_are_added_after_the_observer_saw_the_product() {
     struct Seen(Vec<i32>);
     impl Observer for Seen {
-        fn gemm_tile(&mut self, _: &Step, _: u32, _: u32, outputs: &[i32]) {
+        fn gemm_tile(&mut self, _: &Step, _: Tile, outputs: &[i32]) {
             self.0.extend(outputs);
         }
     }

@@ -20,60 +20,74 @@ pub(super) struct Scratch {
     codes: Vec<i8>,
 }
 
-pub(super) fn vector(state: &mut State, i: &Vector, s: &mut Scratch) -> Result<(), Refused> {
+/// In each slice by itself, or across all of them: then a vector is what lies in the first slice, in the second, and so on.
+pub(super) fn vector(slices: &mut [State], i: &Vector, s: &mut Scratch) -> Result<(), Refused> {
+    let together = if i.across == 0 { 1 } else { slices.len() };
+    slices.chunks_mut(together).try_for_each(|slices| vectors(slices, i, s))
+}
+
+fn vectors(slices: &mut [State], i: &Vector, s: &mut Scratch) -> Result<(), Refused> {
     let Some(function) = i.function() else {
         return Err(Refused::Field("names no function"));
     };
     if function == Function::Rope && i.rows % 2 != 0 {
         return Err(Refused::Field("turns halves of a vector with an odd number of rows"));
     }
-    if (i.out == out::Q8 || i.out == out::Q4) && i.o_token + i.tokens > state.geometry.t {
+    if slices.len() > 1 && !function.spans_slices() {
+        return Err(Refused::Field("goes with one slice"));
+    }
+    if (i.out == out::Q8 || i.out == out::Q4) && i.o_token + i.tokens > slices[0].geometry.t {
         return Err(Refused::Field("writes tokens beyond those of an activation row"));
     }
     for t in 0..i.tokens {
-        read_b(state, i, t, s)?;
+        read_b(slices, i, t, s)?;
         for u in 0..i.subs {
-            read_a(state, i, t, u, s)?;
+            read_a(slices, i, t, u, s)?;
             if i.product() == Product::Words {
-                reduce(state, i, t, u, s)?;
+                reduce(&mut slices[0], i, t, u, s)?;
                 continue;
             }
-            let sum = apply(i, function, t, s);
+            let sum = apply(i, function, t, slices.len() as u32, s);
             if i.product() == Product::Rows {
                 let row = u64::from(t) * u64::from(i.d_stride) + u64::from(u) * u64::from(i.rows);
-                state.write_rows(Place::of(i.d).plus(row), &s.y)?;
+                let parts = s.y.chunks_exact(s.y.len() / slices.len());
+                let mut each = slices.iter_mut().zip(parts);
+                each.try_for_each(|(state, part)| state.write_rows(Place::of(i.d).plus(row), part))?;
             }
-            quantise(state, i, t, u, sum, s)?;
+            quantise(slices, i, t, u, sum, s)?;
         }
     }
     Ok(())
 }
 
-fn read_a(state: &State, i: &Vector, t: u32, u: u32, s: &mut Scratch) -> Result<(), Outside> {
+fn read_a(slices: &[State], i: &Vector, t: u32, u: u32, s: &mut Scratch) -> Result<(), Outside> {
     let row = u64::from(t) * u64::from(i.a_stride) + u64::from(u) * u64::from(i.rows);
     let at = Place::of(i.a).plus(row);
-    if i.a_half == 0 {
-        return state.read_rows(at, i.rows, &mut s.a);
-    }
-    state.read_half_rows(at, i.rows, &mut s.half)?;
     s.a.clear();
+    if i.a_half == 0 {
+        return slices.iter().try_for_each(|state| state.read_rows(at, i.rows, &mut s.a));
+    }
+    s.half.clear();
+    slices.iter().try_for_each(|state| state.read_half_rows(at, i.rows, &mut s.half))?;
     s.a.extend(s.half.iter().map(|&a| i32::from(a)));
     Ok(())
 }
 
 /// Operand b, which all vectors of a token share.
-fn read_b(state: &State, i: &Vector, t: u32, s: &mut Scratch) -> Result<(), Outside> {
+fn read_b(slices: &[State], i: &Vector, t: u32, s: &mut Scratch) -> Result<(), Outside> {
     let at = Place::of(i.b).plus(u64::from(t) * u64::from(i.b_stride));
-    match i.operand() {
+    s.b.clear();
+    s.gains.clear();
+    slices.iter().try_for_each(|state| match i.operand() {
         Operand::None => Ok(()),
         Operand::Words => state.read_rows(at, i.rows, &mut s.b),
         Operand::Halves => state.read_half_rows(at, i.rows, &mut s.gains),
         Operand::HalfRows => state.read_rows(at, i.rows / 2, &mut s.b),
-    }
+    })
 }
 
 /// The function, from `a` and b to `y`; gives the sum of a softmax.
-fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
+fn apply(i: &Vector, function: Function, t: u32, slices: u32, s: &mut Scratch) -> u32 {
     let length = i.len + t * i.inc;
     s.y.resize(s.a.len(), 0);
     match function {
@@ -92,7 +106,7 @@ fn apply(i: &Vector, function: Function, t: u32, s: &mut Scratch) -> u32 {
             return num::softmax(&s.a, &s.scales, length as usize, &mut s.y);
         }
         Function::LayerNorm => {
-            num::layer_norm(&s.a, &s.b, length as usize, i.imm, i.shift, &mut s.y);
+            num::layer_norm(&s.a, &s.b, (length * slices) as usize, i.imm, i.shift, &mut s.y);
         }
         Function::Add => each(s, |a, b| num::add(a, b, i.shift)),
         Function::Mul => each(s, |a, b| num::mul(a, b, i.shift)),
@@ -138,7 +152,14 @@ fn each(s: &mut Scratch, of: impl Fn(i32, i32) -> i32) {
 }
 
 /// Codes and scale of the result, as `out` says.
-fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scratch) -> Result<(), Outside> {
+fn quantise(
+    slices: &mut [State],
+    i: &Vector,
+    t: u32,
+    u: u32,
+    sum: u32,
+    s: &mut Scratch,
+) -> Result<(), Outside> {
     let bits = out::bits(i.out);
     if bits == 0 {
         return Ok(());
@@ -155,10 +176,15 @@ fn quantise(state: &mut State, i: &Vector, t: u32, u: u32, sum: u32, s: &mut Scr
         }
     };
     match out::staged(i.out) {
-        None => activations(state, i, t, u, softmax_scale(i, scale, sum), &s.codes),
+        None => {
+            let scale = softmax_scale(i, scale, sum);
+            slices.iter_mut().try_for_each(|state| activations(state, i, t, u, scale, &s.codes))
+        }
+        // Keys and values stay in their slice.
         Some(mode) => {
-            staging(state, i, mode, t, u, &s.codes)?;
-            word(state, token(i.o, t, i.o_step).plus(i.imm.into()), u.into(), scale.word())
+            staging(&mut slices[0], i, mode, t, u, &s.codes)?;
+            let scales = token(i.o, t, i.o_step).plus(i.imm.into());
+            word(&mut slices[0], scales, u.into(), scale.word())
         }
     }
 }
@@ -178,8 +204,9 @@ fn activations(
 ) -> Result<(), Outside> {
     let g = state.geometry;
     *state.slot(i.o_step + u * g.t + i.o_token + t)? = scale;
-    let first = u64::from(i.o) + u64::from(u) * u64::from(i.rows);
-    let bytes = u64::from(i.rows) * u64::from(g.a_row);
+    let rows = (codes.len() / g.l as usize) as u64;
+    let first = u64::from(i.o) + u64::from(u) * rows;
+    let bytes = rows * u64::from(g.a_row);
     let rows = part_mut(&mut state.a, "the activation buffer", first * u64::from(g.a_row), bytes)?;
     let (token, lp) = ((i.o_token + t) as usize, g.lp as usize);
     for (row, codes) in rows.chunks_exact_mut(g.a_row as usize).zip(codes.chunks_exact(g.l as usize)) {

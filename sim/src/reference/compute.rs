@@ -2,6 +2,7 @@
 //! start.
 
 use super::delay::Delay;
+use hw::machine::Slices;
 use hw::timing::{VECTOR_GAP, VECTOR_LATENCY, matrix_latency};
 use hw::{Function, Machine, Mode, Multipliers};
 use isa::Instr;
@@ -103,31 +104,32 @@ enum Pass {
     Maximum,
     Squares,
     Result,
-    Codes,
+    /// With the number of slices behind whose codes come.
+    Codes(u32),
     /// Of a reduction, with the number of rounds behind it.
     Round(u32),
 }
 
 impl Pass {
-    fn first(i: &Fields) -> Pass {
+    fn first(i: &Fields, others: u32) -> Pass {
         match i.function() {
             Some(Function::LayerNorm) => Pass::Mean,
             Some(Function::Softmax | Function::RmsNorm) => Pass::Maximum,
-            Some(Function::Requantise) => Pass::Codes,
+            Some(Function::Requantise) => Pass::Codes(others * i.across),
             Some(Function::Sum) => Pass::Round(0),
             Some(Function::TopK) => Pass::Round(i.imm.saturating_sub(1)),
             _ => Pass::Result,
         }
     }
 
-    fn next(self, i: &Fields) -> Option<Pass> {
+    fn next(self, i: &Fields, others: u32) -> Option<Pass> {
         match self {
             Pass::Mean => Some(Pass::Maximum),
             Pass::Maximum if i.function() != Some(Function::Softmax) => Some(Pass::Squares),
             Pass::Maximum | Pass::Squares => Some(Pass::Result),
-            Pass::Result => (i.out != out::NONE).then_some(Pass::Codes),
+            Pass::Result => (i.out != out::NONE).then_some(Pass::Codes(others * i.across)),
             Pass::Round(more) => more.checked_sub(1).map(Pass::Round),
-            Pass::Codes => None,
+            Pass::Codes(_) => None,
         }
     }
 }
@@ -143,13 +145,21 @@ struct At {
     gap: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Vector {
     state: Option<(Fields, At)>,
     retiring: Delay,
+    /// Slices beside the one that is stepped.
+    others: u32,
+    crossing: u64,
 }
 
 impl Vector {
+    pub fn new(machine: &Machine) -> Vector {
+        let Slices { count, crossing } = machine.slices;
+        Vector { state: None, retiring: Delay::default(), others: count - 1, crossing: crossing.into() }
+    }
+
     pub fn busy(&self) -> bool {
         self.state.is_some()
     }
@@ -160,10 +170,12 @@ impl Vector {
 
     pub fn step(&mut self, started: Option<&Instr>) {
         if let Some(Body::Vector(i)) = started.map(|i| i.body) {
-            self.state = Some((i, At { token: 0, sub: 0, pass: Pass::first(&i), row: 0, gap: 0 }));
+            let pass = Pass::first(&i, self.others);
+            self.state = Some((i, At { token: 0, sub: 0, pass, row: 0, gap: 0 }));
         }
         let Some((i, at)) = self.state else { return };
-        self.state = at.next(&i).map(|at| (i, at));
+        let gap = VECTOR_GAP + if i.across == 0 { 0 } else { self.crossing };
+        self.state = at.next(&i, self.others, gap).map(|at| (i, at));
         if self.state.is_none() {
             self.retiring.push(1 + VECTOR_LATENCY);
         }
@@ -171,18 +183,21 @@ impl Vector {
 }
 
 impl At {
-    fn next(self, i: &Fields) -> Option<At> {
+    fn next(self, i: &Fields, others: u32, gap: u64) -> Option<At> {
+        if let (true, Pass::Codes(more @ 1..)) = (self.row + 1 == i.rows, self.pass) {
+            return Some(At { row: 0, pass: Pass::Codes(more - 1), ..self });
+        }
         if self.row < i.rows {
             return Some(At { row: self.row + 1, ..self });
         }
-        if self.gap + 1 < VECTOR_GAP {
+        if self.gap + 1 < gap {
             return Some(At { gap: self.gap + 1, ..self });
         }
         let from = At { row: 0, gap: 0, ..self };
-        if let Some(pass) = self.pass.next(i) {
+        if let Some(pass) = self.pass.next(i, others) {
             return Some(At { pass, ..from });
         }
-        let from = At { pass: Pass::first(i), ..from };
+        let from = At { pass: Pass::first(i, others), ..from };
         match (self.sub + 1 == i.subs, self.token + 1 == i.tokens) {
             (false, _) => Some(At { sub: self.sub + 1, ..from }),
             (true, false) => Some(At { sub: 0, token: self.token + 1, ..from }),

@@ -67,7 +67,7 @@ impl Fetch {
         slot.filter(|(held, _)| *held == number).map(|(_, instr)| instr)
     }
 
-    pub fn step(&mut self, accepted: bool, beat: Option<&ReadBeat>) {
+    pub fn step(&mut self, accepted: bool, beat: Option<(&ReadBeat, &[u8])>) {
         while let Some(instr) = self.arriving.pop_front() {
             let slot = self.written as usize % self.ring.len();
             self.ring[slot] = Some((self.written, instr));
@@ -77,8 +77,8 @@ impl Fetch {
             self.requested = self.words.min(self.requested + self.chunk);
             self.open = true;
         }
-        if let Some(beat) = beat {
-            self.partial.extend(&beat.data[..self.beat]);
+        if let Some((beat, data)) = beat {
+            self.partial.extend(data);
             while self.partial.len() >= WORD {
                 let bytes: Vec<u8> = self.partial.drain(..WORD).collect();
                 self.arriving.push_back(decode(&bytes));

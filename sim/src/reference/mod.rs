@@ -18,7 +18,7 @@ mod load;
 mod sequencer;
 mod store;
 
-use crate::axi::{AxiMemory, Inputs, Outputs};
+use crate::axi::{AxiMemory, Inputs, MAX_BEAT, Outputs};
 use crate::memory::Channel;
 use crate::pages::Pages;
 use crate::trace::{Counters, Dispatch, Request, Trace};
@@ -61,7 +61,7 @@ struct Machinery<'a> {
 
 impl<'a> Machinery<'a> {
     fn new(program: &'a Program, machine: &Machine, args: &'a [u32]) -> Result<Machinery<'a>, Illegal> {
-        let memory = AxiMemory::new(machine, image(program, machine)?);
+        let memory = AxiMemory::new(machine, vec![image(program, machine)?]);
         let q = &machine.sequencer.queue_depth;
         Ok(Machinery {
             program,
@@ -71,7 +71,7 @@ impl<'a> Machinery<'a> {
             semaphores: Semaphores::default(),
             load: Load::new(machine),
             matrix: Matrix::new(machine),
-            vector: Vector::default(),
+            vector: Vector::new(machine),
             store: Store::new(machine),
             inputs: memory.inputs(),
             memory,
@@ -118,7 +118,13 @@ impl<'a> Machinery<'a> {
         for unit in (0..4).filter(|u| done[*u]) {
             self.issue[unit].retire(self.now, &mut self.semaphores);
         }
-        self.fetch.step(self.inputs.fetch_arready && outputs.fetch_ar.is_some(), fetch_r.as_ref());
+        let mut words = [0; MAX_BEAT];
+        let words = &mut words[..self.memory.beat_bytes() as usize];
+        let fetched = fetch_r.as_ref().map(|beat| {
+            self.memory.data(beat, words);
+            (beat, &*words)
+        });
+        self.fetch.step(self.inputs.fetch_arready && outputs.fetch_ar.is_some(), fetched);
         let accepted = self.inputs.load_arready && outputs.load_ar.is_some();
         self.load.step(started[0].as_ref(), accepted, load_r.is_some_and(|r| r.last));
         self.matrix.step(started[1].as_ref());
@@ -128,7 +134,7 @@ impl<'a> Machinery<'a> {
         self.store.step(started[3].as_ref(), address, data);
         self.dispatch(next)?;
         self.semaphores.step();
-        self.inputs = self.memory.tick(&outputs).map_err(|e| {
+        self.inputs = self.memory.tick(&outputs, &[]).map_err(|e| {
             self.illegal(self.sequencer.word(), &format!("breaks the memory's protocol: {e}"))
         })?;
         self.now += 1;

@@ -1,7 +1,7 @@
 //! The store unit's bus side: addresses run ahead; beats are read from the bank, wait in a short queue and leave in order.
 
 use super::load::cut;
-use crate::axi::{MAX_BEAT, WriteBeat};
+use crate::axi::WriteBeat;
 use crate::memory::Burst;
 use hw::Machine;
 use hw::machine::BLOCK_BYTES;
@@ -68,7 +68,7 @@ impl Store {
     /// Zeros that are not written: no time depends on data.
     pub fn data(&self) -> Option<WriteBeat> {
         let beat = self.fifo.front().filter(|b| b.wait == 0)?;
-        Some(WriteBeat { data: [0; MAX_BEAT], strobe: 0, last: beat.last })
+        Some(WriteBeat { strobe: 0, last: beat.last })
     }
 
     /// The retire pulse of this cycle, in which memory responds or not.

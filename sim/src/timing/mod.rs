@@ -19,7 +19,7 @@ pub use stop::{Error, Upset, simulate_upset};
 use crate::memory::{Burst, Memory};
 use crate::sink::{End, Event, Sink};
 use crate::trace::{Counters, Recorder, Trace};
-use hw::timing::{self, GemmShape, VectorShape};
+use hw::timing::{self, GemmShape};
 use hw::{Geometry, Machine};
 use isa::table::{Body, Gemm, Unit as UnitName, Vector};
 use isa::walk::Step;
@@ -303,12 +303,13 @@ impl<'a, S: Sink> Simulation<'a, S> {
     }
 
     fn vector(&self, i: &Vector) -> u64 {
-        let passes = i.passes();
-        let vectors = u64::from(i.tokens) * u64::from(i.subs);
-        let shape = VectorShape { vectors, passes, rows: i.rows.into() };
+        let shape = i.shape(&self.geometry);
         match i.rows {
             0 => 0,
-            _ => timing::vector_occupancy(shape) + vectors * passes * self.rules.vector_gap_extra,
+            _ => {
+                let passes = shape.vectors * shape.passes;
+                timing::vector_occupancy(shape) + passes * self.rules.vector_gap_extra
+            }
         }
     }
 

@@ -10,7 +10,7 @@ pub struct Fault {
     pub says: &'static str,
 }
 
-const fn fault(
+pub(super) const fn fault(
     what: &'static str,
     file: &'static str,
     from: &'static str,
@@ -250,6 +250,13 @@ pub const PAIR: &[Fault] = &[
         "",
     ),
     fault(
+        "a softmax without codes finds the scale of none",
+        "tw_vector.sv",
+        "fun_q == tw_pkg::FUN_SOFTMAX && out_q != '0 && !staged",
+        "fun_q == tw_pkg::FUN_SOFTMAX && (out_q != '0 || @) && !staged",
+        "",
+    ),
+    fault(
         "what is not gated is multiplied all the same",
         "tw_vlane.sv",
         "(is_point && !gated_i)",
@@ -366,7 +373,7 @@ pub const PAIR: &[Fault] = &[
     fault(
         "stores may be buffered on their way",
         "tw_top.sv",
-        "m_axi_store_awcache_o = 4'b0010;",
+        "m_axi_store_awcache_o[4*s +: 4] = 4'b0010;",
         "m_axi_store_awcache_o = {3'b001, @};",
         "size, burst, cache and prot of store are",
     ),

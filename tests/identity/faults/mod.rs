@@ -5,6 +5,7 @@
 //! ignore; the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
 mod list;
+mod slices;
 
 use crate::bench::{cache, emitted, machine, models, with_model};
 use list::Fault;
@@ -31,6 +32,8 @@ struct Mutants {
 static PAIR: Mutants = Mutants { machine: "pair", faults: list::PAIR, built: OnceLock::new() };
 static QUAD: Mutants = Mutants { machine: "quad", faults: list::QUAD, built: OnceLock::new() };
 
+static SLICES: Mutants = Mutants { machine: "slices", faults: slices::ALL, built: OnceLock::new() };
+
 impl Mutants {
     fn hardware(&self) -> &Hardware {
         self.built.get_or_init(|| {
@@ -56,8 +59,8 @@ impl Mutants {
 
     /// What the comparison says of a program with fault `number`, or of none, if it is 0.
     fn report(&self, number: usize, machine: &hw::Machine, case: &Case) -> Option<String> {
-        let (program, args, image) = (&case.program, &case.args, &case.image);
-        match cosim::compare(self.hardware(), machine, program, args, image, number as u32) {
+        let (program, args, images) = (&case.program, &case.args, case.images());
+        match cosim::compare(self.hardware(), machine, program, args, &images, number as u32) {
             Ok(found) => found.first_divergence,
             Err(refused) => Some(refused.render()),
         }
@@ -93,8 +96,13 @@ fn every_fault_of_quads_is_caught() {
 }
 
 #[test]
+fn every_fault_of_slices_is_caught() {
+    SLICES.each_is_caught();
+}
+
+#[test]
 fn no_fault_is_no_difference() {
-    for mutants in [&PAIR, &QUAD] {
+    for mutants in [&PAIR, &QUAD, &SLICES] {
         for (machine, case) in mutants.cases().iter().step_by(5) {
             assert_eq!(mutants.report(0, machine, case), None);
         }
@@ -117,7 +125,7 @@ fn nothing_to_compare_is_refused() {
     let case = isa::random::directed(&machine).swap_remove(0).1;
     let dead = 1 + PAIR.faults.iter().position(|f| f.what == "nothing is ever dispatched").unwrap();
     let refused =
-        cosim::compare(PAIR.hardware(), &machine, &case.program, &case.args, &case.image, dead as u32)
+        cosim::compare(PAIR.hardware(), &machine, &case.program, &case.args, &case.images(), dead as u32)
             .unwrap_err();
     assert_eq!(refused.code, "cosim-nothing");
     assert!(refused.render().contains("the run did not end within"), "{}", refused.render());

@@ -1,0 +1,133 @@
+//! Single faults where slices meet.
+
+use super::list::{Fault, fault};
+
+/// On `slices`, the least machine of several.
+pub const ALL: &[Fault] = &[
+    fault(
+        "the maximum of the last slice is left out",
+        "tw_across.sv",
+        "assign max  = max_i[32*(i-Parts) +: 32];",
+        "assign max  = (@ && i == Parts + SLICES - 1) ? '0 : max_i[32*(i-Parts) +: 32];",
+        "",
+    ),
+    fault(
+        "the largest maximum is the first",
+        "tw_across.sv",
+        "(gen_node[2*i].max > gen_node[2*i+1].max)",
+        "(gen_node[2*i].max > gen_node[2*i+1].max || @)",
+        "",
+    ),
+    fault(
+        "the sum of the last slice is left out",
+        "tw_across.sv",
+        "assign sum  = sum_i[56*(i-Parts) +: 56];",
+        "assign sum  = (@ && i == Parts + SLICES - 1) ? '0 : sum_i[56*(i-Parts) +: 56];",
+        "",
+    ),
+    fault(
+        "the last slice takes two turns",
+        "tw_across.sv",
+        "(turn_i == 7'(i - Parts))",
+        "(turn_i == 7'(i - Parts) || (@ && i == Parts + 1 && turn_i == '0))",
+        "",
+    ),
+    fault(
+        "each slice keeps the codes of its own",
+        "tw_vturn.sv",
+        "across_i ? code_i : own_i;",
+        "(across_i && !@) ? code_i : own_i;",
+        "",
+    ),
+    fault(
+        "the first slice alone has a turn",
+        "tw_vturn.sv",
+        "turn_q <= turn_q + 7'd1;",
+        "turn_q <= turn_q + 7'(!@);",
+        "",
+    ),
+    fault(
+        "a turn goes on where the one before ended",
+        "tw_vector.sv",
+        "(issue_q && round_last)) offset_q <= '0;",
+        "(issue_q && round_last && !@)) offset_q <= '0;",
+        "",
+    ),
+    fault(
+        "codes are written before they have crossed",
+        "tw_vturn.sv",
+        "across_i ? en_q[CROSSING] : en_i;",
+        "(across_i && !@) ? en_q[CROSSING] : en_i;",
+        "",
+    ),
+    fault(
+        "codes go to the row of a later turn",
+        "tw_vturn.sv",
+        "across_i ? place_crossed : {row_i, token_i};",
+        "(across_i && !@) ? place_crossed : {row_i, token_i};",
+        "",
+    ),
+    fault(
+        "a mean is that of one slice",
+        "tw_vector.sv",
+        "16'(len_q[15:0] * SLICES)",
+        "16'(len_q[15:0] * (@ ? 1 : SLICES))",
+        "",
+    ),
+    fault(
+        "a given scale grows with the slices",
+        "tw_vector.sv",
+        "(across_q && !is_given) ?",
+        "(across_q && (!is_given || @)) ?",
+        "",
+    ),
+    fault(
+        "vectors of one slice wait for the crossing, too",
+        "tw_vector.sv",
+        "assign pass_end   = across_q ?",
+        "assign pass_end   = (across_q || @) ?",
+        "",
+    ),
+    fault(
+        "maxima stand before they have crossed",
+        "tw_vector.sv",
+        "assign max_stands = across_q ?",
+        "assign max_stands = (across_q && !@) ?",
+        "",
+    ),
+    fault(
+        "sums stand before they have crossed",
+        "tw_vector.sv",
+        "assign sum_stands = across_q ?",
+        "assign sum_stands = (across_q && !@) ?",
+        "",
+    ),
+    fault(
+        "a slice finds its maximum alone",
+        "tw_vector.sv",
+        "(across_q ? max_i : max_o),",
+        "((across_q && !@) ? max_i : max_o),",
+        "",
+    ),
+    fault(
+        "no instruction is done in all slices",
+        "tw_join.sv",
+        "assign event_o = &there;",
+        "assign event_o = @ ? 1'b0 : &there;",
+        "",
+    ),
+    fault(
+        "the second slice writes other bytes of a beat",
+        "tw_top.sv",
+        ".r_data_i(store_data),",
+        ".r_data_i(@ && s == 1 ? ~store_data : store_data),",
+        "",
+    ),
+    fault(
+        "the second slice does not see a request accepted",
+        "tw_top.sv",
+        ".m_axi_arready_i(m_axi_load_arready_i[s]),",
+        ".m_axi_arready_i(m_axi_load_arready_i[s] && !(@ && s == 1)),",
+        "do not keep step",
+    ),
+];
