@@ -13,7 +13,7 @@
 //! | `accelerator` | a model on a simulated machine that reads and writes text |
 //! | `workload`, `frames`, `talk` | how much is read and written, what an encoder hears, and the run that does it |
 //! | `accuracy` | how well a model predicts the evaluation texts |
-//! | `tally`, `report`, `stalls`, `energy`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
+//! | `tally`, `report`, `stalls`, `energy`, `resources`, `rung` | what runs cost, in sums, text and JSON, and what each figure stands on |
 //! | `perfetto`, `relief` | what happened when, for a viewer; what would make a run faster |
 //! | `place`, `model` | where machines, files and models come from |
 //! | `output` | files that appear whole or not at all |
@@ -35,6 +35,7 @@ mod frames;
 mod perfetto;
 mod relief;
 mod report;
+mod resources;
 mod rung;
 mod stalls;
 mod talk;

@@ -4,7 +4,7 @@
 use crate::energy::Bill;
 use crate::relief::{self, Relief};
 use crate::tally::{Cost, Tally, ratio};
-use crate::{rung, stalls};
+use crate::{resources, rung, stalls};
 use hw::Machine;
 use isa::program::Origin;
 use serde_json::{Value, json};
@@ -53,7 +53,8 @@ impl Summary<'_> {
 
     fn multipliers(&self) -> u64 {
         let m = &self.machine.matrix;
-        u64::from(m.tokens) * u64::from(m.outputs) * u64::from(m.lanes)
+        let slice = u64::from(m.tokens) * u64::from(m.outputs) * u64::from(m.lanes);
+        u64::from(self.machine.slices.count) * slice
     }
 
     fn utilisation(&self, phase: &Phase) -> Option<f64> {
@@ -104,8 +105,7 @@ impl Summary<'_> {
             "instructions": t.dispatched,
             "program_bytes": self.programs.iter().map(|p| p.2).sum::<u64>(),
             "energy": Bill::json(self.bill(t).as_ref()),
-            "resources":
-                { "lut": null, "ff": null, "dsp": null, "bram36": null, "uram": null, "area_um2": null },
+            "resources": resources::json(self.machine),
             "stalls": stalls::json(&t.account),
             "by_op": by_operator(t),
             "prefill": null,
@@ -173,6 +173,7 @@ impl Summary<'_> {
         }
         put(&mut out, format_args!("dispatched  {} instructions\n", t.dispatched));
         out.push_str(&self.bill(t).map(|bill| bill.text()).unwrap_or_default());
+        put(&mut out, format_args!("resources   {}\n", resources::text(self.machine)));
         out.push_str(&rung::legend(self.speaks, all.macs.is_some()));
         for note in &self.notes {
             put(&mut out, format_args!("note        {note}\n"));

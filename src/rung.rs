@@ -13,6 +13,8 @@ pub enum Rung {
     Functional = 3,
     /// Timing simulation, equal to the RTL in every cycle.
     Timing = 4,
+    /// Predicted cells, held to those that Yosys counts.
+    Cells = 5,
 }
 
 impl Rung {
@@ -28,6 +30,7 @@ impl Rung {
             Rung::Quantised => "integer evaluator, whose bits are the machine's",
             Rung::Functional => "functional simulation, every bit as in the integer evaluator",
             Rung::Timing => "timing simulation, every cycle as in the RTL",
+            Rung::Cells => "predicted from the RTL's source, `synth` compares with Yosys",
         }
     }
 }
@@ -44,6 +47,7 @@ const OF_KEY: &[(&str, &[Rung])] = &[
     ("instructions", &[Rung::Timing]),
     ("program_bytes", &[Rung::Timing]),
     ("stalls", &[Rung::Timing]),
+    ("resources", &[Rung::Cells]),
     ("by_op", &[Rung::Timing]),
     ("prefill", &[Rung::Timing]),
     ("decode", &[Rung::Timing]),

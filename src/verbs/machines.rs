@@ -1,7 +1,7 @@
 //! `machines`: what is built in, and a preset to copy.
 
 use crate::cli::{Outcome, Report};
-use crate::place;
+use crate::{place, resources};
 use hw::Machine;
 use serde_json::{Value, json};
 
@@ -32,7 +32,9 @@ fn show(name: &str) -> Outcome {
 }
 
 fn list() -> Outcome {
-    let mut text = String::from("name      clock  multipliers  tokens x outputs x lanes  on chip  hash\n");
+    let mut text = String::from(
+        "name          clock  multipliers  tokens x outputs x lanes   on chip      LUT    DSP  hash\n",
+    );
     let mut all = Vec::new();
     for (name, _) in hw::presets::PRESETS {
         let machine = place::machine(name)?.machine;
@@ -45,12 +47,15 @@ fn list() -> Outcome {
 
 fn row(m: &Machine) -> String {
     let array = format!("{} x {} x {}", m.matrix.tokens, m.matrix.outputs, m.matrix.lanes);
+    let cells = codegen::resources::predict(m).total();
     format!(
-        "{:<8} {:>3} MHz  {:>11}  {array:>24}  {:>3} KiB  {:#010x}\n",
+        "{:<10} {:>4} MHz  {:>11}  {array:>24}  {:>4} KiB  {:>7}  {:>5}  {:#010x}\n",
         m.name,
         m.clock_hz / 1_000_000,
         multipliers(m),
         on_chip_bytes(m) / 1024,
+        cells.lut,
+        cells.dsp,
         m.hash()
     )
 }
@@ -64,18 +69,21 @@ fn facts(m: &Machine) -> Value {
         "tokens": m.matrix.tokens,
         "outputs": m.matrix.outputs,
         "lanes": m.matrix.lanes,
+        "slices": m.slices.count,
         "on_chip_bytes": on_chip_bytes(m),
+        "resources": resources::json(m),
     })
 }
 
 /// Products that the matrix engine makes in a cycle, at the most.
 fn multipliers(m: &Machine) -> u32 {
-    m.matrix.tokens * m.matrix.outputs * m.matrix.lanes
+    m.slices.count * m.matrix.tokens * m.matrix.outputs * m.matrix.lanes
 }
 
 /// Bytes of all buffers that a machine file sizes.
 fn on_chip_bytes(m: &Machine) -> u32 {
     let b = &m.buffers;
     let vector = b.vector_banks * b.vector_bank_bytes;
-    b.weight_bytes + b.group_scale_bytes + b.channel_bytes + b.activation_bytes + vector
+    let slice = b.weight_bytes + b.group_scale_bytes + b.channel_bytes + b.activation_bytes + vector;
+    m.slices.count * slice
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::{Outcome, Report};
 use crate::progress::Progress;
+use crate::resources::cells;
 use crate::synth::{self, Row, Synthesis, error_percent};
 use crate::{cosim, place};
 use codegen::resources::Cells;
@@ -56,10 +57,6 @@ pub fn run(args: &Args) -> Outcome {
         "modules": found.rows.iter().map(facts).collect::<Vec<_>>(),
     });
     Ok(Report::new(text(&found), json))
-}
-
-fn cells(c: &Cells) -> Value {
-    json!({ "lut": c.lut, "ff": c.ff, "dsp": c.dsp, "bram36": c.bram36(), "uram": c.uram })
 }
 
 fn errors(predicted: &Cells, synthesised: &Cells) -> Value {
