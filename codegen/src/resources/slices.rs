@@ -33,7 +33,7 @@ pub fn across(g: &Geometry) -> Module {
     let nodes: u64 = (1..=levels).map(|level| u64::from(g.slices.div_ceil(1 << level))).sum();
     let joins = u64::from(g.slices - 1);
     let module =
-        module.lut(joins * (16 + 32 + 56 + width) + 2 * u64::from(g.slices)).ff(nodes * (FOUND + width));
+        module.lut(joins * (32 + 32 + 56 + width) + 2 * u64::from(g.slices)).ff(nodes * (FOUND + width));
     match g.crossing - levels {
         0 => module,
         rest => module.has(1, delay(FOUND as u32 + 8 * g.lp, rest)),
