@@ -8,9 +8,10 @@
 use crate::illegal::Illegal;
 use crate::instr::Instr;
 use crate::program::Program;
-use crate::table::{Body, Field, Kind, Loop, Vector};
+use crate::table::{Body, Field, Kind, Loop, Spec, TABLE, Vector};
 use hw::Function;
 use hw::machine::{LOOP_LEVELS, REGISTERS};
+use std::sync::LazyLock;
 
 /// One dispatched word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,8 +201,25 @@ pub(crate) fn sums(body: &mut Body) -> [Option<(&mut u32, &mut u32)>; 2] {
     }
 }
 
-/// What is wrong if a resolved field outgrows its width.
+/// Bits of the fields of [`sums`], by place in the instruction table. A register is named like the field to which it is added, with an `r`
+/// before.
+static SUMMED_BITS: LazyLock<Vec<[u32; 2]>> = LazyLock::new(|| {
+    let named = |spec: &Spec, name| spec.fields.iter().find(|f| f.name == name).map(|f| f.width);
+    let of = |spec: &Spec| {
+        let registers = spec.fields.iter().filter(|f| f.kind == Kind::Reg);
+        let mut bits = registers.filter_map(|r| named(spec, r.name.strip_prefix('r')?));
+        [0; 2].map(|_| bits.next().unwrap_or(u32::BITS))
+    };
+    TABLE.iter().map(of).collect()
+});
+
+/// What is wrong if a resolved field outgrows its width. Fields without registers are as wide as their encoding.
 pub(crate) fn too_wide(body: &Body) -> Option<String> {
+    let mut sums_of = *body;
+    let summed = sums(&mut sums_of).into_iter().flatten().zip(SUMMED_BITS[body.index()]);
+    if summed.into_iter().all(|((value, _), bits)| u64::from(*value) < 1 << bits) {
+        return None;
+    }
     let wide =
         |(f, value): &(&Field, u32)| f.kind == Kind::Num && u64::from(*value) >= 1 << resolved_bits(body, f);
     let (field, value) = body.spec().fields.iter().zip(body.values()).find(wide)?;

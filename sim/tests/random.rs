@@ -170,7 +170,7 @@ impl Sink for Together {
 
 /// Loads of many lengths and places, with stores and fetches between them.
 fn streams(machine: &Machine, seed: u32) -> isa::Program {
-    let (mut text, mut state) = (format!(".machine {}\n", machine.name), seed);
+    let (mut text, mut state) = (format!(".machine {:#010x}\n", machine.hash()), seed);
     let mut draw = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) % below
