@@ -71,13 +71,18 @@ pub fn run_on(
 /// As [`run_on`], on the slices of a machine.
 ///
 /// # Errors
-/// As [`run_on`].
+/// As [`run_on`]; or these are not all slices of the machine.
 pub fn run_slices(
     slices: &mut [State],
     program: &Program,
     args: &[u32],
     observer: &mut impl Observer,
 ) -> Result<(), Illegal> {
+    if slices.first().is_none_or(|s| s.geometry.slices as usize != slices.len()) {
+        let what = format!("is run on {} slices, and its machine has others", slices.len());
+        let why = "slices of a machine run together";
+        return Err(Illegal::new(program, 0, what, why, "make the state of all of them"));
+    }
     let mut scratch = Scratch::default();
     for step in Walk::new(program, args) {
         let step = step?;

@@ -173,3 +173,15 @@ fn whatever_leaves_a_memory_is_named() {
         assert_eq!(error.instr, 0, "{error}");
     }
 }
+
+/// Slices of a machine know of each other: some of them alone are no machine.
+#[test]
+fn slices_run_together() {
+    let slices = hw::machine::Slices { count: 2, crossing: 1 };
+    let machine = hw::Machine { slices, ..hw::presets::load("tiny").unwrap() };
+    let case = isa::random::case(&machine, 1).unwrap();
+    let mut all = State::of_slices(&machine, &case.images());
+    let one = run_on(&mut all[0], &case.program, &case.args, &mut ()).unwrap_err();
+    assert!(one.to_string().contains("is run on 1 slices"), "{one}");
+    run_slices(&mut all, &case.program, &case.args, &mut ()).unwrap();
+}
