@@ -79,11 +79,17 @@ impl Compiled {
     /// The memory of each slice before the run, for those who need the bytes.
     ///
     /// # Errors
-    /// As [`Compiled::bytes`].
+    /// As [`Compiled::bytes`]; or the image is none of as many slices.
     pub fn images(&self) -> Result<Vec<&[u8]>, Diagnostic> {
-        let bytes = self.bytes()?;
-        let each = bytes.len() / self.machine.slices.count as usize;
-        Ok(bytes.chunks_exact(each.max(1)).collect())
+        let (bytes, slices) = (self.bytes()?, self.machine.slices.count as usize);
+        if bytes.len() % slices != 0 {
+            let what = format!("the memory image has not as many bytes for each of {slices} slices");
+            return Err(Diagnostic::new("folder-damaged", what)
+                .at_item("image.bin")
+                .because(format!("it has {} bytes", bytes.len()))
+                .help("compile again"));
+        }
+        Ok(bytes.chunks_exact((bytes.len() / slices).max(1)).collect())
     }
 
     /// The memory before the run, for those who need the bytes.
