@@ -13,6 +13,19 @@ mod onnx_writer;
 
 use onnx_writer::Form;
 
+/// A decoder that reads five tokens.
+const SMALL: onnx_writer::Sizes = onnx_writer::Sizes {
+    tokens: 5,
+    vocab: 256,
+    hidden: 64,
+    heads: 4,
+    kv_heads: 2,
+    head_dim: 16,
+    intermediate: 96,
+    layers: 1,
+    form: Form::Apart,
+};
+
 fn tokens(json: &Value, phase: &str) -> Option<u64> {
     json[phase]["tokens"].as_u64()
 }
@@ -91,17 +104,7 @@ fn a_seed_draws_other_times_and_never_other_bytes() {
 #[test]
 fn named_dimensions_are_bound() {
     let s = Scratch::new("bind");
-    let sizes = onnx_writer::Sizes {
-        tokens: 9,
-        vocab: 256,
-        hidden: 64,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 16,
-        intermediate: 96,
-        layers: 2,
-        form: Form::Apart,
-    };
+    let sizes = onnx_writer::Sizes { tokens: 9, layers: 2, ..SMALL };
     s.write("named.onnx", onnx_writer::write(&sizes, 3));
     let run = ["run", "named.onnx", "--prefill", "12", "--decode", "2", "--bind"];
     let json = s.json(&[&run[..], &["tokens=9"]].concat());
@@ -119,17 +122,7 @@ fn named_dimensions_are_bound() {
 fn files_for_onnxruntime_run() {
     let s = Scratch::new("runtime");
     for form in [Form::Fused, Form::Turning] {
-        let sizes = onnx_writer::Sizes {
-            tokens: 5,
-            vocab: 256,
-            hidden: 64,
-            heads: 4,
-            kv_heads: 2,
-            head_dim: 16,
-            intermediate: 96,
-            layers: 1,
-            form,
-        };
+        let sizes = onnx_writer::Sizes { form, ..SMALL };
         s.write("fused.onnx", onnx_writer::write(&sizes, 3));
         let json = s.json(&["run", "fused.onnx", "--prefill", "6", "--decode", "2", "--bind", "tokens=5"]);
         assert_eq!(tokens(&json, "decode"), Some(2));
