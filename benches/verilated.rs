@@ -50,7 +50,7 @@ fn verilated(c: &mut Criterion) {
         let target = Target::new(&Model::of(&decoder).unwrap(), &machine, &options).unwrap();
         let program = target.compile(1, Slot::Decode).unwrap().program;
         let args = program.arg_values(128, &[65]);
-        let mut dram = Pages::new(machine.memory.size_bytes, &image::image(&target, &decoder).unwrap());
+        let mut dram = Pages::new(machine.memory.size_bytes, &image::images(&target, &decoder).unwrap()[0]);
         dram.write(program.base.into(), &image::words(&program).unwrap()).unwrap();
         let cycles = sim::timing::simulate_into(&program, &machine, &args, &mut ()).unwrap().cycles;
         let hardware = hardware(&machine);

@@ -7,11 +7,11 @@ use crate::frames::Frames;
 use crate::perfetto;
 use crate::tally::{Running, Tally};
 use codegen::generate::{Turn, hidden, logits, turns};
-use codegen::taps::frame;
+use codegen::taps::{Byte, frame};
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
-use sim::functional::{State, run_on};
+use sim::functional::{State, run_slices};
 use sim::timing::simulate_into;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,8 +19,8 @@ use std::rc::Rc;
 /// A model on a machine, and the text that it has read so far.
 pub struct Accelerator {
     target: Target,
-    /// What the memory holds, if there are weights.
-    state: Option<State>,
+    /// What each slice holds, if there are weights.
+    slices: Option<Vec<State>>,
     position: u32,
     programs: BTreeMap<u32, Rc<Compiled>>,
 }
@@ -38,10 +38,10 @@ pub struct Pass {
 }
 
 impl Accelerator {
-    /// A machine whose memory begins with `image`, with `position` cached tokens of zeros.
-    pub fn new(target: Target, image: Option<&[u8]>, position: u32) -> Accelerator {
-        let state = image.map(|image| State::new(&target.machine, image));
-        Accelerator { target, state, position, programs: BTreeMap::new() }
+    /// A machine the memories of whose slices begin with `images`, with `position` cached tokens of zeros.
+    pub fn new(target: Target, images: Option<&[Vec<u8>]>, position: u32) -> Accelerator {
+        let slices = images.map(|images| State::of_slices(&target.machine, images));
+        Accelerator { target, slices, position, programs: BTreeMap::new() }
     }
 
     /// Tokens cached so far.
@@ -68,17 +68,19 @@ impl Accelerator {
         // Those of an encoder are of its sequence.
         let (of, at) =
             if self.target.map.sequence.is_some() { (1, 0) } else { (last, last.saturating_sub(1)) };
-        let logits = |s: &State| logits(&self.target, |word| s.dram.word(word), of, at);
-        Ok(self.state.as_ref().map(logits))
+        let logits = |slices: &Vec<State>| logits(&self.target, |at| word(slices, at), of, at);
+        Ok(self.slices.as_ref().map(logits))
     }
 
     /// Puts frames into memory, for an encoder to read.
     pub fn hear(&mut self, frames: &Frames) {
-        let Some(state) = &mut self.state else { return };
+        let Some(slices) = &mut self.slices else { return };
         for (n, row) in (0..).zip(frames.words.chunks_exact(frames.channels.max(1))) {
             for (channel, word) in (0..).zip(row) {
+                let Byte { slice, address } = frame(&self.target, n, channel);
                 // The map has a place for each frame of the sequence.
-                let _ = state.dram.write(frame(&self.target, n, channel).into(), &word.to_le_bytes());
+                let _ =
+                    slices.get_mut(slice as usize).map(|s| s.dram.write(address.into(), &word.to_le_bytes()));
             }
         }
     }
@@ -86,16 +88,16 @@ impl Accelerator {
     /// What an encoder without logits gave, of all tokens, if there are weights.
     pub fn hidden(&self) -> Option<Vec<i32>> {
         let tokens = self.target.map.sequence.filter(|_| !self.target.model.has_ends())?;
-        let state = self.state.as_ref()?;
-        Some((0..tokens).flat_map(|token| hidden(&self.target, |at| state.dram.word(at), token)).collect())
+        let slices = self.slices.as_ref()?;
+        Some((0..tokens).flat_map(|token| hidden(&self.target, |at| word(slices, at), token)).collect())
     }
 
     fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {
         let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
         let args = turn.args(&compiled);
         let machine = &self.target.machine;
-        if let Some(state) = &mut self.state {
-            run_on(state, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
+        if let Some(slices) = &mut self.slices {
+            run_slices(slices, &compiled.program, &args, &mut ()).map_err(|e| illegal(&e))?;
         }
         let program = &compiled.program;
         let run =
@@ -120,6 +122,10 @@ impl Accelerator {
         self.programs.insert(tokens, Rc::clone(&made));
         Ok(made)
     }
+}
+
+fn word(slices: &[State], Byte { slice, address }: Byte) -> Option<[u8; 4]> {
+    slices.get(slice as usize)?.dram.word(address)
 }
 
 /// The diagnostic of a program that cannot run.

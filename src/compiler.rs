@@ -2,7 +2,7 @@
 
 use crate::accelerator::illegal;
 use crate::accuracy::{calibration, shipped};
-use crate::folder::{FIRST, IMAGE, args_text};
+use crate::folder::{FIRST, IMAGE, args_text, joined};
 use crate::manifest::{MachineId, Manifest, ProgramFile};
 use crate::output::Folder;
 use crate::place::MachineFile;
@@ -57,8 +57,8 @@ pub struct Product {
     pub decoder: Decoder,
     pub quantised: QuantDecoder,
     pub target: Target,
-    /// Memory before the first run; none if the model file omits weights.
-    pub image: Option<Vec<u8>>,
+    /// The memory of each slice before the first run; none if the model file omitted weights.
+    pub images: Option<Vec<Vec<u8>>>,
     pub macs: Macs,
     /// Positions cached before the first token that is written, as far as the request tells.
     position: u32,
@@ -138,13 +138,13 @@ pub fn produce(
     let quantised = quantised(request, &decoder, &scheme)?;
     let model = Model::stored(&quantised, request.widen)?;
     let target = placed(&model, &machine.machine, request.cache, workload.positions(prompt))?;
-    let image = match image::absent(&quantised) {
+    let images = match image::absent(&quantised) {
         Some(_) => None,
-        None => Some(image::image(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
+        None => Some(image::images(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
     };
     let macs = Macs::new(&quantised);
     let position = if model.kind.causal { workload.context + workload.prefill.unwrap_or(0) } else { 0 };
-    Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, image, macs, position })
+    Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, images, macs, position })
 }
 
 /// Quantises, with scales from the texts of the request if the scheme asks for them.
@@ -242,7 +242,7 @@ impl Product {
         programs.iter().try_for_each(|p| self.target.prove(&p.compiled)).map_err(|e| illegal(&e))?;
         let mut plans = String::new();
         let mut entries = Vec::new();
-        let mut image = self.image.clone();
+        let mut images = self.images.clone();
         for Named { name, compiled } in programs {
             folder.add(&format!("{name}.bin"), isa::binary::write(&compiled.program)?)?;
             folder.add(&format!("{name}.asm"), isa::disasm::listing(&compiled.program))?;
@@ -252,7 +252,8 @@ impl Product {
             plans.push('\n');
             let words = image::words(&compiled.program)?;
             let base = compiled.program.base as usize;
-            if let Some(to) = image.as_mut().and_then(|image| image.get_mut(base..base + words.len())) {
+            let first = images.as_mut().and_then(|images| images.first_mut());
+            if let Some(to) = first.and_then(|image| image.get_mut(base..base + words.len())) {
                 to.copy_from_slice(&words);
             }
             entries.push(ProgramFile {
@@ -263,8 +264,8 @@ impl Product {
         }
         folder.add("plan.txt", plans)?;
         folder.add("graph.tw", ir::text::print_without_weights(&self.quantised.graph(1, 0)?))?;
-        if let Some(image) = image {
-            folder.add(IMAGE, image)?;
+        if let Some(images) = images {
+            folder.add(IMAGE, joined(images))?;
         }
         folder.add("machine.toml", &self.machine.text)?;
         Ok(Manifest {
@@ -274,7 +275,7 @@ impl Product {
             vocabulary: self.target.model.reads_tokens().then_some(self.target.model.vocab),
             context: Some(self.target.map.context),
             position: self.position,
-            weights_absent: self.image.is_none(),
+            weights_absent: self.images.is_none(),
             macs: Some(self.macs),
             programs: entries,
             ..Manifest::new()

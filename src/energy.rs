@@ -59,7 +59,9 @@ impl Sink for Counting<'_> {
                     events(&step.instr.body, &self.geometry);
             }
             Event::Drawn { word: Some(word), counts } => {
-                by_origin[self.program.origin_number(word as usize)].dram += counts;
+                // The memories of all slices do the same.
+                let all = counts * u64::from(self.geometry.slices);
+                by_origin[self.program.origin_number(word as usize)].dram += all;
             }
             Event::Drawn { word: None, counts } => self.fetched.dram += counts,
             _ => {}
@@ -114,7 +116,9 @@ impl<'a> Prices<'a> {
             items.push((memory.name(), "buffer reads", times(&sram.read, moved.read)));
             items.push((memory.name(), "buffer writes", times(&sram.write, moved.written)));
         }
-        items.extend(self.dram.into_iter().flat_map(|dram| off_chip(dram, events, seconds)));
+        items.extend(
+            self.dram.into_iter().flat_map(|dram| off_chip(dram, self.machine.slices.count, events, seconds)),
+        );
         items
     }
 
@@ -141,8 +145,8 @@ impl<'a> Prices<'a> {
     }
 }
 
-/// All channels do the same.
-fn off_chip(dram: &hw::dram::Dram, events: &Events, seconds: f64) -> Vec<Item> {
+/// All channels of a slice do the same; each slice has a memory of its own.
+fn off_chip(dram: &hw::dram::Dram, slices: u32, events: &Events, seconds: f64) -> Vec<Item> {
     let Some(energy) = &dram.device.energy else { return Vec::new() };
     let (channels, counts) = (f64::from(dram.channels), &events.dram);
     let access = f64::from(dram.access_bytes());
@@ -151,8 +155,8 @@ fn off_chip(dram: &hw::dram::Dram, events: &Events, seconds: f64) -> Vec<Item> {
         ("row activations", energy.activation.si() * (counts.activations as f64 * channels)),
         ("DRAM reads", energy.read.si() * (counts.reads as f64 * access)),
         ("DRAM writes", energy.write.si() * (counts.writes as f64 * access)),
-        ("refresh", energy.refresh.si() * (refreshes * channels)),
-        ("DRAM background", energy.background.si() * (seconds * channels)),
+        ("refresh", energy.refresh.si() * (refreshes * channels * f64::from(slices))),
+        ("DRAM background", energy.background.si() * (seconds * channels * f64::from(slices))),
     ];
     items.map(|(cause, joules)| ("DRAM", cause, joules)).into()
 }

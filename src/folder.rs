@@ -106,10 +106,13 @@ impl Compiled {
 }
 
 /// The memories of slices as one file: one behind the other, each as long as the longest.
-pub fn joined(memories: &[Vec<u8>]) -> Vec<u8> {
+pub fn joined(mut memories: Vec<Vec<u8>>) -> Vec<u8> {
     let longest = memories.iter().map(Vec::len).max().unwrap_or(0);
-    let padding = |memory: &Vec<u8>| std::iter::repeat_n(0, longest - memory.len());
-    memories.iter().flat_map(|memory| memory.iter().copied().chain(padding(memory))).collect()
+    memories.iter_mut().for_each(|memory| memory.resize(longest, 0));
+    match <[Vec<u8>; 1]>::try_from(memories) {
+        Ok([memory]) => memory,
+        Err(memories) => memories.concat(),
+    }
 }
 
 /// The values of the argument table as the testbench reads them: hexadecimal, one to a line.

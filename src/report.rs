@@ -66,10 +66,11 @@ impl Summary<'_> {
         (phase.tokens > 0).then(|| phase.tokens as f64 / self.seconds(phase.tally.cycles))
     }
 
-    /// Part of the cycles in which the busier direction of the memory port moved a beat.
+    /// Part of the cycles in which the busier direction of a slice's memory port moved a beat.
     fn bandwidth(&self, tally: &Tally) -> f64 {
         let most = tally.read_bytes.max(tally.write_bytes);
-        ratio(most, tally.cycles * u64::from(self.machine.memory.beat_bytes))
+        let ports = u64::from(self.machine.slices.count);
+        ratio(most, tally.cycles * ports * u64::from(self.machine.memory.beat_bytes))
     }
 
     fn total(&self) -> Phase {
@@ -137,8 +138,14 @@ impl Summary<'_> {
     pub fn text(&self) -> String {
         let mut out = String::new();
         let m = &self.machine.matrix;
-        let (array, clock) =
-            (format!("{} x {} x {}", m.tokens, m.outputs, m.lanes), self.machine.clock_hz / 1_000_000);
+        let slices = match self.machine.slices.count {
+            1 => String::new(),
+            count => format!("{count} slices of "),
+        };
+        let (array, clock) = (
+            format!("{slices}{} x {} x {}", m.tokens, m.outputs, m.lanes),
+            self.machine.clock_hz / 1_000_000,
+        );
         let scheme = self.scheme.map_or(String::new(), |s| format!(", {s}"));
         let (model, name) = (self.model.unwrap_or("a program"), &self.machine.name);
         put(&mut out, format_args!("{model}{scheme}, on {name}: {array} multipliers at {clock} MHz\n\n"));

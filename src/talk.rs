@@ -33,7 +33,7 @@ pub struct Talk<'p> {
 impl<'p> Talk<'p> {
     /// A machine with `context` cached tokens of zeros.
     pub fn new(product: &'p Product, context: u32, aloud: bool) -> Talk<'p> {
-        let machine = Accelerator::new(product.target.clone(), product.image.as_deref(), context);
+        let machine = Accelerator::new(product.target.clone(), product.images.as_deref(), context);
         let (prefill, decode) = (Phase::empty(), Phase::empty());
         Talk { product, machine, prefill, decode, runs: Default::default(), trace: None, logits: None, aloud }
     }
@@ -60,7 +60,7 @@ impl<'p> Talk<'p> {
             self.say(&text(next.as_slice()));
             next = self.read(&[next.unwrap_or(LINE)], true)?;
         }
-        Ok(self.product.image.as_ref().map(|_| text(&written)))
+        Ok(self.product.images.as_ref().map(|_| text(&written)))
     }
 
     /// Gives an encoder the frames that it reads.
@@ -83,7 +83,7 @@ impl<'p> Talk<'p> {
     }
 
     fn say(&self, text: &str) {
-        if self.aloud && self.product.image.is_some() {
+        if self.aloud && self.product.images.is_some() {
             // What does not arrive now does not at the end either, and is told there.
             let _ = print(text);
         }

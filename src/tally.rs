@@ -63,6 +63,7 @@ impl Tally {
 pub struct Running<'a> {
     program: &'a Program,
     beat: u64,
+    slices: u64,
     sums: Tally,
     attribution: Attribution<'a, Account>,
     energy: Counting<'a>,
@@ -90,6 +91,7 @@ impl<'a> Running<'a> {
         Running {
             program,
             beat: machine.memory.beat_bytes.into(),
+            slices: machine.slices.count.into(),
             sums: Tally::default(),
             attribution: Attribution::new(program, Account::default()),
             energy: Counting::new(program, machine),
@@ -175,8 +177,9 @@ impl Sink for Running<'_> {
             Event::Requests(requests) => {
                 let bytes = requests.count * u64::from(requests.first.beats) * self.beat;
                 match requests.first.channel {
-                    Channel::Fetch | Channel::Load => self.sums.read_bytes += bytes,
-                    Channel::Store | Channel::StoreData => self.sums.write_bytes += bytes,
+                    Channel::Fetch => self.sums.read_bytes += bytes,
+                    Channel::Load => self.sums.read_bytes += bytes * self.slices,
+                    Channel::Store | Channel::StoreData => self.sums.write_bytes += bytes * self.slices,
                 }
             }
             Event::Until(cycle) if self.units.iter().any(|u| u.spans.len() > KEPT) => self.give(cycle + 1),

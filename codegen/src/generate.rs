@@ -5,7 +5,7 @@
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
 use crate::compile::{Compiled, Slot, Target};
-use crate::taps::{element, logit};
+use crate::taps::{Byte, element, logit};
 use ir::diag::Diagnostic;
 
 /// One run of a program.
@@ -67,13 +67,18 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
 }
 
 /// Logits of a token of a run of `tokens` tokens, from the memory behind it. Fixed point, 16 fractional bits.
-pub fn logits(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, tokens: u32, token: u32) -> Vec<i32> {
+pub fn logits(
+    target: &Target,
+    memory: impl Fn(Byte) -> Option<[u8; 4]>,
+    tokens: u32,
+    token: u32,
+) -> Vec<i32> {
     let entry = |entry| memory(logit(target, tokens, token, entry)).map_or(0, i32::from_le_bytes);
     (0..target.model.logits).map(entry).collect()
 }
 
 /// The elements of a token of an encoder that gives its normed stream. Fixed point, 16 fractional bits.
-pub fn hidden(target: &Target, memory: impl Fn(u32) -> Option<[u8; 4]>, token: u32) -> Vec<i32> {
+pub fn hidden(target: &Target, memory: impl Fn(Byte) -> Option<[u8; 4]>, token: u32) -> Vec<i32> {
     let element = |e| memory(element(target, token, e)).map_or(0, i32::from_le_bytes);
     (0..target.model.hidden).map(element).collect()
 }

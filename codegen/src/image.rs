@@ -116,14 +116,18 @@ pub fn absent(decoder: &QuantDecoder) -> Option<&str> {
     linears.chain(vectors).find(|(constant, _)| constant.is_absent()).map(|(_, name)| name)
 }
 
-/// The bytes of memory from address 0 up to the cache, with zeros where the programs go.
+/// The bytes of the memory of each slice from address 0 up to the cache, with zeros where the programs go.
 ///
 /// # Errors
 /// A weight is absent: there is nothing to lay out.
-pub fn image(target: &Target, decoder: &QuantDecoder) -> Result<Vec<u8>, Diagnostic> {
+pub fn images(target: &Target, decoder: &QuantDecoder) -> Result<Vec<Vec<u8>>, Diagnostic> {
+    (0..target.machine.slices.count).map(|slice| image(target, decoder, slice)).collect()
+}
+
+fn image(target: &Target, decoder: &QuantDecoder, slice: u32) -> Result<Vec<u8>, Diagnostic> {
     let map = &target.map;
     let g = Geometry::of(&target.machine);
-    let mut image = Image { bytes: vec![0; (map.cache * BLOCK_BYTES) as usize], g: &g, map };
+    let mut image = Image { bytes: vec![0; (map.cache * BLOCK_BYTES) as usize], slice, g: &g, map };
     for (l, layer) in decoder.layers.iter().enumerate() {
         let record = map.records + l as u32 * map.record_blocks;
         image.norm(record + map.gains[0].at, &layer.input_norm)?;
@@ -186,6 +190,7 @@ fn present(constant: &Constant, name: &str) -> Result<Tensor, Diagnostic> {
 
 struct Image<'a> {
     bytes: Vec<u8>,
+    slice: u32,
     g: &'a Geometry,
     map: &'a Map,
 }
@@ -210,18 +215,16 @@ impl Image<'_> {
 
     /// int32 rows from a block on.
     fn words(&mut self, block: u32, width: &Width, values: &[i32]) {
-        for (i, value) in values.iter().enumerate() {
-            let place = width.place(i as u32);
-            let (row, lane) = (place / self.g.l, place % self.g.l);
+        for (element, row, lane) in width.in_slice(self.slice) {
+            let Some(value) = values.get(element as usize) else { continue };
             self.put(block * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &value.to_le_bytes());
         }
     }
 
     /// int16 rows from a block on.
     fn halves(&mut self, block: u32, width: &Width, values: &[i32]) {
-        for (i, &value) in values.iter().enumerate() {
-            let place = width.place(i as u32);
-            let (row, lane) = (place / self.g.l, place % self.g.l);
+        for (element, row, lane) in width.in_slice(self.slice) {
+            let Some(&value) = values.get(element as usize) else { continue };
             self.put(block * BLOCK_BYTES + 2 * (row * self.g.lp + lane), &(value as i16).to_le_bytes());
         }
     }
@@ -300,7 +303,7 @@ impl Image<'_> {
         for tile in 0..chunk.tiles {
             let place = (chunk.first_tile + tile) * n;
             let real: Vec<(u32, usize)> =
-                (0..n).filter_map(|o| outputs.element(place + o).map(|e| (o, e as usize))).collect();
+                (0..n).filter_map(|o| Some((o, outputs.of_slice(self.slice, place + o)? as usize))).collect();
             (0..n).for_each(|o| {
                 self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &PADDED.word().to_le_bytes())
             });

@@ -140,15 +140,26 @@ fn needed(model: &Model) -> Vec<(Function, &'static str)> {
 /// # Errors
 /// Names the function, what needs it, and the functions that are there.
 pub fn functions(model: &Model, machine: &Machine) -> Result<(), Diagnostic> {
-    if !machine.slices.alone() {
-        let title = format!("models are not compiled for machines of {} slices", machine.slices.count);
+    if !machine.slices.alone() && !model.stem.is_empty() {
+        let title = format!("convolutions are not compiled for machines of {} slices", machine.slices.count);
         return Err(Diagnostic::new("slices-unplanned", title)
             .at_item("slices.count")
-            .because("a plan places all outputs of a layer in one slice; `rtl`, `cosim` and programs of one's own have all of them")
+            .because("windows of frames lie one behind the other, and slices would share each of them")
             .help("choose a machine without `slices`"));
     }
     let (there, lanes) = (&machine.vector.functions, machine.matrix.lanes);
     let group = model.widths.group.unwrap_or(lanes);
+    let (slices, outputs) = (machine.slices.count, machine.matrix.outputs);
+    if model.kind.norm == NormKind::Layer && !machine.slices.alone() && model.hidden % (slices * outputs) != 0
+    {
+        let title = format!("{slices} slices do not share layer norms of {} elements", model.hidden);
+        return Err(Diagnostic::new("rows-padded", title)
+            .at_item("slices.count")
+            .because(format!(
+                "each slice has whole output tiles of {outputs}, and padding would count as elements"
+            ))
+            .help("choose a machine whose slices times outputs divide the model's width"));
+    }
     if model.kind.norm == NormKind::Layer && group % lanes != 0 {
         return Err(Diagnostic::new("rows-padded", "this machine has no layer norm of padded rows")
             .at_item("matrix.lanes")

@@ -5,10 +5,11 @@
 
 use crate::compile::{Compiled, Target};
 use crate::model::Linear;
-use crate::plan::width::Width;
+use crate::plan::width::{Place, Width};
 use crate::plan::{Map, Produces, Step, Value};
 use hw::Geometry;
 use hw::function::Product;
+use hw::machine::BLOCK_BYTES;
 use isa::table::{Body, out, vec_parts};
 
 /// What one instruction completes.
@@ -25,11 +26,11 @@ pub struct Tap {
     pub parts: Vec<Part>,
 }
 
-/// One token (of one head) of a value.
+/// One token (of one head) of a value, in a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     pub token: u32,
-    /// Head of q, k or v; 0 where a value has none.
+    /// Head of q, k or v among those of the slice; 0 where a value has none.
     pub head: u32,
     /// int32 words: bank and row.
     pub bank: u32,
@@ -37,8 +38,20 @@ pub struct Part {
     /// Rows from the start of the layout to `row`, and how many the instruction completes (scores: of a full context).
     pub first: u32,
     pub rows: u32,
-    /// int8 codes: first activation row and place in it, and the slot of their scale.
-    pub codes: Option<(u32, u32, u32)>,
+    pub codes: Option<Codes>,
+}
+
+/// Where int8 codes of a part lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codes {
+    /// First activation row of those of the first slice.
+    pub row: u32,
+    /// Rows from there to those of the next slice; 0 where each slice has its own only.
+    pub apart: u32,
+    /// Place in a row.
+    pub token: u32,
+    /// Slot of their scale.
+    pub slot: u32,
 }
 
 /// The layout of a value's elements; `None` for scores and probabilities, which lie without gaps.
@@ -104,11 +117,12 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
                 row: row + t * stride + u * rows,
                 first: p.row,
                 rows,
-                codes: (b.out == out::Q8).then_some((
-                    b.o + u * rows,
-                    b.o_token + t,
-                    b.o_step + u * g.t + b.o_token + t,
-                )),
+                codes: (b.out == out::Q8).then_some(Codes {
+                    row: b.o + u * rows * b.parts(g),
+                    apart: b.across * rows,
+                    token: b.o_token + t,
+                    slot: b.o_step + u * g.t + b.o_token + t,
+                }),
             };
             (0..b.tokens).flat_map(|t| (0..b.subs).map(move |u| part(t, u))).collect()
         }
@@ -116,38 +130,46 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
     }
 }
 
-/// Byte address in memory of the logit of `token` for vocabulary entry `entry`, behind a run of `tokens` tokens.
-pub fn logit(target: &Target, tokens: u32, token: u32, entry: u32) -> u32 {
+/// A byte of off-chip memory, and the slice that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Byte {
+    pub slice: u32,
+    pub address: u32,
+}
+
+/// The logit of `token` for vocabulary entry `entry`, behind a run of `tokens` tokens.
+pub fn logit(target: &Target, tokens: u32, token: u32, entry: u32) -> Byte {
     let g = Geometry::of(&target.machine);
-    let place = target.map.widths.logits.place(entry);
-    let mut at = target.map.logits * hw::machine::BLOCK_BYTES;
+    let Place { slice, row, lane } = target.map.widths.logits.place(entry);
+    let mut at = target.map.logits * BLOCK_BYTES;
     for chunk in target.map.of(Linear::Head) {
         let rows = crate::plan::map::logits_rows(chunk, &g);
-        let first = chunk.first_tile * g.n;
-        if (first..first + chunk.tiles * g.n).contains(&place) {
-            let inside = place - first;
-            return at + (token * rows + inside / g.l) * g.v_row + 4 * (inside % g.l);
+        let (first, per_tile) = (chunk.first_tile * (g.n / g.l), g.n / g.l);
+        if (first..first + chunk.tiles * per_tile).contains(&row) {
+            at += (token * rows + row - first) * g.v_row + 4 * lane;
+            break;
         }
         at += tokens * rows * g.v_row;
     }
-    at
+    Byte { slice, address: at }
 }
 
-/// Byte address in memory of element `e` of a token of an encoder that gives its normed stream.
-pub fn element(target: &Target, token: u32, e: u32) -> u32 {
-    let (map, g) = (&target.map, Geometry::of(&target.machine));
-    let (place, width) = (map.widths.hidden.place(e), &map.widths.hidden);
-    let row = token % map.tokens * width.stride + place / g.l;
-    (map.logits + token / map.tokens * map.chunk_blocks) * hw::machine::BLOCK_BYTES
-        + row * g.v_row
-        + 4 * (place % g.l)
+/// Element `e` of a token of an encoder that gives its normed stream.
+pub fn element(target: &Target, token: u32, e: u32) -> Byte {
+    let map = &target.map;
+    let at = map.logits + token / map.tokens * map.chunk_blocks;
+    in_rows(target, at, &map.widths.hidden, token % map.tokens, e)
 }
 
-/// Byte address in memory of element `e` of a frame that goes into an encoder of a signal.
-pub fn frame(target: &Target, frame: u32, e: u32) -> u32 {
-    let (map, g) = (&target.map, Geometry::of(&target.machine));
-    let (width, pad) = (&map.widths.frames[0], target.model.stem.first().map_or(0, |window| window.pad));
-    let place = width.place(e);
-    let row = (pad + frame) * width.stride + place / g.l;
-    map.frames[0].at * hw::machine::BLOCK_BYTES + row * g.v_row + 4 * (place % g.l)
+/// Element `e` of a frame that goes into an encoder of a signal.
+pub fn frame(target: &Target, frame: u32, e: u32) -> Byte {
+    let pad = target.model.stem.first().map_or(0, |window| window.pad);
+    in_rows(target, target.map.frames[0].at, &target.map.widths.frames[0], pad + frame, e)
+}
+
+/// Element `e` of vector `n` of those that lie one behind the other from a block on.
+pub fn in_rows(target: &Target, block: u32, width: &Width, n: u32, e: u32) -> Byte {
+    let g = Geometry::of(&target.machine);
+    let Place { slice, row, lane } = width.place(e);
+    Byte { slice, address: block * BLOCK_BYTES + (n * width.stride + row) * g.v_row + 4 * lane }
 }

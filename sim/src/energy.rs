@@ -8,7 +8,7 @@ use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
 use hw::{Function, Geometry, Mode};
 use isa::table::{Body, Gemm, Vector, out, space};
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Mul};
 
 /// Bytes of an instruction word, of a token scale.
 const WORD: u64 = 32;
@@ -73,7 +73,7 @@ pub struct Events {
     /// Lanes of the vector engine, in each row of each pass.
     pub lane_operations: u64,
     memories: [Moved; Memory::ALL.len()],
-    /// Of one DRAM channel.
+    /// Of one DRAM channel of each slice.
     pub dram: Counts,
 }
 
@@ -106,6 +106,23 @@ impl AddAssign for Events {
     }
 }
 
+impl Mul<u64> for Events {
+    type Output = Events;
+
+    fn mul(mut self, n: u64) -> Events {
+        self.multiplications *= n;
+        self.group_sums *= n;
+        self.results *= n;
+        self.lane_operations *= n;
+        for moved in &mut self.memories {
+            moved.read *= n;
+            moved.written *= n;
+        }
+        self.dram = self.dram * n;
+        self
+    }
+}
+
 /// What fetching this many words costs on the chip.
 pub fn fetch(words: u64) -> Events {
     let mut events = Events::default();
@@ -113,10 +130,15 @@ pub fn fetch(words: u64) -> Events {
     events
 }
 
-/// What an instruction with resolved registers costs on the chip, dispatch included.
+/// What an instruction with resolved registers costs on the chip, in all slices, dispatch included.
 pub fn events(body: &Body, g: &Geometry) -> Events {
-    let mut events = Events::default();
+    let mut events = in_slice(body, g) * u64::from(g.slices);
     events.read(Memory::Instruction, WORD);
+    events
+}
+
+fn in_slice(body: &Body, g: &Geometry) -> Events {
+    let mut events = Events::default();
     match body {
         Body::Load(i) => {
             let memory = match i.space {
@@ -180,7 +202,8 @@ fn vector(i: &Vector, g: &Geometry, events: &mut Events) {
     match (i.out, out::staged(i.out)) {
         (out::NONE, _) => {}
         (_, None) => {
-            events.write(Memory::Activation, rows * u64::from(g.lp));
+            // Those of all slices in each of them.
+            events.write(Memory::Activation, rows * u64::from(i.parts(g)) * u64::from(g.lp));
             events.write(Memory::TokenScale, vectors * SLOT);
         }
         (_, Some(mode)) => {

@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Outcome {
     json["prompt"] = answer.as_ref().map(|_| prompt.text()).into();
     json["answer"] = answer.into();
     json["logits"] = logits.clone().into();
-    json["weights_exact"] = product.image.as_ref().map(|_| product.quantised.on_grid()).into();
+    json["weights_exact"] = product.images.as_ref().map(|_| product.quantised.on_grid()).into();
     json["accuracy"] = accuracy.as_ref().map(Accuracy::json).into();
     json["rungs"] = rung::of(&json);
     let table = accuracy.as_ref().map(|a| format!("\n{}", a.text())).unwrap_or_default();

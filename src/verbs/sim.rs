@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> Outcome {
         json["memory_checksum"] = json!(sum);
         if let Some(path) = &args.memory {
             let used: Vec<Vec<u8>> = slices.iter().map(|s| s.dram.used()).collect();
-            output::file(path, &folder::joined(&used))?;
+            output::file(path, &folder::joined(used))?;
             text.push_str(&format!("memory      {}\n", path.display()));
         }
     }

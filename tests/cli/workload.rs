@@ -1,6 +1,7 @@
 //! How much is read and written: prompt, tokens to write, cached tokens, batch, seed, named dimensions.
 
 use crate::Scratch;
+use crate::verbs::LIBRARIES;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::{Data, Tensor};
 use ir::types::DType;
@@ -12,6 +13,27 @@ mod corpus;
 mod onnx_writer;
 
 use onnx_writer::Form;
+
+/// Slices share the work of a machine: the same answer in fewer cycles, from hardware that agrees.
+#[test]
+fn slices_answer_alike() {
+    let s = Scratch::new("slices");
+    let tiny = s.good(&["machines", "--show", "tiny"]).replacen("\"tiny\"", "\"four\"", 1);
+    s.write("four.toml", tiny + "\n[slices]\ncount = 4\ncrossing = 3\n");
+    let [one, four] =
+        [&["run"][..], &["run", "--machine", "four.toml", "--out", "out", "--rtl"]].map(|a| s.json(a));
+    assert!(one["answer"].as_str().is_some_and(|answer| !answer.is_empty()));
+    for key in ["answer", "logits", "macs"] {
+        assert_eq!(one[key], four[key], "{key}");
+    }
+    let cycles = |json: &Value| json["decode"]["cycles"].as_u64().unwrap();
+    assert!(2 * cycles(&four) < cycles(&one), "{} of {}", cycles(&four), cycles(&one));
+    // Together they read what the one does: each its own weights, and one of them instructions.
+    let bytes = |json: &Value| json["dram"]["read_bytes"].as_u64().unwrap();
+    assert!(20 * bytes(&four).abs_diff(bytes(&one)) < bytes(&one), "{}, {}", bytes(&four), bytes(&one));
+    let found = s.json(&["cosim", "out", "--position", "5", "--tokens", "65", "--cache", LIBRARIES]);
+    assert_eq!((found["cycle_mismatches"].as_u64(), found["byte_mismatches"].as_u64()), (Some(0), Some(0)));
+}
 
 /// A decoder that reads five tokens.
 const SMALL: onnx_writer::Sizes = onnx_writer::Sizes {

@@ -7,15 +7,20 @@ mod models;
 
 use crate::bench::{check, hardware, with_model};
 use codegen::generate::{arg_max, logits, turns};
-use codegen::taps::frame;
+use codegen::taps::{Byte, frame};
 use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
 use ir::quant::scheme::Sparsity;
 use ir::quant::{QuantDecoder, Scheme};
 use isa::random::Case;
-use sim::functional;
-use sim::pages::Pages;
+use sim::functional::{State, run_slices};
 use tilewright::{codegen, hw, ir, isa, sim};
+
+/// A run on slices with these images.
+fn case(program: isa::Program, mut images: Vec<Vec<u8>>, args: Vec<u32>) -> Case {
+    let others = images.split_off(1);
+    Case { program, image: images.remove(0), others, args }
+}
 
 /// Reads `prompt` and then `more` tokens, each the likeliest after those before; every run compared. Gives the answer.
 fn answer(
@@ -25,11 +30,11 @@ fn answer(
     prompt: &[u32],
     more: usize,
 ) -> Vec<u32> {
-    let preset = hw::presets::load(name).unwrap();
+    let preset = crate::bench::machine(name);
     let machine = model.map_or(preset.clone(), |m| with_model(&preset, m));
     let target = Target::new(&Model::of(decoder).unwrap(), &machine, &plan::Options::default()).unwrap();
     let hardware = hardware(name);
-    let mut memory = Pages::new(machine.memory.size_bytes, &image::image(&target, decoder).unwrap());
+    let mut slices = State::of_slices(&machine, &image::images(&target, decoder).unwrap());
     let (mut tokens, mut position, mut said) = (prompt.to_vec(), 0, Vec::new());
     let (mut instructions, mut cycles) = (0, 0);
     for _ in 0..=more {
@@ -37,13 +42,14 @@ fn answer(
             let count = turn.tokens.len() as u32;
             let compiled = target.compile(count, turn.slot).unwrap();
             let (program, args) = (compiled.program.clone(), turn.args(&compiled));
-            let case = Case { program, image: memory.used(), others: vec![], args };
+            let case = case(program, slices.iter().map(|s| s.dram.used()).collect(), args);
             let done =
                 check(&hardware, &machine, &format!("{count} tokens at {}", turn.position), &case, position);
             (instructions, cycles) = (instructions + done.0, cycles + done.1);
-            memory = functional::run(&case.program, &machine, &case.args, &case.image, &mut ()).unwrap().dram;
+            run_slices(&mut slices, &case.program, &case.args, &mut ()).unwrap();
             position += count;
-            tokens = vec![arg_max(&logits(&target, |at| memory.word(at), count, count - 1))];
+            let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
+            tokens = vec![arg_max(&logits(&target, word, count, count - 1))];
         }
         said.extend(&tokens);
     }
@@ -65,6 +71,12 @@ fn small(name: &str) {
 #[test]
 fn a_small_network_on_three() {
     small("three");
+}
+
+/// Four slices with a head each, and with padding in the last rows of the MLP.
+#[test]
+fn a_small_network_on_slices() {
+    small("sliced");
 }
 
 #[test]
@@ -159,16 +171,18 @@ fn encoders() {
         let turn = &turns(&target, 0, &tokens[..length as usize]).unwrap()[0];
         let compiled = target.compile(length, turn.slot).unwrap();
         let (program, args) = (compiled.program.clone(), turn.args(&compiled));
-        let mut bytes = image::image(&target, &encoder).unwrap();
+        let mut images = image::images(&target, &encoder).unwrap();
         if let Some(window) = target.model.stem.first() {
-            let (count, last) = (2 * length, frame(&target, 2 * length - 1, window.channels - 1) as usize);
+            let place = |f, c| frame(&target, f, c).address as usize;
+            let (count, last) = (2 * length, place(2 * length - 1, window.channels - 1));
+            let bytes = &mut images[0];
             bytes.resize(bytes.len().max(last + 4), 0);
             for (f, c) in (0..count).flat_map(|f| (0..window.channels).map(move |c| (f, c))) {
                 let word = (((f * 7919 + c * 104_729) % 400_009) as i32 - 200_000).to_le_bytes();
-                bytes[frame(&target, f, c) as usize..][..4].copy_from_slice(&word);
+                bytes[place(f, c)..][..4].copy_from_slice(&word);
             }
         }
-        let case = Case { program, image: bytes, others: vec![], args };
+        let case = case(program, images, args);
         let (instructions, cycles) =
             check(&hardware(name), &machine, &format!("{length} tokens"), &case, length);
         println!("{name}: {length} tokens, {instructions} instructions, {cycles} cycles compared");

@@ -32,7 +32,7 @@ machines!(tiny unit three odd paired wide quads sliced);
 fn one_program_after_another_on_the_same_hardware() {
     let (machine, hardware) = (machine("tiny"), hardware("tiny"));
     let mut session = hardware.session(5);
-    let mut slices = State::of_slices(&machine, &[]);
+    let mut slices = State::of_slices(&machine, &[[0u8; 0]; 0]);
     for seed in 200..206 {
         let case = isa::random::case(&machine, seed).unwrap();
         for (state, image) in slices.iter_mut().zip(case.images()) {

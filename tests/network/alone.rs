@@ -1,28 +1,22 @@
 //! A layer without ends: the host puts the residual stream into memory and takes it out again.
 
 use crate::{machine, models, target};
+use codegen::taps::{Byte, in_rows};
 use codegen::{Slot, Target, image, plan};
 use ir::decoder::Config;
 use ir::eval::Evaluator;
 use ir::quant::QuantDecoder;
 use ir::tensor::{Data, Tensor};
 use ir::types::DType;
-use sim::functional::{State, run_on};
+use sim::functional::{State, run_slices};
 
-fn layer() -> QuantDecoder {
+pub fn layer() -> QuantDecoder {
     let whole = models::random(7, &models::SMALL);
     let config = Config { vocab: 0, ..whole.config.clone() };
     QuantDecoder { config, layers: vec![whole.layers[0].clone()], ends: None, ..whole }
 }
 
-/// Where an element of the stream lies, in bytes from the block `at` on.
-fn byte(target: &Target, state: &State, at: u32, token: u32, element: u32) -> u32 {
-    let (width, g) = (&target.map.widths.hidden, &state.geometry);
-    let place = width.place(element);
-    at * 64 + (token * width.stride + place / g.l) * g.v_row + place % g.l * 4
-}
-
-fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
+pub fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
     let hidden = decoder.config.hidden as u32;
     let elements: Vec<(u32, u32)> = (0..tokens).flat_map(|t| (0..hidden).map(move |e| (t, e))).collect();
     let value = |&(t, e): &(u32, u32)| ((t * 7919 + e * 104_729) % 400_009) as i32 - 200_000;
@@ -34,15 +28,16 @@ fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
     target.prove(&compiled).unwrap_or_else(|e| panic!("{e}"));
     let args = compiled.program.arg_values(0, &vec![0; tokens as usize]);
     isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));
-    let mut state = State::new(&target.machine, &image::image(target, decoder).unwrap());
+    let mut slices = State::of_slices(&target.machine, &image::images(target, decoder).unwrap());
+    let (map, stream) = (&target.map, &target.map.widths.hidden);
     for (&(t, e), x) in elements.iter().zip(&x) {
-        let at = byte(target, &state, target.map.stream.at, t, e);
-        state.dram.write(at.into(), &x.to_le_bytes()).unwrap();
+        let Byte { slice, address } = in_rows(target, map.stream.at, stream, t, e);
+        slices[slice as usize].dram.write(address.into(), &x.to_le_bytes()).unwrap();
     }
-    run_on(&mut state, &compiled.program, &args, &mut ()).unwrap_or_else(|e| panic!("{e}"));
+    run_slices(&mut slices, &compiled.program, &args, &mut ()).unwrap_or_else(|e| panic!("{e}"));
     for (&(t, e), want) in elements.iter().zip(wanted[0].ints()) {
-        let at = byte(target, &state, target.map.logits, t, e);
-        let got = i32::from_le_bytes(state.dram.word(at).unwrap());
+        let Byte { slice, address } = in_rows(target, map.logits, stream, t, e);
+        let got = i32::from_le_bytes(slices[slice as usize].dram.word(address).unwrap());
         assert_eq!(got, *want, "{}: token {t}, element {e}", target.machine.name);
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::{machine, models, target};
 use codegen::generate::{Turn, arg_max, logits, turns};
+use codegen::taps::Byte;
 use codegen::{Compiled, Target, image, plan};
 use ir::accuracy::Question;
 use ir::quant::QuantDecoder;
 use ir::session;
-use sim::functional::{State, run_on};
+use sim::functional::{State, run_slices};
 use std::collections::HashMap;
 
 /// Texts are lines.
@@ -17,22 +18,23 @@ const MOST: usize = 24;
 /// A machine that reads and writes; programs serve all its texts.
 struct Machine {
     target: Target,
-    image: Vec<u8>,
+    images: Vec<Vec<u8>>,
     programs: HashMap<u32, Compiled>,
 }
 
 impl Machine {
     /// Reads a prompt in an empty memory, then writes until a line ends.
     fn generate(&mut self, prompt: &[u32]) -> Vec<u32> {
-        let mut state = State::new(&self.target.machine, &self.image);
+        let mut slices = State::of_slices(&self.target.machine, &self.images);
         let (mut position, mut written, mut now) = (0, Vec::new(), prompt.to_vec());
         loop {
             let mut last = 0;
             for turn in turns(&self.target, position, &now).unwrap() {
-                last = self.run(&mut state, &turn);
+                last = self.run(&mut slices, &turn);
             }
             position += now.len() as u32;
-            let next = arg_max(&logits(&self.target, |at| state.dram.word(at), last, last - 1));
+            let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
+            let next = arg_max(&logits(&self.target, word, last, last - 1));
             written.push(next);
             if next == END || written.len() == MOST {
                 return written;
@@ -42,11 +44,11 @@ impl Machine {
     }
 
     /// One program; the number of tokens that it read.
-    fn run(&mut self, state: &mut State, turn: &Turn) -> u32 {
+    fn run(&mut self, slices: &mut [State], turn: &Turn) -> u32 {
         let count = turn.tokens.len() as u32;
         let fresh = || self.target.compile(count, turn.slot).unwrap();
         let compiled = self.programs.entry(count).or_insert_with(fresh);
-        run_on(state, &compiled.program, &turn.args(compiled), &mut ()).unwrap();
+        run_slices(slices, &compiled.program, &turn.args(compiled), &mut ()).unwrap();
         count
     }
 }
@@ -75,8 +77,8 @@ fn with_pruned_weights_it_answers_the_same() {
 
 fn compare(decoder: &QuantDecoder) {
     let target = target(decoder, &machine("tiny"), &plan::Options::default());
-    let image = image::image(&target, decoder).unwrap();
-    let mut machine = Machine { target, image, programs: HashMap::new() };
+    let images = image::images(&target, decoder).unwrap();
+    let mut machine = Machine { target, images, programs: HashMap::new() };
     let questions = questions();
     assert_eq!(questions.len(), 6);
     let (mut tokens, mut right) = (0, 0);

@@ -4,29 +4,28 @@ use crate::graph_values::{Values, evaluate};
 use codegen::generate::{Turn, logits};
 use codegen::plan::Value;
 use codegen::plan::width::Width;
-use codegen::taps::{Part, Tap, taps, width};
+use codegen::taps::{Byte, Codes, Part, Tap, taps, width};
 use codegen::{Compiled, Target, image};
 use ir::num::Scale;
 use ir::quant::QuantDecoder;
 use ir::tensor::Tensor;
 use isa::walk::Step;
-use sim::functional::{Observer, State, Tile, run_on};
+use sim::functional::{Observer, State, Tile, run_slices};
 use std::collections::{HashMap, HashSet};
 
 /// A network that is being read.
 pub struct Run<'a> {
     decoder: &'a QuantDecoder,
     target: &'a Target,
-    state: State,
+    slices: Vec<State>,
     cache: Vec<Tensor>,
     compiled: HashMap<u32, Compiled>,
 }
 
 impl<'a> Run<'a> {
     pub fn new(decoder: &'a QuantDecoder, target: &'a Target) -> Run<'a> {
-        let image = image::image(target, decoder).unwrap();
-        let state = State::new(&target.machine, &image);
-        Run { decoder, target, state, cache: Vec::new(), compiled: HashMap::new() }
+        let slices = State::of_slices(&target.machine, &image::images(target, decoder).unwrap());
+        Run { decoder, target, slices, cache: Vec::new(), compiled: HashMap::new() }
     }
 
     /// One program: compares every value, then the cache and the logits; gives the last token's logits.
@@ -45,12 +44,13 @@ impl<'a> Run<'a> {
         isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));
         let values = evaluate(self.decoder, turn.position as usize, &turn.tokens, &self.cache);
         let mut watch = Watch::new(target, compiled, &values, turn.position, self.decoder.layers.len());
-        run_on(&mut self.state, &compiled.program, &args, &mut watch).unwrap_or_else(|e| panic!("{e}"));
+        run_slices(&mut self.slices, &compiled.program, &args, &mut watch).unwrap_or_else(|e| panic!("{e}"));
         watch.finish();
         let all = values.of[&(Value::Logits, 0)].words.as_ref().unwrap();
         let vocab = target.model.vocab as usize;
         for (t, want) in all.ints().chunks_exact(vocab).enumerate() {
-            let got = logits(target, |at| self.state.dram.word(at), count, t as u32);
+            let word = |at: Byte| self.slices[at.slice as usize].dram.word(at.address);
+            let got = logits(target, word, count, t as u32);
             assert_eq!(got, want, "logits of token {t}");
         }
         self.cache = values.cache;
@@ -101,17 +101,29 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn part(&mut self, tap: &Tap, part: &Part, layer: usize, state: &State) {
+    fn part(&mut self, tap: &Tap, part: &Part, layer: usize, slices: &[State], slice: u32) {
         let want = &self.values.of[&(tap.value, layer)];
-        let g = &state.geometry;
-        let here = format!("{:?} of layer {layer}, token {}, head {}", tap.value, part.token, part.head);
-        let heads = match tap.value {
-            Value::RopeK | Value::PackedV => self.target.model.kv_heads,
-            Value::RopeQ | Value::Attention | Value::Scores | Value::Softmax => self.target.model.heads,
-            _ => 1,
+        let state = &slices[slice as usize];
+        let (g, map) = (&state.geometry, &self.target.map);
+        let (heads, of) = match tap.value {
+            Value::RopeK | Value::PackedV => (self.target.model.kv_heads, Some(map.widths.kv)),
+            Value::RopeQ | Value::Attention | Value::Scores | Value::Softmax => {
+                (self.target.model.heads, Some(map.widths.q))
+            }
+            _ => (1, None),
         };
-        let lie = width(&self.target.map, tap.value);
-        for (e, place) in places(part, lie.as_ref(), self.position, g.l) {
+        // The head of the network that is this one of the slice; some slices have fewer than others.
+        let first = part.head * map.widths.head.rows * g.l;
+        let head = match of.map(|width| width.of_slice(slice, first)) {
+            None => 0,
+            Some(Some(element)) => element / self.target.model.head_dim,
+            Some(None) => return,
+        };
+        let part = &Part { head, ..*part };
+        let here =
+            format!("{:?} of layer {layer}, token {}, head {head}, slice {slice}", tap.value, part.token);
+        let lie = width(map, tap.value);
+        for (e, place) in places(part, lie.as_ref(), self.position, slice, g.l) {
             let element = |t: &Tensor| t.ints()[index(t, tap.value, part, heads, e)];
             let (row, lane) = (place / g.l, place % g.l);
             if let Some(words) = &want.words {
@@ -120,13 +132,18 @@ impl<'a> Watch<'a> {
                 assert_eq!(got, element(words), "{here}, element {e}");
                 self.elements += 1;
             }
-            if let (Some(codes), Some((a, token, _))) = (&want.codes, part.codes) {
-                let got = state.a[((a + row) * g.a_row + token * g.lp + lane) as usize] as i8;
-                assert_eq!(i32::from(got), element(codes), "{here}, code of element {e}");
-                self.elements += 1;
+            if let (Some(codes), Some(Codes { row: a, apart, token, .. })) = (&want.codes, part.codes) {
+                let at = ((a + slice * apart + row) * g.a_row + token * g.lp + lane) as usize;
+                for (other, state) in
+                    slices.iter().enumerate().filter(|(i, _)| apart > 0 || *i as u32 == slice)
+                {
+                    let (got, want) = (state.a[at] as i8, element(codes));
+                    assert_eq!(i32::from(got), want, "{here}, code of element {e} in slice {other}");
+                    self.elements += 1;
+                }
             }
         }
-        if let (Some(scales), Some((_, _, slot))) = (&want.scales, part.codes) {
+        if let (Some(scales), Some(Codes { slot, .. })) = (&want.scales, part.codes) {
             let n = scales.ints().len() / heads as usize;
             let at = match tap.value {
                 Value::Softmax => part.head as usize * n + part.token as usize,
@@ -138,12 +155,12 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Elements of a part and their places from its first row on.
-fn places(part: &Part, width: Option<&Width>, position: u32, lanes: u32) -> Vec<(u32, u32)> {
+/// Elements of a part in a slice and their places from its first row on.
+fn places(part: &Part, width: Option<&Width>, position: u32, slice: u32, lanes: u32) -> Vec<(u32, u32)> {
     match width {
         Some(w) => {
             let (from, to) = (part.first * lanes, (part.first + part.rows) * lanes);
-            let all = (0..w.elements).map(|e| (e, w.place(e)));
+            let all = w.in_slice(slice).map(|(e, row, lane)| (e, row * lanes + lane));
             all.filter(|&(_, p)| (from..to).contains(&p)).map(|(e, p)| (e, p - from)).collect()
         }
         // Positions up to the token's own.
@@ -173,13 +190,13 @@ impl Observer for Watch<'_> {
         if tap.partial {
             return;
         }
-        for part in &tap.parts {
-            self.part(&tap, part, layer, &slices[0]);
+        for (slice, part) in (0..slices.len() as u32).flat_map(|s| tap.parts.iter().map(move |p| (s, p))) {
+            self.part(&tap, part, layer, slices, slice);
         }
         self.seen.insert((tap.value, layer));
     }
 
-    fn gemm_tile(&mut self, step: &Step, Tile { tile, token, .. }: Tile, outputs: &[i32]) {
+    fn gemm_tile(&mut self, step: &Step, Tile { tile, token, slice }: Tile, outputs: &[i32]) {
         let round = self.rounds.get(&step.word).copied().unwrap_or(0);
         let Some(tap) = self.taps.get(&(step.word as usize)) else { return };
         let key = (tap.value, self.layer(tap, round));
@@ -188,7 +205,7 @@ impl Observer for Watch<'_> {
         let part = &tap.parts[token as usize];
         for (n, &got) in outputs.iter().enumerate() {
             let place = part.first * lie.lanes + tile * outputs.len() as u32 + n as u32;
-            if let Some(e) = lie.element(place) {
+            if let Some(e) = lie.of_slice(slice as u32, place) {
                 let at = part.token as usize * want.shape()[1] + e as usize;
                 assert_eq!(got, want.ints()[at], "{:?} without residual, element {e}", tap.value);
                 self.elements += 1;

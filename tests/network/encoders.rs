@@ -2,13 +2,13 @@
 
 use crate::{machine, models};
 use codegen::generate::{hidden, logits, turns};
-use codegen::taps::frame;
+use codegen::taps::{Byte, frame};
 use codegen::{Model, Target, image, plan};
 use ir::eval::Evaluator;
 use ir::quant::{QuantDecoder, Scheme};
 use ir::tensor::{Data, Tensor};
 use ir::types::DType;
-use sim::functional::{State, run_on};
+use sim::functional::{State, run_slices};
 
 /// The frames of a sequence, two for each token.
 fn frames(tokens: &[u32]) -> Vec<i32> {
@@ -30,21 +30,21 @@ fn wanted(encoder: &QuantDecoder, tokens: &[u32]) -> Vec<i32> {
 }
 
 /// What a machine gives, twice: nothing of one run may reach the next.
-fn check(encoder: &QuantDecoder, target: &Target, tokens: &[u32]) {
+pub fn check(encoder: &QuantDecoder, target: &Target, tokens: &[u32]) {
     let wanted = wanted(encoder, tokens);
-    let mut state = State::new(&target.machine, &image::image(target, encoder).unwrap());
+    let mut slices = State::of_slices(&target.machine, &image::images(target, encoder).unwrap());
     for (i, word) in frames(tokens).iter().enumerate().filter(|_| !target.model.stem.is_empty()) {
         let at = frame(target, (i / models::CHANNELS) as u32, (i % models::CHANNELS) as u32);
-        state.dram.write(at.into(), &word.to_le_bytes()).unwrap();
+        slices[at.slice as usize].dram.write(at.address.into(), &word.to_le_bytes()).unwrap();
     }
     for _ in 0..2 {
         for turn in turns(target, 0, tokens).unwrap() {
             let compiled = target.compile(turn.tokens.len() as u32, turn.slot).unwrap();
             target.prove(&compiled).unwrap_or_else(|e| panic!("{e}"));
-            run_on(&mut state, &compiled.program, &turn.args(&compiled), &mut ())
+            run_slices(&mut slices, &compiled.program, &turn.args(&compiled), &mut ())
                 .unwrap_or_else(|e| panic!("{e}"));
         }
-        let word = |at: u32| state.dram.word(at);
+        let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
         let got: Vec<i32> = match target.model.has_ends() {
             true => logits(target, word, 1, 0),
             false => (0..tokens.len() as u32).flat_map(|t| hidden(target, word, t)).collect(),

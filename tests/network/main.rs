@@ -15,6 +15,7 @@ mod nodes;
 mod onnx_writer;
 mod origins;
 mod reference;
+mod slices;
 mod vectors;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
@@ -323,5 +324,5 @@ fn listings() {
     let compiled = target.compile(1, Slot::Decode).unwrap();
     insta::assert_snapshot!("plan", plan::print::print(&compiled.plan, &compiled.syncs));
     insta::assert_snapshot!("listing", isa::disasm::listing(&compiled.program));
-    assert!(image::image(&target, &decoder).unwrap().len() > 1000);
+    assert!(image::images(&target, &decoder).unwrap()[0].len() > 1000);
 }

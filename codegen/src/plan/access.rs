@@ -104,7 +104,7 @@ impl List<'_> {
         match (b.out, out::staged(b.out)) {
             (out::NONE, _) => {}
             (_, None) => {
-                self.add(Memory::A, b.o, whole, true);
+                self.add(Memory::A, b.o, whole * b.parts(self.g), true);
                 for sub in 0..b.subs {
                     self.add(Memory::S, b.o_step + sub * self.g.t + b.o_token, b.tokens, true);
                 }

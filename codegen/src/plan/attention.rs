@@ -52,7 +52,7 @@ impl Builder<'_> {
 
     /// Rotates q, if it is, and quantises each head.
     pub fn pack_queries(&mut self) {
-        let (w, heads) = (self.map.widths, self.model.heads);
+        let (w, heads) = (self.map.widths, self.map.heads);
         for group in 0..self.buf.groups {
             let tokens = self.in_row(group);
             let first = group * self.g.t;
@@ -66,7 +66,7 @@ impl Builder<'_> {
                 a_stride: w.q.stride,
                 d: self.buf.scratch,
                 d_stride: w.q.stride,
-                o: self.buf.a_q + group * w.q.rows,
+                o: self.buf.a_q + group * w.q.share,
                 o_step: self.buf.s_q + group * heads * self.g.t,
                 ..Default::default()
             };
@@ -82,9 +82,9 @@ impl Builder<'_> {
 
     /// Every head and group: scores, softmax, weighted values.
     pub fn attention(&mut self) -> Result<(), Diagnostic> {
-        let shared = self.model.heads / self.model.kv_heads;
+        let shared = self.map.heads / self.map.kv_heads;
         let groups = self.buf.groups;
-        let items: Vec<Item> = (0..self.model.heads * groups)
+        let items: Vec<Item> = (0..self.map.heads * groups)
             .map(|i| Item { head: i / groups, group: i % groups, side: (i % 2) as usize })
             .collect();
         let (mut keys, mut values) = (None, None);
@@ -197,14 +197,14 @@ impl Builder<'_> {
             rntiles,
             groups: 1,
             steps: w.head.rows,
-            a_row: self.buf.a_q + item.group * w.q.rows + item.head * w.head.rows,
+            a_row: self.buf.a_q + item.group * w.q.share + item.head * w.head.rows,
             w_row: keys.codes / self.g.w_row(mode),
             wn_stride: w.head.rows,
             wk_stride: 1,
             c_row: keys.scales / self.g.c_row,
             dst: self.buf.scores[item.side],
             dst_stride: self.buf.score_rows,
-            slot: self.buf.s_q + (item.group * self.model.heads + item.head) * self.g.t,
+            slot: self.buf.s_q + (item.group * self.map.heads + item.head) * self.g.t,
             shift: self.model.numbers.score_shift,
             ..Default::default()
         };

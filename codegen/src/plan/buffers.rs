@@ -172,13 +172,14 @@ impl Sizes<'_> {
             self.g.a_row,
         );
         let windows = w.windows.map(|width| width.rows);
-        to.a_input = a.take(groups * w.hidden.stride.max(w.q.rows).max(windows[0]).max(windows[1]), 1);
-        to.a_q = a.take(few * w.q.rows, 1);
+        to.a_input =
+            a.take(groups * w.hidden.gathered().max(w.q.gathered()).max(windows[0]).max(windows[1]), 1);
+        to.a_q = a.take(few * w.q.share, 1);
         to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
         // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
-        let apart = u64::from(groups * w.hidden.stride) + u64::from(few * w.intermediate.stride) <= a.size;
-        to.a_product = if apart { groups * w.hidden.stride } else { 0 };
-        a.next = a.next.max(u64::from(to.a_product + few * w.intermediate.stride));
+        let (inputs, products) = (groups * w.hidden.gathered(), few * w.intermediate.gathered());
+        to.a_product = if u64::from(inputs) + u64::from(products) <= a.size { inputs } else { 0 };
+        a.next = a.next.max(u64::from(to.a_product + products));
         self.check(&a)
     }
 
@@ -186,13 +187,13 @@ impl Sizes<'_> {
         let (all, few) = (self.groups * self.g.t, self.attending_groups * self.g.t);
         let mut s = self.bump("token scales", "token_scales", self.machine.buffers.token_scales, 1);
         (to.s_input, to.s_product) = (s.take(all, 1), s.take(few, 1));
-        to.s_q = s.take(few * self.model.heads, 1);
+        to.s_q = s.take(few * self.map.heads, 1);
         to.s_p = [0; 2].map(|_| s.take(self.g.t, 1));
         self.check(&s)
     }
 
     fn residual_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
-        let (w, g, kv_heads) = (&self.map.widths, &self.g, self.model.kv_heads);
+        let (w, g, kv_heads) = (&self.map.widths, &self.g, self.map.kv_heads);
         let mut bank = self.bank("vector bank 0");
         to.x = vec_addr(RESIDUAL, bank.take(self.tokens * w.hidden.stride, 1));
         // Frames and what their convolutions give have the bank to themselves.
@@ -206,7 +207,7 @@ impl Sizes<'_> {
             Stage { at: vec_addr(RESIDUAL, bank.take(self.tokens * step, 1)), code_rows, step }
         };
         let (keys, values) = (self.model.widths.keys(), self.model.widths.values());
-        to.k_stage = stage(w.kv.rows * g.segment(keys));
+        to.k_stage = stage(w.kv.share * g.segment(keys));
         to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.segment(values));
         bank.next = bank.next.max(alone.into());
         self.check(&bank)
@@ -216,7 +217,7 @@ impl Sizes<'_> {
         let (w, g, map, tokens, few) = (&self.map.widths, &self.g, self.map, self.tokens, self.attending);
         let mut bank = self.bank("vector bank 1");
         let at = |row| vec_addr(RESULTS, row);
-        to.attention_stride = w.q.rows + w.head.stride - w.head.rows;
+        to.attention_stride = w.q.share + w.head.stride - w.head.rows;
         to.score_rows = map.context.div_ceil(g.n) * (g.n / g.l);
         // k is in the cache before the first attention output is written.
         to.k = at(bank.take((tokens * w.kv.stride).max(few * to.attention_stride), 1));
@@ -255,7 +256,8 @@ impl Sizes<'_> {
         let (map, g) = (self.map, &self.g);
         let mut bank = self.bank("vector bank 3");
         let align = (BLOCK_BYTES / g.v_row).max(1);
-        let mut take = |blocks: u32| vec_addr(CONSTANTS, bank.take(blocks * BLOCK_BYTES / g.v_row, align));
+        let mut take =
+            |blocks: u32| vec_addr(CONSTANTS, bank.take((blocks * BLOCK_BYTES).div_ceil(g.v_row), align));
         to.rope = take(map.rope.blocks);
         to.gains = map.gains.map(|gain| take(gain.blocks));
         let bias = map.biases.iter().map(|bias| bias.blocks).max().unwrap_or(0);

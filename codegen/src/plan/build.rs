@@ -334,12 +334,13 @@ impl<'a> Builder<'a> {
         // RMS norms have int16 gains, layer norms words and the number of elements.
         let (b, len) = match self.model.kind.norm {
             NormKind::Rms => (isa::table::vec_addr(bank, 2 * row), 0),
-            NormKind::Layer => (gain, width.elements),
+            NormKind::Layer => (gain, width.elements / self.g.slices),
         };
         let norm = Vector {
             fun: self.model.kind.norm_function() as u32,
             out: if site.is_some() { self.input_codes() } else { out::NONE },
             rows: width.stride,
+            across: self.across(),
             len,
             a: self.buf.x,
             b,

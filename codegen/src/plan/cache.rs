@@ -77,7 +77,7 @@ impl Builder<'_> {
         let many = self.tokens > 1;
         let body = Vector {
             tokens: self.tokens,
-            subs: self.model.kv_heads,
+            subs: self.map.kv_heads,
             a_stride: if many { stride } else { 0 },
             d: self.buf.scratch,
             d_stride: if many { stride } else { 0 },
@@ -107,7 +107,7 @@ impl Builder<'_> {
         let src = row * self.g.v_row;
         let segment = bytes.min(self.g.beat).min(self.g.v_row);
         let common = [
-            Dim { count: self.model.kv_heads, src: pieces * bytes, dst: part.head_blocks * BLOCK_BYTES },
+            Dim { count: self.map.kv_heads, src: pieces * bytes, dst: part.head_blocks * BLOCK_BYTES },
             Dim { count: pieces, src: bytes, dst: apart },
             Dim { count: bytes / segment, src: segment, dst: segment },
         ];
@@ -133,7 +133,7 @@ impl Builder<'_> {
                     dst_stride: dim.dst,
                 };
                 self.push(task, body.into(), 0);
-                self.cached(part.at, part.head_blocks * self.model.kv_heads, true);
+                self.cached(part.at, part.head_blocks * self.map.kv_heads, true);
             }
         }
     }

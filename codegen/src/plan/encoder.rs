@@ -124,6 +124,7 @@ impl Builder<'_> {
             fun: Function::Tanh as u32,
             out: self.input_codes(),
             rows: place.1,
+            across: self.across(),
             a: place.0,
             d: buf.scratch,
             o: input.0,

@@ -50,7 +50,6 @@ impl Builder<'_> {
         let (mode, scaled) = (self.model.widths.weights, self.model.widths.group.is_some());
         let steps = self.model.steps(width.rows);
         let groups = if scaled { self.model.groups(chunk.linear) } else { runs(steps) };
-        let spread = if chunk.linear == Linear::O { width.rows } else { width.stride };
         // Logits lie chunk by chunk; every other layer has one place for all its outputs.
         let row = chunk.first_tile * (self.g.n / self.g.l);
         let first = if chunk.linear == Linear::Head { 0 } else { row };
@@ -69,14 +68,14 @@ impl Builder<'_> {
                 groups,
                 steps: steps / groups,
                 scaled: scaled.into(),
-                a_row: input.0 + u * spread,
+                a_row: input.0 + u * width.gathered(),
                 w_row: held.at[0] / self.g.w_row(mode),
                 wn_stride: steps,
                 wk_stride: 1,
                 g_row: held.at[1] / self.g.g_row,
                 c_row: held.at[2] / self.g.c_row,
                 dst: dst + first + u * stride,
-                dst_stride: self.across(self.in_group(u), stride),
+                dst_stride: self.apart(self.in_group(u), stride),
                 slot: input.1 + u * self.g.t,
                 shift: self.model.shift(chunk.linear),
                 residual: residual.is_some().into(),
@@ -133,8 +132,13 @@ impl Builder<'_> {
     }
 
     /// Rows between neighbouring tokens of a permuted group; 0 where there is only one.
-    fn across(&self, tokens: u32, stride: u32) -> u32 {
+    fn apart(&self, tokens: u32, stride: u32) -> u32 {
         if tokens > 1 { self.buf.groups * stride } else { 0 }
+    }
+
+    /// Whether vectors lie across slices, as what enters linear layers does.
+    pub fn across(&self) -> u32 {
+        u32::from(self.g.slices > 1)
     }
 
     /// A vector instruction over all tokens in permuted groups. The template gives the places of token 0; its vectors
@@ -160,9 +164,9 @@ impl Builder<'_> {
                 tokens,
                 subs,
                 a: template.a + first,
-                a_stride: self.across(tokens, rows),
+                a_stride: self.apart(tokens, rows),
                 d: template.d + first,
-                d_stride: self.across(tokens, rows),
+                d_stride: self.apart(tokens, rows),
                 o_token: plane,
                 ..template
             };
@@ -188,11 +192,11 @@ impl Builder<'_> {
             tokens,
             subs: 1,
             a: template.a + u * stride,
-            a_stride: self.across(tokens, stride),
+            a_stride: self.apart(tokens, stride),
             b: template.b + if paired { u * stride } else { 0 },
-            b_stride: if paired { self.across(tokens, stride) } else { 0 },
+            b_stride: if paired { self.apart(tokens, stride) } else { 0 },
             d_stride: if tokens > 1 { template.rows } else { 0 },
-            o: template.o + u * template.rows,
+            o: template.o + u * template.parts(&self.g) * template.rows,
             o_step: template.o_step + u * self.g.t,
             ..template
         };
@@ -212,9 +216,11 @@ impl Builder<'_> {
             Vector { fun: Function::Requantise as u32, rlen: Reg::Scale as u32, ..Vector::default() };
         (codes.out, codes.tokens, codes.subs, codes.rows) = (body.out, body.tokens, body.subs, body.rows);
         (codes.o, codes.o_step, codes.o_token) = (body.o, body.o_step, body.o_token);
-        (codes.a, codes.a_stride) = (body.a, body.a_stride);
+        (codes.a, codes.a_stride, codes.across) = (body.a, body.a_stride, body.across);
         if body.function() != Some(Function::Copy) {
-            let plain = Vector { out: out::NONE, o: 0, o_step: 0, o_token: 0, ..body };
+            // Without codes, functions of one element need nothing of other slices.
+            let across = if body.function().is_some_and(|f| f.point().is_none()) { body.across } else { 0 };
+            let plain = Vector { out: out::NONE, o: 0, o_step: 0, o_token: 0, across, ..body };
             self.vector(task, plain, 0);
             (codes.a, codes.a_stride) = (body.d, body.d_stride);
         }
@@ -232,7 +238,8 @@ impl Builder<'_> {
         let copy = Vector {
             fun: Function::Copy as u32,
             out: self.input_codes(),
-            rows: self.map.widths.q.rows,
+            rows: self.map.widths.q.share,
+            across: self.across(),
             a: self.buf.attention,
             d: self.buf.scratch,
             o: self.buf.a_input,
@@ -253,6 +260,7 @@ impl Builder<'_> {
             gated: kind.gated.into(),
             out: self.input_codes(),
             rows: stride,
+            across: self.across(),
             a: self.buf.gate,
             b: if kind.gated { self.buf.up } else { 0 },
             d: self.buf.scratch,

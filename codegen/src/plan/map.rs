@@ -76,6 +76,9 @@ pub struct CachePart {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
     pub widths: Widths,
+    /// Heads of q, and of k and v, in a slice.
+    pub heads: u32,
+    pub kv_heads: u32,
     /// Positions of the cache.
     pub context: u32,
     /// Tokens of the sequence, of encoders, at most `context`: all see all of them.
@@ -184,7 +187,8 @@ impl Map {
         tokens: u32,
     ) -> Result<Map, Diagnostic> {
         let g = Geometry::of(machine);
-        let widths = widths(model, &g)?;
+        let heads = Heads::of(model, g.slices);
+        let widths = widths(model, heads, &g)?;
         let gain_bytes = if model.kind.norm == NormKind::Rms { 2 } else { 4 };
         let gain = blocks(gain_bytes * g.lp * widths.hidden.stride);
         let gains = [Piece { at: 0, blocks: gain }, Piece { at: gain, blocks: gain }];
@@ -205,7 +209,7 @@ impl Map {
         for p in &mut parts {
             p.at = cache_blocks;
             p.head_blocks = p.most_blocks(context.div_ceil(p.div));
-            cache_blocks += p.head_blocks * model.kv_heads;
+            cache_blocks += p.head_blocks * heads.kv;
         }
         let head = last.iter().filter(|c| c.linear == Linear::Head);
         let logits = blocks(head.map(|c| logits_rows(c, &g)).sum::<u32>() * g.v_row);
@@ -228,7 +232,8 @@ impl Map {
             rope: Piece { at: 0, blocks: if rotated { blocks(widths.head.rows / 2 * g.v_row) } else { 0 } },
             value_channels: Piece { at: 0, blocks: blocks(widths.head.stride * g.l / g.n * g.c_row) },
             embedding: 0,
-            embedding_blocks: blocks(2 * g.lp * widths.hidden.stride),
+            // Whole rows of a bank, so that tokens lie one behind the other in it.
+            embedding_blocks: blocks(2 * g.lp * widths.hidden.stride).next_multiple_of(blocks(g.v_row)),
             positions: 0,
             learned: model.kind.learned,
             cache: 0,
@@ -246,6 +251,8 @@ impl Map {
             chunks: [layer, last].concat(),
             end_bytes: 0,
             widths,
+            heads: heads.q,
+            kv_heads: heads.kv,
             context,
             sequence: (!model.kind.causal).then_some(context),
             tokens,
@@ -353,7 +360,26 @@ pub fn logits_rows(chunk: &Chunk, g: &Geometry) -> u32 {
     (chunk.tiles * (g.n / g.l)).next_multiple_of((BLOCK_BYTES / g.v_row).max(1))
 }
 
-fn widths(model: &Model, g: &Geometry) -> Result<Widths, Diagnostic> {
+/// Heads of a slice.
+#[derive(Clone, Copy)]
+struct Heads {
+    q: u32,
+    kv: u32,
+    /// Neighbouring slices whose heads of q share those of k and v.
+    copies: u32,
+}
+
+impl Heads {
+    /// The fewest that hold them all in whole heads, each with its head of k and v.
+    fn of(model: &Model, slices: u32) -> Heads {
+        let shared = model.heads / model.kv_heads;
+        let suits = |q: &u32| q % shared == 0 || shared % q == 0;
+        let q = (model.heads.div_ceil(slices)..).find(suits).unwrap_or(model.heads);
+        Heads { q, kv: (q / shared).max(1), copies: (shared / q).max(1) }
+    }
+}
+
+fn widths(model: &Model, heads: Heads, g: &Geometry) -> Result<Widths, Diagnostic> {
     let group = model.widths.group;
     let block = group.map_or(model.head_dim / 2, |group| head_block(group, model.head_dim));
     let multiple = model.widths.weights.a_rows();
@@ -365,13 +391,14 @@ fn widths(model: &Model, g: &Geometry) -> Result<Widths, Diagnostic> {
         stem[n] = super::stem::widths(window, n, (group, multiple), g)?;
     }
     let frames = stem.map(|(frame, _)| frame);
+    let head = Width::new(model.head_dim, block, of_heads, g);
     Ok(Widths {
-        hidden: Width::new(model.hidden, group.unwrap_or(model.hidden), multiple, g),
-        intermediate: Width::new(model.intermediate, group.unwrap_or(model.intermediate), multiple, g),
-        q: Width::new(model.heads * model.head_dim, block, of_heads, g),
-        kv: Width::new(model.kv_heads * model.head_dim, block, of_heads, g),
-        head: Width::new(model.head_dim, block, of_heads, g),
-        logits: Width::new(model.logits, model.logits, 1, g),
+        hidden: Width::shared(model.hidden, group.unwrap_or(model.hidden), multiple, g),
+        intermediate: Width::shared(model.intermediate, group.unwrap_or(model.intermediate), multiple, g),
+        q: head.heads(model.heads, (heads.q, 1), of_heads, g),
+        kv: head.heads(model.kv_heads, (heads.kv, heads.copies), of_heads, g),
+        head,
+        logits: Width::shared(model.logits, model.logits, 1, g),
         frames,
         windows: stem.map(|(_, window)| window),
     })

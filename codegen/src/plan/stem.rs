@@ -31,6 +31,7 @@ pub fn widths(
     if n == 0 {
         // The host writes these; the others are what a convolution leaves.
         frame.stride = frame.rows.next_multiple_of(block);
+        frame.share = frame.stride;
     }
     let whole = frame.stride == frame.rows || frame.block == frame.elements;
     if !whole || frame.stride % block != 0 {
@@ -44,7 +45,8 @@ pub fn widths(
     }
     let block_rows = if frame.block == frame.elements { frame.stride } else { frame.block_rows };
     let rows = window.kernel * frame.stride;
-    let all = Width { elements: window.kernel * window.channels, block_rows, rows, stride: rows, ..frame };
+    let elements = window.kernel * window.channels;
+    let all = Width { elements, block_rows, rows, share: rows, stride: rows, ..frame };
     Ok((frame, all))
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::functional::{Observer, Tile};
+use crate::functional::{Observer, State, Tile};
 use hw::Machine;
 use isa::Walk;
 use isa::random::{Case, case, directed};
@@ -10,11 +10,16 @@ use isa::walk::Step;
 fn stepped(body: &Body, m: &Machine, g: &Geometry) -> Events {
     let mut e = Events::default();
     e.read(Memory::Instruction, 32);
+    (0..m.slices.count).for_each(|_| one_slice(body, m, g, &mut e));
+    e
+}
+
+fn one_slice(body: &Body, m: &Machine, g: &Geometry, e: &mut Events) {
     match body {
-        Body::Gemm(i) => (0..i.ntiles).for_each(|_| tile(i, m, g, &mut e)),
+        Body::Gemm(i) => (0..i.ntiles).for_each(|_| tile(i, m, g, e)),
         Body::Vector(i) => {
             for _ in 0..i.tokens {
-                (0..i.subs).for_each(|_| one_vector(i, m, g, &mut e));
+                (0..i.subs).for_each(|_| one_vector(i, m, g, e));
             }
         }
         // Beats on the bus are the unit's accesses to its bank.
@@ -35,7 +40,6 @@ fn stepped(body: &Body, m: &Machine, g: &Geometry) -> Events {
             }
         }
     }
-    e
 }
 
 fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
@@ -101,6 +105,10 @@ fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
         }
         match i.out {
             out::NONE => {}
+            // A row of each slice.
+            out::Q8 | out::Q4 if i.across == 1 => {
+                (0..m.slices.count).for_each(|_| e.write(Memory::Activation, lanes.next_power_of_two()))
+            }
             out::Q8 | out::Q4 => e.write(Memory::Activation, lanes.next_power_of_two()),
             out::Q8K => e.write(Memory::Vector, lanes.next_power_of_two()),
             out::Q4K => e.write(Memory::Vector, (lanes.next_power_of_two() / 2).max(1)),
@@ -140,24 +148,30 @@ fn cases(machine: &Machine) -> Vec<Case> {
 #[test]
 fn counts_are_those_of_every_step_and_of_what_is_computed() {
     let mut sum = Events::default();
-    for (name, _) in hw::presets::PRESETS {
-        let machine = hw::presets::load(name).unwrap();
-        let g = Geometry::of(&machine);
+    let presets = hw::presets::PRESETS.iter().map(|(name, _)| hw::presets::load(name).unwrap());
+    let slices = hw::machine::Slices { count: 3, crossing: 2 };
+    let sliced = Machine { name: "sliced".into(), slices, ..hw::presets::load("tiny").unwrap() };
+    let mut across = 0;
+    for machine in presets.chain([sliced]) {
+        let (name, g) = (&machine.name, Geometry::of(&machine));
         for c in cases(&machine) {
             let mut total = Events::default();
             for step in Walk::new(&c.program, &c.args) {
                 let body = step.unwrap().instr.body;
                 let counted = events(&body, &g);
                 assert_eq!(counted, stepped(&body, &machine, &g), "{name}: {body:?}");
+                across += u32::from(matches!(body, Body::Vector(i) if i.across == 1 && i.out == out::Q8));
                 total += counted;
             }
             let mut seen = Seen::default();
-            crate::functional::run(&c.program, &machine, &c.args, &c.image, &mut seen).unwrap();
+            let mut slices = State::of_slices(&machine, &c.images());
+            crate::functional::run_slices(&mut slices, &c.program, &c.args, &mut seen).unwrap();
             assert_eq!(total.results, seen.results, "{name}");
             sum += total;
         }
     }
     // Every kind of event occurs.
+    assert!(across > 0);
     assert!(sum.multiplications > 0 && sum.group_sums > 0 && sum.results > 0 && sum.lane_operations > 0);
     for memory in Memory::ALL {
         let Moved { read, written } = sum.of(memory);

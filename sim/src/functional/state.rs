@@ -57,8 +57,8 @@ impl State {
     }
 
     /// The slices of a machine, each with an image of its own; one that has none holds zeros.
-    pub fn of_slices(machine: &Machine, images: &[&[u8]]) -> Vec<State> {
-        let image = |slice| images.get(slice).copied().unwrap_or_default();
+    pub fn of_slices(machine: &Machine, images: &[impl AsRef<[u8]>]) -> Vec<State> {
+        let image = |slice| images.get(slice).map_or(&[][..], AsRef::as_ref);
         (0..machine.slices.count as usize).map(|slice| State::new(machine, image(slice))).collect()
     }
 

@@ -11,7 +11,7 @@ use super::command::{Access, Command, Observer};
 use super::map::{Map, Place};
 use super::slots::Slots;
 use hw::dram::{Device, Timing};
-use std::ops::{AddAssign, Sub};
+use std::ops::{AddAssign, Mul, Sub};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Bank {
@@ -44,6 +44,15 @@ impl AddAssign for Counts {
         self.activations += o.activations;
         self.reads += o.reads;
         self.writes += o.writes;
+    }
+}
+
+impl Mul<u64> for Counts {
+    type Output = Counts;
+
+    /// What so many channels have done that do the same.
+    fn mul(self, n: u64) -> Counts {
+        Counts { activations: self.activations * n, reads: self.reads * n, writes: self.writes * n }
     }
 }
 
