@@ -106,8 +106,8 @@ fn changes(machine: &Machine) -> Vec<(String, Change)> {
         (q.load, q.matrix, q.vector, q.store) = (MOST_PLACES, MOST_PLACES, MOST_PLACES, MOST_PLACES);
     });
     with(format!("{MOST_WORDS} words of instruction memory"), &|m| m.sequencer.imem_words = MOST_WORDS);
-    if beat > hw::machine::BLOCK_BYTES {
-        // No machine file describes a wider bus: what any could give is bounded.
+    if !all.iter().any(|(what, _)| what.starts_with("a data bus")) {
+        // No machine file describes a wider bus, or none of this machine: what any could give is bounded.
         all.push(("loads take no time".into(), Change::AtOnce(Unit::Load)));
     }
     all

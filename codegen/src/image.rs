@@ -5,6 +5,7 @@
 
 use crate::compile::Target;
 use crate::model::{Kind, Linear, Model, Numbers, Widths, Window};
+use crate::narrow;
 use crate::nodes::{Nodes, of, outside};
 use crate::plan::Map;
 use crate::plan::map::Chunk;
@@ -298,8 +299,8 @@ impl Image<'_> {
         let kept = k / bits.mode.a_rows() as usize;
         let steps = inputs.rows / bits.mode.a_rows();
         let base = |at: u32| (record + at) * BLOCK_BYTES;
-        let width = g.w_row(bits.mode);
-        let mut row = vec![0u8; width as usize];
+        let width = g.w_row(bits.mode) as usize;
+        let mut rows = vec![0u8; chunk.held()[0] as usize * BLOCK_BYTES as usize];
         for tile in 0..chunk.tiles {
             let place = (chunk.first_tile + tile) * n;
             let real: Vec<(u32, usize)> =
@@ -315,16 +316,16 @@ impl Image<'_> {
                 }
             }
             for step in 0..steps {
-                row.fill(0);
+                let row = &mut rows[(tile * steps + step) as usize * width..][..width];
                 for lane in 0..l {
                     let Some(weight) = bits.weight(&inputs, step, lane) else { continue };
                     for &(o, e) in &real {
-                        bits.put(&mut row, &g, (o, lane), codes, e * kept + weight as usize);
+                        bits.put(row, &g, (o, lane), codes, e * kept + weight as usize);
                     }
                 }
-                self.put(base(chunk.weights.at) + (tile * steps + step) * width, &row);
             }
         }
+        self.put(base(chunk.weights.at), &narrow::rows(rows, chunk.form, &g));
     }
 }
 

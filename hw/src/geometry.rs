@@ -1,5 +1,6 @@
 //! Row widths and capacities, derived from a [`Machine`] by the rules of docs/machine.md section 1.
 
+use crate::form::Forms;
 use crate::function::Functions;
 use crate::machine::{BLOCK_BYTES, Machine};
 use crate::mode::{Mode, Modes};
@@ -29,6 +30,8 @@ pub struct Geometry {
     pub beat: u32,
     /// Operand modes.
     pub modes: Modes,
+    /// Forms of pruned weights in DRAM.
+    pub forms: Forms,
     /// Functions of the vector engine.
     pub functions: Functions,
     /// Bytes of a row of group scales.
@@ -77,6 +80,7 @@ impl Geometry {
             crossing: machine.slices.crossing,
             beat,
             modes: Modes::of(&m.modes),
+            forms: Forms::of(&machine.load.forms),
             functions: Functions::of(&machine.vector.functions),
             g_row,
             c_row,
@@ -106,6 +110,16 @@ impl Geometry {
             _ if mode.by_lane() => self.lp * self.segment(mode),
             _ => self.np * self.segment(mode),
         }
+    }
+
+    /// Bytes of the codes of a row of a pruned mode; positions of two bits are as many.
+    pub fn kept_codes(&self) -> u32 {
+        self.np * self.lp / 4
+    }
+
+    /// Beats from codes to positions that are loaded together; 0 without forms.
+    pub fn pair(&self) -> u32 {
+        if self.forms.bits() == 0 { 0 } else { self.kept_codes() / self.beat }
     }
 
     /// Bytes of an output in a row of 4 or 8 bits, or of a lane in one that goes by lane: what one cached position fills.

@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 pub mod dram;
+pub mod form;
 pub mod function;
 pub mod geometry;
 pub mod machine;
@@ -24,6 +25,7 @@ pub mod presets;
 pub mod technology;
 pub mod timing;
 
+pub use form::Form;
 pub use function::Function;
 pub use geometry::Geometry;
 pub use machine::{Machine, MachineError};

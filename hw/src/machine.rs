@@ -8,6 +8,7 @@
 //! * every buffer holds a whole number of its rows, of whatever mode, and at least one 64-byte block.
 
 use crate::dram::Dram;
+use crate::form::{self, Form};
 use crate::function::Function;
 use crate::mode::Mode;
 use crate::multipliers::Multipliers;
@@ -162,6 +163,9 @@ pub struct Load {
     pub burst_beats: u32,
     /// Bursts that may be open at once.
     pub outstanding: u32,
+    /// Forms in which pruned weights may lie in DRAM, beside the plain one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<Form>,
 }
 
 /// Store unit.
@@ -292,7 +296,7 @@ impl Machine {
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
             queue_depth;
         let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers } = matrix;
-        let Load { burst_beats: load_burst, outstanding } = load;
+        let Load { burst_beats: load_burst, outstanding, forms } = load;
         let Store { burst_beats: store_burst } = store;
         let Buffers {
             weight_bytes,
@@ -341,7 +345,7 @@ impl Machine {
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions, slices])
+            .chain([modes, functions, form::canonical(forms), slices])
             .collect()
     }
 
@@ -441,6 +445,7 @@ impl Machine {
         )?;
         m.multipliers.verify(m)?;
         self.slices.verify()?;
+        form::verify(self)?;
         range("buffers.vector_banks", b.vector_banks, 4, 16)?;
         range("buffers.token_scales", b.token_scales, 1, 256)?;
         for (at, bytes) in [
@@ -588,7 +593,7 @@ mod tests {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
             ["tiny", "unit", "three", "odd", "paired", "quads"].map(hash),
-            ["d0e82606", "ed10236f", "8f422a4f", "97bb5775", "2f95bddb", "8e745392"]
+            ["d0e82606", "ed10236f", "8f422a4f", "fc359d43", "4537afb3", "8e745392"]
         );
     }
 }

@@ -5,7 +5,7 @@
 use crate::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Unit, Vector, out, space, vec_parts};
 use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
-use hw::{Function, Geometry, Mode};
+use hw::{Form, Function, Geometry, Mode};
 
 /// A memory with a read and a write port of its own, or DRAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +193,8 @@ fn load(i: &Load, set: &mut Vec<Access>) {
         _ => bank(i.bank),
     };
     set.push(Access::new(Space::Dram, false, Role::Whole, blocks(i.addr), blocks(i.blocks)));
-    set.push(Access::new(target, true, Role::Whole, blocks(i.dst), blocks(i.blocks)));
+    let bytes = Form::of(i.form).unwrap_or_default().on_chip(i.blocks);
+    set.push(Access::new(target, true, Role::Whole, blocks(i.dst), bytes));
 }
 
 fn store_blocks(i: &StoreBlocks, set: &mut Vec<Access>) {

@@ -6,7 +6,7 @@
 //!
 //! Positions are constants and not structs: Icarus 11 takes no struct type by `package::name`, Yosys 0.23 takes no import.
 
-use crate::table::{FUNS, Field, Kind, MODES, OUTS, SPACES, Spec, TABLE, Unit};
+use crate::table::{FORMS, FUNS, Field, Kind, MODES, OUTS, SPACES, Spec, TABLE, Unit};
 use std::fmt::Write;
 
 /// Bits that a resolved sum keeps, where that differs from its immediate: (mnemonic, field, bits).
@@ -141,6 +141,7 @@ pub fn package() -> String {
     }
     for (doc, prefix, width, names) in [
         ("Destination of a load.", "space", 2, SPACES),
+        ("Form of what is loaded.", "form", 2, FORMS),
         ("Operand mode of a gemm.", "mode", 3, MODES),
         ("Function of a vec.", "fun", 5, FUNS),
         ("Output of a vec beside its int32 result.", "out", 3, OUTS),

@@ -120,6 +120,8 @@ pub const fn vec_parts(addr: u32) -> (u32, u32) {
 
 /// Destinations of a load, in the order of the `space` field.
 pub const SPACES: &[&str] = &["w", "g", "c", "v"];
+/// Forms of what is loaded: [`hw::Form`] by number.
+pub const FORMS: &[&str] = hw::Form::NAMES;
 /// Operand modes of a gemm: [`hw::Mode`] by number.
 pub const MODES: &[&str] = hw::Mode::NAMES;
 /// Vector functions: [`hw::Function`] by number.
@@ -188,6 +190,9 @@ macro_rules! kind {
     };
     (space) => {
         Kind::Enum(SPACES)
+    };
+    (form) => {
+        Kind::Enum(FORMS)
     };
     (mode) => {
         Kind::Enum(MODES)
@@ -317,6 +322,8 @@ instructions! {
         blocks: 16 num,
         /// added to the blocks
         rblocks: 4 reg,
+        /// how rows of pruned weights lie in DRAM
+        form: 2 form,
     }
     /// Tiled matrix product through the epilogue into a vector bank.
     Gemm "gemm" Matrix 0 {

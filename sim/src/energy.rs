@@ -6,7 +6,7 @@
 use crate::memory::Counts;
 use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
-use hw::{Function, Geometry, Mode};
+use hw::{Form, Function, Geometry, Mode};
 use isa::table::{Body, Gemm, Vector, out, space};
 use std::ops::{AddAssign, Mul};
 
@@ -147,7 +147,7 @@ fn in_slice(body: &Body, g: &Geometry) -> Events {
                 space::C => Memory::Channel,
                 _ => Memory::Vector,
             };
-            events.write(memory, u64::from(i.blocks) * u64::from(BLOCK_BYTES));
+            events.write(memory, Form::of(i.form).unwrap_or_default().on_chip(i.blocks));
         }
         Body::StoreBlocks(i) => events.read(Memory::Vector, u64::from(i.blocks) * u64::from(BLOCK_BYTES)),
         Body::StoreSegments(i) => events.read(Memory::Vector, u64::from(i.count) * u64::from(g.beat)),

@@ -32,7 +32,7 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
 }
 
 /// A preset; a machine that is drawn from a seed, `drawn-N`; `sliced`, four slices; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
-/// `pair`, `quad`, `slices`: the least machine of paired multipliers and of paired lanes, that of quads, and that of several slices.
+/// `pair`, `quad`, `slices`, `narrow`: the least machine of paired multipliers and of paired lanes, that of quads, that of several slices, and that of narrow positions in DRAM.
 pub fn machine(name: &str) -> Machine {
     if ["pair", "quad", "slices"].contains(&name) {
         let unit = hw::presets::load("unit").unwrap();
@@ -56,6 +56,16 @@ pub fn machine(name: &str) -> Machine {
         let least = Machine { name: name.into(), matrix, vector, slices, ..unit };
         least.verify().unwrap();
         return least;
+    }
+    if name == "narrow" {
+        let unit = hw::presets::load("unit").unwrap();
+        let modes = vec![hw::Mode::W2, hw::Mode::W2P];
+        let matrix = hw::machine::Matrix { outputs: 16, lanes: 4, drain_lanes: 4, modes, ..unit.matrix };
+        let load = hw::machine::Load { forms: hw::Form::ALL[1..].to_vec(), ..unit.load };
+        let buffers = hw::machine::Buffers { weight_bytes: 8192, ..unit.buffers };
+        let narrow = Machine { name: name.into(), matrix, load, buffers, ..unit };
+        narrow.verify().unwrap();
+        return narrow;
     }
     if let Some(seed) = name.strip_prefix("drawn-") {
         return drawn(seed.parse().unwrap());

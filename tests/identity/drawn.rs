@@ -3,7 +3,7 @@
 use tilewright::hw::machine::{
     Buffers, Load, Matrix, Memory, MemoryModel, QueueDepth, Sequencer, Slices, Store,
 };
-use tilewright::hw::{Function, Machine, Mode, Multipliers, machine::Vector};
+use tilewright::hw::{Form, Function, Machine, Mode, Multipliers, machine::Vector};
 
 /// Splitmix64 (Steele et al. 2014).
 struct Draw(u64);
@@ -40,7 +40,11 @@ const MULTIPLIERS: u32 = 192;
 pub fn drawn(seed: u64) -> Machine {
     let small = |m: &Machine| m.matrix.tokens * m.matrix.outputs * m.matrix.lanes <= MULTIPLIERS;
     let tries = (0..).map(|n| draw(&mut Draw(seed << 32 | n), seed));
-    tries.into_iter().find(|m| small(m) && m.verify().is_ok()).unwrap()
+    let plain = tries.into_iter().find(|m| small(m) && m.verify().is_ok()).unwrap();
+    let mut narrow = plain.clone();
+    narrow.load.forms = Draw(seed << 32).some(&Form::ALL[1..]);
+    // Few machines can have forms; those that can do.
+    if narrow.verify().is_ok() { narrow } else { plain }
 }
 
 fn draw(d: &mut Draw, seed: u64) -> Machine {
@@ -70,7 +74,7 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
                 store: d.range(1, 6),
             },
         },
-        load: Load { burst_beats: d.power(0, 5), outstanding: d.range(1, 6) },
+        load: Load { burst_beats: d.power(0, 5), outstanding: d.range(1, 6), forms: Vec::new() },
         store: Store { burst_beats: d.power(0, 5) },
         matrix: Matrix {
             tokens: d.range(1, 6),

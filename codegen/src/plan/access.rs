@@ -3,7 +3,7 @@
 use super::{Access, Memory};
 use hw::function::{Operand, Product};
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Mode};
+use hw::{Form, Geometry, Mode};
 use isa::table::{Body, Gemm, Load, StoreBlocks, StoreSegments, Vector, out, space, vec_parts};
 
 /// The accesses of an instruction on chip. `extra` is the most that a register adds to the size field which takes one
@@ -56,7 +56,8 @@ impl List<'_> {
     }
 
     fn load(&mut self, b: &Load, extra: u32) {
-        let (from, size) = (b.dst * BLOCK_BYTES, (b.blocks + extra) * BLOCK_BYTES);
+        let bytes = Form::of(b.form).unwrap_or_default().on_chip(b.blocks + extra);
+        let (from, size) = (b.dst * BLOCK_BYTES, u32::try_from(bytes).unwrap_or(u32::MAX));
         match b.space {
             space::W => self.add(Memory::W, from, size, true),
             space::G => self.add(Memory::G, from, size, true),

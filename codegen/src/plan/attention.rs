@@ -141,6 +141,7 @@ impl Builder<'_> {
             raddr: Reg::Cache as u32,
             blocks: fixed,
             rblocks: reg as u32,
+            ..Default::default()
         };
         self.push(task, load.into(), part.head_blocks - fixed);
         self.cached(at, part.head_blocks, false);

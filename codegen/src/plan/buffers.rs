@@ -11,7 +11,7 @@
 //! changes hands inside of a phase. Regions that share a place are never live together; order and semaphores see to
 //! the rest.
 
-use super::map::{Chunk, Map, logits_rows, part};
+use super::map::{Map, logits_rows, part};
 use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
 use hw::{Geometry, Machine};
@@ -279,17 +279,12 @@ impl Sizes<'_> {
         let align = align(&self.g);
         to.value_channels = fixed[2].take(map.value_channels.blocks * BLOCK_BYTES, align[2]);
         for chunk in &map.chunks[..map.carried] {
-            let blocks = sizes(chunk);
+            let blocks = chunk.held();
             to.carried.push([0, 1, 2].map(|i| fixed[i].take(blocks[i] * BLOCK_BYTES, align[i])));
         }
         to.rings = [0, 1, 2].map(|i| fixed[i].next.next_multiple_of(u64::from(align[i])) as u32);
         fixed.iter().try_for_each(|f| self.check(f))
     }
-}
-
-/// Blocks of a chunk in W, G and C.
-pub fn sizes(chunk: &Chunk) -> [u32; 3] {
-    [chunk.weights, chunk.groups, chunk.channels].map(|p| p.blocks)
 }
 
 /// Alignment of pieces in W, G and C: blocks for the load, rows of every mode for the matrix engine.

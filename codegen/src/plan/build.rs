@@ -311,7 +311,7 @@ impl<'a> Builder<'a> {
             _ => (0, dst),
         };
         let dst = byte / BLOCK_BYTES;
-        let load = Load { space, bank, dst, addr, raddr: reg as u32, blocks, rblocks: 0 };
+        let load = Load { space, bank, dst, addr, raddr: reg as u32, blocks, ..Default::default() };
         self.push(task, load.into(), 0);
     }
 
@@ -363,7 +363,7 @@ impl<'a> Builder<'a> {
         }
         let align = align(&self.g);
         let mut at = [0; 3];
-        for (i, blocks) in super::buffers::sizes(chunk).into_iter().enumerate() {
+        for (i, blocks) in chunk.held().into_iter().enumerate() {
             at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
         }
         let task = Task(chunk.linear.name(), &[Operator::Linear(chunk.linear)]);

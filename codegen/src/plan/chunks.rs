@@ -4,7 +4,7 @@ use super::Options;
 use super::map::{Chunk, Piece, Widths, blocks};
 use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Machine};
+use hw::{Form, Geometry, Machine};
 use ir::diag::Diagnostic;
 
 /// Cuts the weights of a record into chunks, one behind the other.
@@ -14,6 +14,8 @@ pub(super) struct Chunker<'a> {
     pub options: &'a Options,
     pub g: &'a Geometry,
     pub widths: &'a Widths,
+    /// Of weights.
+    pub form: Form,
     pub at: u32,
 }
 
@@ -56,7 +58,7 @@ impl Chunker<'_> {
             [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
         let mut used = [0; 3];
         for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
-            let sizes = [twin.weights, twin.groups, twin.channels].map(|p| p.blocks);
+            let sizes = twin.held();
             let fits = (0..3).all(|i| used[i] + sizes[i] <= limits[i]) || chunks.is_empty();
             let shared = matches!(twin.linear, Linear::K | Linear::V | Linear::Q);
             if !fits || !shared || done + twin.tiles > tiles {
@@ -118,21 +120,31 @@ impl Chunker<'_> {
         Ok(most)
     }
 
+    /// Blocks of DRAM of so many bytes of weight rows: whole packets of whole rows.
+    fn in_dram(&self, bytes: u32) -> u32 {
+        let packet = self.form.on_chip(self.form.blocks()) as u32;
+        let row = if self.form == Form::Plain { 1 } else { 2 * self.g.kept_codes() };
+        // Both are powers of two.
+        bytes.next_multiple_of(packet.max(row)) / packet * self.form.blocks()
+    }
+
     fn split(&mut self, linear: Linear, first: u32, tiles: u32, most: u32, out: &mut Vec<Chunk>) {
         let (rows, groups) = self.tile(linear);
         let count = tiles.div_ceil(most.max(1));
         let mut first_tile = first;
         for i in 0..count {
             let tiles = tiles / count + u32::from(i < tiles % count);
-            let mut piece = |bytes: u32| {
-                let piece = Piece { at: self.at, blocks: blocks(bytes) };
-                self.at += piece.blocks;
-                piece
-            };
-            let weights = piece(tiles * rows * self.g.w_row(self.model.widths.weights));
-            let groups = piece(tiles * groups * self.g.g_row);
-            let channels = piece(tiles * self.g.c_row);
-            out.push(Chunk { linear, first_tile, tiles, weights, groups, channels });
+            let form = self.form;
+            let [weights, groups, channels] = [
+                self.in_dram(tiles * rows * self.g.w_row(self.model.widths.weights)),
+                blocks(tiles * groups * self.g.g_row),
+                blocks(tiles * self.g.c_row),
+            ]
+            .map(|blocks| {
+                self.at += blocks;
+                Piece { at: self.at - blocks, blocks }
+            });
+            out.push(Chunk { linear, first_tile, tiles, weights, form, groups, channels });
             first_tile += tiles;
         }
     }

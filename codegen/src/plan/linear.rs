@@ -8,8 +8,8 @@ use super::map::Chunk;
 use super::{Argument, Produces, Reg, Site, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
-use hw::Function;
 use hw::machine::BLOCK_BYTES;
+use hw::{Form, Function};
 use isa::table::{Gemm, Load, StoreBlocks, Vector, out, space, vec_parts};
 
 impl Builder<'_> {
@@ -20,8 +20,13 @@ impl Builder<'_> {
 
     /// Loads a chunk from the record `ahead` blocks on.
     pub fn load_chunk(&mut self, task: Task, chunk: &Chunk, at: [u32; 3], ahead: u32) {
-        let pieces = [(space::W, chunk.weights), (space::G, chunk.groups), (space::C, chunk.channels)];
-        for ((space, piece), at) in pieces.into_iter().zip(at).filter(|((_, piece), _)| piece.blocks > 0) {
+        let (plain, form) = (Form::Plain, chunk.form);
+        let pieces = [
+            (space::W, chunk.weights, form),
+            (space::G, chunk.groups, plain),
+            (space::C, chunk.channels, plain),
+        ];
+        for ((space, piece, form), at) in pieces.into_iter().zip(at).filter(|((_, p, _), _)| p.blocks > 0) {
             let load = Load {
                 space,
                 bank: 0,
@@ -29,7 +34,8 @@ impl Builder<'_> {
                 addr: self.map.records + ahead + piece.at,
                 raddr: Reg::Layer as u32,
                 blocks: piece.blocks,
-                rblocks: 0,
+                form: form as u32,
+                ..Default::default()
             };
             self.push(task, load.into(), 0);
         }

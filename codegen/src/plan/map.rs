@@ -13,7 +13,7 @@ use super::width::{Width, head_block};
 use super::{Options, Reg};
 use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
-use hw::{Geometry, Machine};
+use hw::{Form, Geometry, Machine};
 use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
 use isa::program::ArgValue;
@@ -48,8 +48,18 @@ pub struct Chunk {
     pub first_tile: u32,
     pub tiles: u32,
     pub weights: Piece,
+    /// How these lie in DRAM.
+    pub form: Form,
     pub groups: Piece,
     pub channels: Piece,
+}
+
+impl Chunk {
+    /// Blocks that it takes in W, G and C.
+    pub fn held(&self) -> [u32; 3] {
+        let weights = self.form.on_chip(self.weights.blocks) / u64::from(BLOCK_BYTES);
+        [weights as u32, self.groups.blocks, self.channels.blocks]
+    }
 }
 
 /// A range of blocks.
@@ -199,7 +209,8 @@ impl Map {
             start += blocks;
             Piece { at: start - blocks, blocks }
         });
-        let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, at: start };
+        let form = form(model, &g);
+        let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, form, at: start };
         let layer = chunker.layer()?;
         let layer_end = chunker.at;
         let (carried, last) = chunker.last(&layer, start)?;
@@ -402,6 +413,13 @@ fn widths(model: &Model, heads: Heads, g: &Geometry) -> Result<Widths, Diagnosti
         frames,
         windows: stem.map(|(_, window)| window),
     })
+}
+
+/// The form of weights in DRAM with the fewest bytes, of those that the machine has.
+fn form(model: &Model, g: &Geometry) -> Form {
+    let suits =
+        |form: &Form| model.widths.weights.pruned() && form.sharing().is_some_and(|outputs| outputs == 1);
+    g.forms.iter().filter(suits).last().unwrap_or_default()
 }
 
 fn parts(model: &Model, widths: &Widths, g: &Geometry) -> [CachePart; 4] {

@@ -122,15 +122,17 @@ fn queue_control(address: u32, count: u32) -> u64 {
     u64::from(2 * address + count + 3)
 }
 
-/// `tw_buffer`: which slice of a word is written, unless one bit says so.
-pub fn buffer(bytes: u32, width: u32, slice: u32) -> Module {
+/// `tw_buffer`: which slice of a word is written, unless one bit says so; of slices in pairs, which of two words goes to the second.
+pub fn buffer(bytes: u32, width: u32, slice: u32, pair: u32) -> Module {
     let slices = width / slice;
     Module::new("tw_buffer")
         .with("BYTES", bytes)
+        .with("PAIR", pair)
         .with("RAM_STYLE", "auto")
         .with("SLICE", slice)
         .with("WIDTH", width)
-        .lut(if slices > 2 { u64::from(slices) } else { 0 })
+        .lut(if slices > 2 || pair > 0 { u64::from(slices) } else { 0 })
+        .lut(if pair > 0 { u64::from(8 * slice) } else { 0 })
         .has(1, ram(width * 8, bytes / width, slice * 8, "auto"))
 }
 
@@ -163,7 +165,7 @@ fn scales(bytes: u32, width: u32, beat: u32, of: u32, addr_w: u32) -> Module {
         .with("BYTES", bytes)
         .with("ROW", of)
         .with("WIDTH", width)
-        .has(1, buffer(bytes, width, beat))
+        .has(1, buffer(bytes, width, beat, 0))
         .has(1, row(width, of, addr_w, index_bits(bytes / width)))
 }
 
@@ -180,12 +182,13 @@ fn weights(machine: &Machine, g: &Geometry) -> Module {
         .with("BYTES", bytes)
         .with("LP", g.lp)
         .with("NP", g.np)
+        .with("PAIR", g.pair())
         .with("ROW", row)
         .with("WIDTH", word)
         .lut(u64::from(address + steps))
         .lut(shift_right(row * 8, word * 8, narrowest * 8, steps))
         .ff(u64::from(steps))
-        .has(1, buffer(bytes, word, beat))
+        .has(1, buffer(bytes, word, beat, g.pair()))
 }
 
 /// The lowest `out` of `bits` bits, shifted right by a number of `steps` bits, in units of `unit`: two of its bits choose one of four in

@@ -2,13 +2,15 @@
 
 use super::construct::clog2;
 use super::{Module, memory};
-use hw::Machine;
 use hw::timing::{IN_FLIGHT, STORE_FIFO};
+use hw::{Geometry, Machine};
 
 /// Bits of a count of blocks in an instruction, of a block's place on chip, and of a byte's.
 const BLOCKS: u32 = 16;
 const PLACE: u32 = 18;
 const BYTE: u32 = 24;
+/// Bits of a form.
+const FORM: u32 = 2;
 /// Beats that a burst is long, at most 256, and one.
 const LENGTH: u32 = 9;
 
@@ -20,11 +22,15 @@ pub fn load(machine: &Machine) -> Module {
     let open = clog2(machine.load.outstanding + 1);
     // A place plus a count, which no word of a beat's address exceeds.
     let written = (place + 1).min(21);
-    Module::new("tw_load")
+    let g = Geometry::of(machine);
+    let module = Module::new("tw_load")
         .with("BEAT", beat)
         .with("BURST", machine.load.burst_beats)
+        .with("FORMS", g.forms.bits())
         .with("IN_FLIGHT", IN_FLIGHT)
+        .with("LP", g.lp)
         .with("OUTSTANDING", machine.load.outstanding)
+        .with("PAIR", g.pair())
         // Next address: the sum or the instruction's; beats left: the difference, and which; count: cleared; place plus count.
         .lut(u64::from(address + 2 * count + count + count))
         // The length of a burst: to its border, the lesser one, less one; and what it is added to.
@@ -36,8 +42,31 @@ pub fn load(machine: &Machine) -> Module {
         // The request: whether there is one, its address, what is left, open bursts.
         .ff(u64::from(1 + address + count + open))
         // The beat that is written: enables, bank, place, data; the count, and the two cycles after the last one.
-        .ff(u64::from(4 + 4 + written + 8 * beat + count + 2))
-        .has(1, memory::queue(2 + 4 + place + count, IN_FLIGHT as u32))
+        .ff(u64::from(4 + 4 + written + 8 * beat + count + 2));
+    let item = 2 + 4 + place + count;
+    if g.forms.bits() == 0 {
+        return module.has(1, memory::queue(item, IN_FLIGHT as u32));
+    }
+    module
+        // Beats of codes, their place, whether a beat is written.
+        .lut(u64::from(2 * count + 4))
+        // Their count; positions that are written.
+        .ff(u64::from(count + 1 + 8 * beat))
+        .has(1, positions(&g))
+        .has(1, memory::queue(item + FORM, IN_FLIGHT as u32))
+}
+
+/// `tw_positions`: what is held goes on by a beat of positions or by those of a beat of codes; of each four columns the code, which is
+/// one of as many as there are forms, and four bits.
+fn positions(g: &Geometry) -> Module {
+    let (held, fours) = (u64::from(24 * g.beat), u64::from(2 * g.beat));
+    let several = g.forms.iter().count() > 2;
+    Module::new("tw_positions")
+        .with("BEAT", g.beat)
+        .with("FORMS", g.forms.bits())
+        .with("LP", g.lp)
+        .lut(held + 4 * fours + if several { 3 * fours } else { 0 } + 10)
+        .ff(held + 6)
 }
 
 /// `tw_store`.

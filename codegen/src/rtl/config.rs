@@ -38,7 +38,7 @@ fn constants(list: &[(&'static str, u32)]) -> Vec<Constant> {
 }
 
 fn control(m: &Machine) -> Vec<Constant> {
-    let s = &m.sequencer;
+    let (s, g) = (&m.sequencer, Geometry::of(m));
     constants(&[
         ("BEAT", m.memory.beat_bytes),
         ("IMEM_WORDS", s.imem_words),
@@ -51,6 +51,8 @@ fn control(m: &Machine) -> Vec<Constant> {
         ("IN_FLIGHT", hw::timing::IN_FLIGHT as u32),
         ("LOAD_BURST", m.load.burst_beats),
         ("LOAD_OUTSTANDING", m.load.outstanding),
+        ("FORMS", g.forms.bits()),
+        ("PAIR", g.pair()),
         ("STORE_BURST", m.store.burst_beats),
     ])
 }

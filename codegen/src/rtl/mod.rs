@@ -71,6 +71,7 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_probe"),
     fixed!("tw_ctrl"),
     // data movement
+    fixed!("tw_positions"),
     fixed!("tw_load"),
     fixed!("tw_store"),
     // matrix engine

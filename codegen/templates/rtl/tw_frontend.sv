@@ -101,6 +101,8 @@ module tw_frontend #(
     .w_en_i(imem_w_en),
     .w_slice_i(imem_w_slice),
     .w_data_i(imem_w_data),
+    .w_pair_i(1'b0),
+    .w_second_i({BEAT*8{1'b0}}),
     .r_en_i(imem_r_en),
     .r_word_i(imem_r_word),
     .r_data_o(imem_r_data)

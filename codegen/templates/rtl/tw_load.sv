@@ -4,11 +4,17 @@
 // Requests: the first burst is presented in the cycle after start_i, the next in the cycle after
 // the handshake, while fewer than OUTSTANDING bursts are open (from request to last beat).
 // The next instruction may start in the cycle after the last request's handshake.
+//
+// In forms with positions (FORMS), beats of these are kept, and each beat of codes is written
+// together with its own, PAIR beats further on in its row (tw_positions).
 module tw_load #(
   parameter int BEAT = 16,
   parameter int BURST = 16,
   parameter int OUTSTANDING = 4,
-  parameter int IN_FLIGHT = 32
+  parameter int IN_FLIGHT = 32,
+  parameter int FORMS = 0,
+  parameter int PAIR = 1,
+  parameter int LP = 8
 ) (
   input  logic                            clk_i,
   input  logic                            rst_ni,
@@ -22,6 +28,8 @@ module tw_load #(
   output logic [3:0]                      w_bank_o,
   output logic [20:0]                     w_beat_o,
   output logic [BEAT*8-1:0]               w_data_o,
+  output logic                            w_pair_o,
+  output logic [BEAT*8-1:0]               w_positions_o,
   // AXI4 read
   output logic [31:0]                     m_axi_araddr_o,
   output logic [7:0]                      m_axi_arlen_o,
@@ -41,14 +49,18 @@ module tw_load #(
   localparam int COUNT_W = tw_pkg::LOAD_BLOCKS_W + STEP;
   localparam int DST_W = tw_pkg::LOAD_DST_W + STEP;
   localparam int OPEN_W = $clog2(OUTSTANDING + 1);
-  localparam int ITEM_W = tw_pkg::LOAD_SPACE_W + tw_pkg::LOAD_BANK_W + DST_W + COUNT_W;
+  localparam int WHOLE_W =
+    tw_pkg::LOAD_FORM_W + tw_pkg::LOAD_SPACE_W + tw_pkg::LOAD_BANK_W + DST_W + COUNT_W;
+  localparam int ITEM_W = (FORMS != 0) ? WHOLE_W : WHOLE_W - tw_pkg::LOAD_FORM_W;
 
+  logic [tw_pkg::LOAD_FORM_W-1:0]  form;
   logic [tw_pkg::LOAD_SPACE_W-1:0] space;
   logic [tw_pkg::LOAD_BANK_W-1:0]  bank;
   logic [DST_W-1:0]                dst;
   logic [ADDR_W-1:0]               addr;
   logic [COUNT_W-1:0]              beats;
 
+  assign form = instr_i[tw_pkg::LOAD_FORM_LSB+:tw_pkg::LOAD_FORM_W];
   assign space = instr_i[tw_pkg::LOAD_SPACE_LSB+:tw_pkg::LOAD_SPACE_W];
   assign bank = instr_i[tw_pkg::LOAD_BANK_LSB+:tw_pkg::LOAD_BANK_W];
   assign dst = DST_W'(instr_i[tw_pkg::LOAD_DST_LSB+:tw_pkg::LOAD_DST_W]) << STEP;
@@ -93,6 +105,8 @@ module tw_load #(
 
   // --- data: the head of the queue says where the beats go ---
   logic                            last;
+  logic [ITEM_W-1:0]               item;
+  logic [tw_pkg::LOAD_FORM_W-1:0]  item_form;
   logic [tw_pkg::LOAD_SPACE_W-1:0] item_space;
   logic [tw_pkg::LOAD_BANK_W-1:0]  item_bank;
   logic [DST_W-1:0]                item_dst;
@@ -106,16 +120,71 @@ module tw_load #(
     .clk_i,
     .rst_ni,
     .push_i(start_i),
-    .data_i({space, bank, dst, beats}),
+    .data_i(ITEM_W'({form, space, bank, dst, beats})),
     .pop_i(last),
     .full_o(unused_full),
     .valid_o(unused_valid),
-    .data_o({item_space, item_bank, item_dst, item_beats})
+    .data_o(item)
   );
+
+  assign {item_form, item_space, item_bank, item_dst, item_beats} = WHOLE_W'(item);
 
   assign last = m_axi_rvalid_i && (count_q + COUNT_W'(1) == item_beats);
   assign m_axi_rready_o = 1'b1;
   assign bus_error_o = m_axi_rvalid_i && (m_axi_rresp_i != 2'b00);
+
+  // --- positions ---
+  logic               writes, pair;  // the beat is one to be written; with positions
+  logic [COUNT_W-1:0] offset;  // of the beat from the destination
+  logic [BEAT*8-1:0]  positions;
+
+  if (FORMS != 0) begin : gen_forms
+    localparam int PairLog2 = $clog2(PAIR);
+
+    logic               narrow, codes;
+    logic [COUNT_W-1:0] codes_q;  // beats of codes so far
+
+    assign narrow = (item_form != tw_pkg::FORM_PLAIN);
+
+    tw_positions #(
+      .BEAT(BEAT),
+      .LP(LP),
+      .FORMS(FORMS)
+    ) u_positions (
+      .clk_i,
+      .rst_ni,
+      .valid_i(m_axi_rvalid_i && narrow),
+      .form_i(item_form),
+      .data_i(m_axi_rdata_i),
+      .codes_o(codes),
+      .positions_o(positions)
+    );
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        codes_q <= '0;
+      end else if (m_axi_rvalid_i) begin
+        codes_q <= last ? '0 : codes_q + COUNT_W'(codes);
+      end
+    end
+
+    // A row is PAIR beats of codes, then as many of positions. Beats of positions need no write: what
+    // one left behind, the codes after it would cover.
+    assign pair = narrow;
+    assign writes = !narrow || codes;
+    if (PAIR > 1) begin : gen_rows
+      assign offset = narrow ? {codes_q[COUNT_W-2:PairLog2], 1'b0, codes_q[PairLog2-1:0]} : count_q;
+    end else begin : gen_row
+      assign offset = narrow ? {codes_q[COUNT_W-2:0], 1'b0} : count_q;
+    end
+  end else begin : gen_plain
+    logic unused_form;
+    assign unused_form = ^item_form;
+    assign pair = 1'b0;
+    assign writes = 1'b1;
+    assign offset = count_q;
+    assign positions = '0;
+  end
 
   logic last_q, done_q;
 
@@ -126,7 +195,7 @@ module tw_load #(
       last_q  <= 1'b0;
       done_q  <= 1'b0;
     end else begin
-      w_en_o <= m_axi_rvalid_i ? 4'd1 << item_space : '0;
+      w_en_o <= (m_axi_rvalid_i && writes) ? 4'd1 << item_space : '0;
       last_q <= last;
       done_q <= last_q;
       if (m_axi_rvalid_i) begin
@@ -138,8 +207,10 @@ module tw_load #(
   always_ff @(posedge clk_i) begin
     if (m_axi_rvalid_i) begin
       w_bank_o <= item_bank;
-      w_beat_o <= 21'(item_dst) + 21'(count_q);
+      w_beat_o <= 21'(item_dst) + 21'(offset);
       w_data_o <= m_axi_rdata_i;
+      w_pair_o <= pair;
+      w_positions_o <= positions;
     end
   end
 

@@ -17,6 +17,8 @@ module tw_memories #(
   input  logic [3:0]                         load_bank_i,
   input  logic [20:0]                        load_beat_i,
   input  logic [BEAT*8-1:0]                  load_data_i,
+  input  logic                               load_pair_i,
+  input  logic [BEAT*8-1:0]                  load_positions_i,
   input  logic                               store_en_i,
   input  logic [3:0]                         store_bank_i,
   input  logic [20:0]                        store_beat_i,
@@ -81,12 +83,15 @@ module tw_memories #(
     .BEAT(BEAT),
     .ROW(tw_config_pkg::W_ROW),
     .NP(NP),
-    .LP(LP)
+    .LP(LP),
+    .PAIR(tw_config_pkg::PAIR)
   ) u_weights (
     .clk_i,
     .w_en_i(load_en_i[tw_pkg::SPACE_W]),
     .w_slice_i(load_beat_i[W_SLICE_AW-1:0]),
     .w_data_i(load_data_i),
+    .w_pair_i(load_pair_i),
+    .w_positions_i(load_positions_i),
     .r_en_i(w_en_i),
     .r_mode_i(w_mode_i),
     .r_row_i(w_row_i),

@@ -29,6 +29,8 @@ module tw_scales #(
     .w_en_i,
     .w_slice_i,
     .w_data_i,
+    .w_pair_i(1'b0),
+    .w_second_i({BEAT*8{1'b0}}),
     .r_en_i,
     .r_word_i(word),
     .r_data_o(data)

@@ -281,7 +281,8 @@ module tw_top #(
   for (genvar s = 0; s < SLICES; s++) begin : gen_slice
     logic [3:0]        load_en, load_bank;
     logic [20:0]       load_beat;
-    logic [BEAT*8-1:0] load_data;
+    logic [BEAT*8-1:0] load_data, load_positions;
+    logic              load_pair;
     logic              store_en;
     logic [3:0]        store_bank;
     logic [20:0]       store_beat;
@@ -291,7 +292,10 @@ module tw_top #(
       .BEAT(BEAT),
       .BURST(tw_config_pkg::LOAD_BURST),
       .OUTSTANDING(tw_config_pkg::LOAD_OUTSTANDING),
-      .IN_FLIGHT(tw_config_pkg::IN_FLIGHT)
+      .IN_FLIGHT(tw_config_pkg::IN_FLIGHT),
+      .FORMS(tw_config_pkg::FORMS),
+      .PAIR(tw_config_pkg::PAIR),
+      .LP(LP)
     ) u_load (
       .clk_i,
       .rst_ni(core_rst_n),
@@ -304,6 +308,8 @@ module tw_top #(
       .w_bank_o(load_bank),
       .w_beat_o(load_beat),
       .w_data_o(load_data),
+      .w_pair_o(load_pair),
+      .w_positions_o(load_positions),
       .m_axi_araddr_o(m_axi_load_araddr_o[32*s +: 32]),
       .m_axi_arlen_o(m_axi_load_arlen_o[8*s +: 8]),
       .m_axi_arvalid_o(m_axi_load_arvalid_o[s]),
@@ -369,6 +375,8 @@ module tw_top #(
       .load_bank_i(load_bank),
       .load_beat_i(load_beat),
       .load_data_i(load_data),
+      .load_pair_i(load_pair),
+      .load_positions_i(load_positions),
       .store_en_i(store_en),
       .store_bank_i(store_bank),
       .store_beat_i(store_beat),

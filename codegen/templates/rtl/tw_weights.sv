@@ -7,6 +7,7 @@ module tw_weights #(
   parameter int ROW = 16,  // of the widest mode
   parameter int NP = 8,
   parameter int LP = 8,
+  parameter int PAIR = 0,  // beats from codes to positions that are written at once
   localparam int AW = (BYTES > WIDTH) ? $clog2(BYTES / WIDTH) : 1,
   localparam int SLICE_AW = $clog2(BYTES / BEAT)
 ) (
@@ -14,6 +15,8 @@ module tw_weights #(
   input  logic                w_en_i,
   input  logic [SLICE_AW-1:0] w_slice_i,
   input  logic [BEAT*8-1:0]   w_data_i,
+  input  logic                w_pair_i,
+  input  logic [BEAT*8-1:0]   w_positions_i,
   input  logic                r_en_i,
   input  logic [2:0]          r_mode_i,
   input  logic [15:0]         r_row_i,
@@ -48,12 +51,15 @@ module tw_weights #(
   tw_buffer #(
     .BYTES(BYTES),
     .WIDTH(WIDTH),
-    .SLICE(BEAT)
+    .SLICE(BEAT),
+    .PAIR(PAIR)
   ) u_buffer (
     .clk_i,
     .w_en_i,
     .w_slice_i,
     .w_data_i,
+    .w_pair_i,
+    .w_second_i(w_positions_i),
     .r_en_i,
     .r_word_i(first[WordLog2 +: AW]),
     .r_data_o(data)

@@ -6,9 +6,10 @@
 use super::Broken;
 use crate::Program;
 use crate::access::{Access, Role, Space, accesses};
-use crate::table::{Body, Gemm, OUTS, StoreSegments, Vector, out, vec_parts};
+use crate::table::{Body, Gemm, Load, OUTS, StoreSegments, Vector, out, space, vec_parts};
 use hw::function::{Operand, Product};
-use hw::{Function, Geometry, Machine, Mode};
+use hw::machine::BLOCK_BYTES;
+use hw::{Form, Function, Geometry, Machine, Mode};
 
 /// Sizes of the spaces, and what of DRAM the program may touch.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Limits {
 
 pub(crate) fn check(body: &Body, g: &Geometry) -> Result<(), Broken> {
     match body {
-        Body::Load(i) => at_least_one(&[("blocks", i.blocks)])?,
+        Body::Load(i) => load(i, g)?,
         Body::StoreBlocks(i) => at_least_one(&[("blocks", i.blocks)])?,
         Body::StoreSegments(i) => segments(i, g)?,
         Body::Gemm(i) => gemm(i, g)?,
@@ -109,6 +110,36 @@ fn at_least_one(sizes: &[(&str, u32)]) -> Result<(), Broken> {
             Err(Broken::new(what, "a unit has no empty instructions", "leave the instruction out"))
         }
     }
+}
+
+fn load(i: &Load, g: &Geometry) -> Result<(), Broken> {
+    at_least_one(&[("blocks", i.blocks)])?;
+    let form = Form::of(i.form).unwrap_or_default();
+    if form == Form::Plain {
+        return Ok(());
+    }
+    let what = format!("the form is {}, and this machine does not have it", form.name());
+    rule(g.forms.has(form), &what, "a machine loads the forms that its file lists", "choose one of these")?;
+    let why = "positions belong to pruned weights, which the weight buffer holds";
+    rule(
+        i.space == space::W,
+        "the form has positions, and the destination is not `w`",
+        why,
+        "load it as it lies",
+    )?;
+    let what = format!("`blocks` is {}, no multiple of {}", i.blocks, form.blocks());
+    rule(
+        i.blocks % form.blocks() == 0,
+        &what,
+        "beats of such a form come in whole packets",
+        "load whole packets",
+    )?;
+    let row = 2 * g.kept_codes();
+    let what = format!("`dst` is block {}, and rows have {row} bytes", i.dst);
+    let why = "codes and positions of a beat go to one row";
+    rule(i.dst * BLOCK_BYTES % row == 0, &what, why, "begin with a row")?;
+    let what = format!("{} blocks are no whole rows of {row} bytes", i.blocks);
+    rule(form.on_chip(i.blocks) % u64::from(row) == 0, &what, why, "load whole rows")
 }
 
 fn segments(i: &StoreSegments, g: &Geometry) -> Result<(), Broken> {

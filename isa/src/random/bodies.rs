@@ -7,7 +7,7 @@ use crate::access::accesses;
 use crate::check::fields::{self, Limits};
 use crate::table::*;
 use hw::function::Product;
-use hw::{Function, Geometry, Machine, Mode};
+use hw::{Form, Function, Geometry, Machine, Mode};
 
 /// Rows near the start of each space are used again and again, so that instructions depend on each other.
 pub(super) const HOT: u32 = 40;
@@ -117,6 +117,20 @@ impl<'a> Bodies<'a> {
         let scales = space == space::C || (space == space::V && rng.chance(25));
         if extreme {
             return Load { space, addr: self.source(1, scales, rng), blocks: 1, ..Default::default() };
+        }
+        let forms: Vec<Form> = self.g.forms.iter().skip(1).collect();
+        if space == space::W && !forms.is_empty() && rng.chance(50) {
+            let form = forms[rng.within(0, forms.len() as u32 - 1) as usize];
+            let (row, blocks) = (2 * self.g.kept_codes(), form.blocks() * rng.within(1, 2));
+            let dst = rng.within(0, 8).next_multiple_of((row / 64).max(1));
+            return Load {
+                space,
+                dst,
+                addr: self.source(blocks, false, rng),
+                blocks,
+                form: form as u32,
+                ..Default::default()
+            };
         }
         let blocks = rng.within(1, 8);
         let dst = rng.within(0, 8);

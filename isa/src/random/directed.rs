@@ -13,7 +13,7 @@ type Directed = (&'static str, fn(&mut Sheet));
 
 /// The named programs for a machine. All are legal.
 pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
-    let programs: [Directed; 15] = [
+    let programs: [Directed; 16] = [
         ("halt-only", |_| {}),
         ("full-queues", full_queues),
         ("drain", drain),
@@ -26,6 +26,7 @@ pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
         ("post-meets-wait", post_meets_wait),
         ("registers", registers),
         ("load-tails", load_tails),
+        ("load-forms", load_forms),
         ("store-tails", store_tails),
         ("gemm-tails", gemm_tails),
         ("vec-tails", vec_tails),
@@ -298,6 +299,17 @@ fn registers(s: &mut Sheet) {
     s.b.push(Set { rd: 6, imm: last });
     s.b.push(Arg { rd: 8, rs: 6, imm: 0 });
     s.b.push(Load { space: space::W, blocks: 0, rblocks: 7, addr: 2, raddr: 8, ..Default::default() });
+}
+
+/// Every form, once and once more behind itself, and a plain load behind it.
+fn load_forms(s: &mut Sheet) {
+    for form in s.g.forms.iter().skip(1) {
+        let blocks = (form.on_chip(form.blocks()) / 64) as u32;
+        for dst in [0, blocks] {
+            s.put(Load { form: form as u32, ..s.load(space::W, dst, dst, form.blocks()) });
+        }
+        s.put(s.load(space::W, 2, 7, 3));
+    }
 }
 
 fn load_tails(s: &mut Sheet) {

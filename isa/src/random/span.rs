@@ -5,7 +5,7 @@
 
 use super::memory::Map;
 use crate::table::{Field, Kind, Spec, out, vec_addr};
-use hw::{Function, Geometry, Machine, Mode};
+use hw::{Form, Function, Geometry, Machine, Mode};
 
 /// (smallest, largest) value of a field; signed fields as signed numbers.
 pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
@@ -100,9 +100,10 @@ impl Bucket {
     /// Every part that the span of a field has on a machine.
     pub fn all(machine: &Machine, spec: &Spec, field: &Field) -> Vec<Bucket> {
         if let Kind::Enum(names) = field.kind {
-            let Geometry { modes, functions, .. } = Geometry::of(machine);
+            let Geometry { modes, functions, forms, .. } = Geometry::of(machine);
             let there = |value: &usize| match field.name {
                 "mode" => Mode::of(*value as u32).is_some_and(|m| modes.has(m)),
+                "form" => Form::of(*value as u32).is_some_and(|f| forms.has(f)),
                 "fun" => Function::of(*value as u32).is_some_and(|f| functions.has(f)),
                 "out" => out::staged(*value as u32).is_none_or(|m| modes.has(m)),
                 _ => true,

@@ -3,7 +3,9 @@
 use super::Refused;
 use super::state::{Outside, State, part, part_mut};
 use crate::pages::Pages;
+use hw::form::{self, POSITION_BEATS};
 use hw::machine::BLOCK_BYTES;
+use hw::{Form, Geometry};
 use isa::table::{Load, StoreBlocks, StoreSegments, space};
 
 fn blocks(n: u32) -> u64 {
@@ -24,8 +26,43 @@ pub(super) fn load(state: &mut State, i: &Load) -> Result<(), Outside> {
         }
     };
     let (at, length) = (blocks(i.addr), blocks(i.blocks));
-    let target = part_mut(target, name, blocks(i.dst), length)?;
-    dram.read(at, target).ok_or_else(|| outside(dram, at, length))
+    let form = Form::of(i.form).unwrap_or_default();
+    let target = part_mut(target, name, blocks(i.dst), form.on_chip(i.blocks))?;
+    let Some(sharing) = form.sharing() else {
+        return dram.read(at, target).ok_or_else(|| outside(dram, at, length));
+    };
+    let data = dram.get(at, length as usize).ok_or_else(|| outside(dram, at, length))?;
+    widen(&data, target, sharing, &state.geometry);
+    Ok(())
+}
+
+/// Packets of a form with `sharing` outputs to a position into rows of the weight buffer.
+fn widen(data: &[u8], rows: &mut [u8], sharing: u32, g: &Geometry) {
+    let (beat, half) = (g.beat as usize, g.kept_codes() as usize);
+    let mut parts = rows.chunks_exact_mut(2 * half).flat_map(|row| {
+        let (codes, positions) = row.split_at_mut(half);
+        codes.chunks_exact_mut(beat).zip(positions.chunks_exact_mut(beat))
+    });
+    // Fours of an output, and those whose positions come with a beat of codes.
+    let (fours, of_beat) = (g.lp / 2, 2 * g.beat / sharing);
+    for packet in data.chunks_exact((POSITION_BEATS + 4 * sharing) as usize * beat) {
+        let (narrow, codes) = packet.split_at(POSITION_BEATS as usize * beat);
+        for ((n, codes), (to, positions)) in (0..).zip(codes.chunks_exact(beat)).zip(&mut parts) {
+            to.copy_from_slice(codes);
+            positions.fill(0);
+            for four in 0..2 * g.beat {
+                let (output, at) = (four / fours, four % fours);
+                let [low, high] =
+                    form::positions(bits(narrow, 3 * (n * of_beat + output / sharing * fours + at)));
+                positions[(four / 2) as usize] |= ((low | high << 2) << (four % 2 * 4)) as u8;
+            }
+        }
+    }
+}
+
+/// Three bits from a bit on.
+fn bits(bytes: &[u8], at: u32) -> u32 {
+    (0..3).map(|i| u32::from(bytes[((at + i) / 8) as usize] >> ((at + i) % 8) & 1) << i).sum()
 }
 
 pub(super) fn store_blocks(state: &mut State, i: &StoreBlocks) -> Result<(), Outside> {

@@ -5,6 +5,7 @@
 //! ignore; the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
 mod list;
+mod positions;
 mod slices;
 
 use crate::bench::{cache, emitted, machine, models, with_model};
@@ -31,6 +32,8 @@ struct Mutants {
 
 static PAIR: Mutants = Mutants { machine: "pair", faults: list::PAIR, built: OnceLock::new() };
 static QUAD: Mutants = Mutants { machine: "quad", faults: list::QUAD, built: OnceLock::new() };
+
+static NARROW: Mutants = Mutants { machine: "narrow", faults: positions::ALL, built: OnceLock::new() };
 
 static SLICES: Mutants = Mutants { machine: "slices", faults: slices::ALL, built: OnceLock::new() };
 
@@ -101,8 +104,13 @@ fn every_fault_of_slices_is_caught() {
 }
 
 #[test]
+fn every_fault_of_positions_is_caught() {
+    NARROW.each_is_caught();
+}
+
+#[test]
 fn no_fault_is_no_difference() {
-    for mutants in [&PAIR, &QUAD, &SLICES] {
+    for mutants in [&PAIR, &QUAD, &SLICES, &NARROW] {
         for (machine, case) in mutants.cases().iter().step_by(5) {
             assert_eq!(mutants.report(0, machine, case), None);
         }

@@ -39,6 +39,8 @@ module proof_load #(
     .w_bank_o(),
     .w_beat_o(),
     .w_data_o(),
+    .w_pair_o(),
+    .w_positions_o(),
     .m_axi_araddr_o(araddr),
     .m_axi_arlen_o(arlen),
     .m_axi_arvalid_o(arvalid),
