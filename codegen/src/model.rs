@@ -116,6 +116,8 @@ pub struct Widths {
     pub weights: Mode,
     /// The least and the largest weight, if a wider mode that holds both may be taken where a machine lacks theirs.
     pub wider: Option<(i32, i32)>,
+    /// Neighbouring outputs that keep the same columns, where weights are pruned.
+    pub shared: u32,
     /// Weights along K that share a group scale; without: a scale per output only.
     pub group: Option<u32>,
     /// Bits of activations that enter a linear layer, 4 or 8.
@@ -129,7 +131,15 @@ pub struct Widths {
 impl Default for Widths {
     /// Those of the scheme `w2a8kv4`.
     fn default() -> Widths {
-        Widths { weights: Mode::W2, wider: None, group: Some(32), activations: 8, attention: 8, cache: 4 }
+        Widths {
+            weights: Mode::W2,
+            wider: None,
+            shared: 1,
+            group: Some(32),
+            activations: 8,
+            attention: 8,
+            cache: 4,
+        }
     }
 }
 

@@ -52,7 +52,8 @@ pub fn widths(scheme: &Scheme, widen: bool) -> Result<Widths, Diagnostic> {
     let group = scheme.weights.group.map(|group| u32::try_from(group).unwrap_or(u32::MAX));
     let [activations, attention, cache] = kinds.map(|(_, _, code)| code.bits);
     let wider = (widen && !weights.pruned()).then(|| form.range());
-    Ok(Widths { weights, wider, group, activations, attention, cache })
+    let shared = u32::try_from(scheme.weights.shared).unwrap_or(1);
+    Ok(Widths { weights, wider, shared, group, activations, attention, cache })
 }
 
 /// Refuses a decoder that no machine of this version computes.

@@ -66,7 +66,7 @@ fn value_text(field: &Field, value: u32) -> Option<String> {
     match field.kind {
         Kind::Enum(names) => {
             let text = names.get(value as usize)?;
-            (*text != "none").then(|| format!("{name}={text}"))
+            (!["none", "plain"].contains(text)).then(|| format!("{name}={text}"))
         }
         _ if value == 0 => None,
         // Registers are 32 bits wide and so are addresses: hexadecimal from where decimal stops being readable.

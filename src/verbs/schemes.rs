@@ -64,6 +64,7 @@ fn facts(s: &Scheme) -> Value {
             "scale_bits": w.group.map(|_| w.scale_bits),
             "symmetric": w.symmetric,
             "sparsity": if w.sparsity == Sparsity::Dense { "dense" } else { "2:4" },
+            "shared": w.shared,
         })
     };
     json!({

@@ -136,6 +136,37 @@ fn every_scheme_on_every_machine_that_has_its_modes() {
     }
 }
 
+/// Positions of pruned weights lie in DRAM in the narrowest form that they and the machine have; what is loaded is the same.
+#[test]
+fn pruned_weights_lie_in_the_narrowest_form() {
+    use hw::Form::{P3, P3x4, P3x8, Plain};
+    let named = |name: &str| models::schemes().into_iter().find(|s| s.name == name).unwrap();
+    let mut four = machine("paired");
+    four.load.forms.pop();
+    for (scheme, machine, form) in [
+        ("w2s24a8kv4", machine("tiny"), Plain),
+        ("w2s24a8kv4", machine("paired"), P3),
+        ("pruned, four alike", machine("paired"), P3x4),
+        ("pruned, eight alike", machine("paired"), P3x8),
+        ("pruned, eight alike", four, P3x4),
+        // Six lanes are no whole fours of outputs.
+        ("pruned, four alike", machine("odd"), P3),
+        ("w2a8kv4", machine("paired"), Plain),
+    ] {
+        let scheme = Scheme::named(scheme).unwrap_or_else(|_| named(scheme));
+        let decoder = models::random_with(1, &models::SMALL, &scheme);
+        let target = target(&decoder, &machine, &plan::Options::default());
+        for chunk in &target.map.chunks {
+            assert_eq!(chunk.form, form, "{} on {}", scheme.name, machine.name);
+            let held = u64::from(chunk.held()[0]);
+            assert_eq!(
+                held * u64::from(form.blocks()) * 64,
+                u64::from(chunk.weights.blocks) * form.on_chip(form.blocks())
+            );
+        }
+    }
+}
+
 /// Scales that were fixed beforehand, for every layer its own: decoders of all families.
 #[test]
 fn fixed_scales_on_every_machine_that_takes_them() {

@@ -118,6 +118,18 @@ pub fn schemes() -> Vec<Scheme> {
                 ("group = 32\n", ""),
             ],
         ),
+        change(
+            w2s24,
+            &[("w2s24a8kv4", "pruned, four alike"), ("sparsity = \"2:4\"", "sparsity = \"2:4\"\nshared = 4")],
+        ),
+        change(
+            w2s24,
+            &[
+                ("w2s24a8kv4", "pruned, eight alike"),
+                ("levels = [-3, -1, 1, 3]\n", ""),
+                ("sparsity = \"2:4\"", "sparsity = \"2:4\"\nshared = 8"),
+            ],
+        ),
     ];
     named.into_iter().chain(changed).collect()
 }

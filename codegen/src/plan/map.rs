@@ -209,7 +209,7 @@ impl Map {
             start += blocks;
             Piece { at: start - blocks, blocks }
         });
-        let form = form(model, &g);
+        let form = form(model, &widths, &g);
         let mut chunker = Chunker { model, machine, options, g: &g, widths: &widths, form, at: start };
         let layer = chunker.layer()?;
         let layer_end = chunker.at;
@@ -416,10 +416,13 @@ fn widths(model: &Model, heads: Heads, g: &Geometry) -> Result<Widths, Diagnosti
 }
 
 /// The form of weights in DRAM with the fewest bytes, of those that the machine has.
-fn form(model: &Model, g: &Geometry) -> Form {
-    let suits =
-        |form: &Form| model.widths.weights.pruned() && form.sharing().is_some_and(|outputs| outputs == 1);
-    g.forms.iter().filter(suits).last().unwrap_or_default()
+fn form(model: &Model, widths: &Widths, g: &Geometry) -> Form {
+    // Outputs that share positions must be neighbours on chip, too.
+    let gapless = |w: &Width, n: u32| w.block % n == 0 || w.block == w.elements;
+    let whole = |n: u32| g.l % n == 0 && Linear::ALL.iter().all(|&l| gapless(widths.outputs(l), n));
+    let suits = |n: u32| n == 1 || model.widths.shared % n == 0 && whole(n);
+    let there = g.forms.iter().filter(|form| form.sharing().is_some_and(suits));
+    if model.widths.weights.pruned() { there.last().unwrap_or_default() } else { Form::Plain }
 }
 
 fn parts(model: &Model, widths: &Widths, g: &Geometry) -> [CachePart; 4] {

@@ -144,7 +144,7 @@ fn on_grid(decoder: &Decoder, scheme: &Scheme) -> Decoder {
     let rounded = |weight: &mut Weight, scheme: &WeightScheme| {
         let tensor = weight.constant.tensor().unwrap();
         let rows = tensor.floats().chunks_exact(tensor.shape()[1]);
-        let rows = rows.flat_map(|row| grid::weights(&grid::quantise(row, scheme), scheme));
+        let rows = rows.flat_map(|row| grid::weights(&grid::tests::one(row, scheme), scheme));
         weight.constant = Tensor::f32(tensor.shape(), rows.collect()).unwrap().to_constant();
     };
     for l in &mut decoder.layers {
@@ -223,7 +223,7 @@ fn come_back(float: &Decoder, scheme: &Scheme) {
     for weight in weights.filter(|w| w.constant.ty().shape.rank() == 2) {
         let tensor = weight.constant.tensor().unwrap();
         for row in tensor.floats().chunks_exact(tensor.shape()[1]) {
-            let found = grid::quantise(row, &scheme.weights);
+            let found = grid::tests::one(row, &scheme.weights);
             assert!(found.exact && grid::weights(&found, &scheme.weights) == row, "{}", weight.name);
             assert_eq!(found.groups.iter().max(), Some(&255), "{}", weight.name);
         }

@@ -123,8 +123,8 @@ impl Rows {
             return Ok(Rows { rows: Vec::new(), order: None, fidelity: Fidelity::Absent });
         };
         finite(weight, &tensor)?;
-        let rows: Vec<grid::Row> =
-            tensor.floats().par_chunks_exact(inputs).map(|w| grid::quantise(w, scheme)).collect();
+        let together = tensor.floats().par_chunks(inputs * scheme.shared);
+        let rows: Vec<grid::Row> = together.flat_map_iter(|w| grid::quantise(w, inputs, scheme)).collect();
         let fidelity = match why {
             Some(why) => Fidelity::Requantised(why),
             None if rows.iter().all(|row| row.exact) => Fidelity::Exact,

@@ -80,6 +80,10 @@ impl<'t> File<'t> {
         let rows = (0..outputs).into_par_iter().map(|n| self.row(n, scheme));
         let (rows, roundings): (Vec<Row>, Vec<f64>) =
             rows.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
+        if rows.chunks(scheme.shared).any(|rows| rows.iter().any(|row| row.positions != rows[0].positions)) {
+            let why = "weights that are not zero stand in other columns than those of neighbours, and the scheme has outputs share them";
+            return Err(why.into());
+        }
         Ok(Kept { rows, rounding: roundings.into_iter().fold(0.0, f64::max) })
     }
 

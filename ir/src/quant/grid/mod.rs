@@ -31,17 +31,24 @@ pub struct Row {
     pub exact: bool,
 }
 
-/// The row on the grid of a scheme. Weights must be finite, and a whole number of groups.
-pub fn quantise(weights: &[f32], scheme: &WeightScheme) -> Row {
-    let group = scheme.group.unwrap_or(weights.len()).max(1);
-    match scheme.sparsity {
-        Sparsity::Dense => dense(weights, group, scheme),
-        Sparsity::TwoOfFour => {
-            let (kept, positions, exact) = pruned(weights);
-            let row = dense(&kept, group / 2, scheme);
-            Row { positions, exact: row.exact && exact, ..row }
-        }
+/// Rows of `inputs` weights, which keep the same columns of 2:4, on the grid of a scheme. Weights must be finite, and a row a whole
+/// number of groups.
+pub fn quantise(rows: &[f32], inputs: usize, scheme: &WeightScheme) -> Vec<Row> {
+    let group = scheme.group.unwrap_or(inputs).max(1);
+    let rows = rows.chunks_exact(inputs.max(1));
+    if scheme.sparsity == Sparsity::Dense {
+        return rows.map(|weights| dense(weights, group, scheme)).collect();
     }
+    // Of one row its magnitudes, of several the energy of each column.
+    let energy = |column: usize| rows.clone().map(|row| f64::from(row[column]).powi(2)).sum::<f64>();
+    let columns: Vec<f64> = (0..inputs).map(energy).collect();
+    let places = kept_places(&columns, f64::total_cmp);
+    rows.map(|weights| {
+        let (kept, positions, exact) = pruned(weights, &places);
+        let row = dense(&kept, group / 2, scheme);
+        Row { positions, exact: row.exact && exact, ..row }
+    })
+    .collect()
 }
 
 fn dense(weights: &[f32], group: usize, scheme: &WeightScheme) -> Row {
@@ -54,13 +61,12 @@ fn dense(weights: &[f32], group: usize, scheme: &WeightScheme) -> Row {
     })
 }
 
-/// Of every four weights the two of largest magnitude, their places, and whether the others are zero.
-fn pruned(weights: &[f32]) -> (Vec<f32>, Vec<i32>, bool) {
-    let places = kept_places(weights, |a, b| a.abs().total_cmp(&b.abs()));
+/// The weights at two places of every four, where in their four these are, and whether the others are zero.
+fn pruned(weights: &[f32], places: &[usize]) -> (Vec<f32>, Vec<i32>, bool) {
     let kept: Vec<f32> = places.iter().map(|&p| weights[p]).collect();
     let others = |weights: &[f32]| weights.iter().filter(|w| **w != 0.0).count();
     let exact = others(weights) == others(&kept);
-    (kept, places.into_iter().map(|p| (p % 4) as i32).collect(), exact)
+    (kept, places.iter().map(|&p| (p % 4) as i32).collect(), exact)
 }
 
 /// Of every four weights the places of the two that are largest by an order, the first of equals; ascending.

@@ -54,6 +54,9 @@ pub struct WeightScheme {
     /// Weights that are zero by rule.
     #[serde(default)]
     pub sparsity: Sparsity,
+    /// Neighbouring outputs that keep the same columns: 1, 4 or 8.
+    #[serde(default = "alone")]
+    pub shared: usize,
 }
 
 /// Weights that are zero by rule.
@@ -124,6 +127,10 @@ pub struct CacheScheme {
 pub struct TableScheme {
     /// Bits of an element: 8 or 16.
     pub bits: u32,
+}
+
+fn alone() -> usize {
+    1
 }
 
 fn byte() -> u32 {

@@ -38,6 +38,11 @@ impl WeightScheme {
             let why = "only groups have scales of their own";
             rule(&at("scale_bits"), self.scale_bits == 8, why, "leave it out, or say `group`")?;
         }
+        let why = format!("{} is none of 1, 4, 8", self.shared);
+        rule(&at("shared"), [1, 4, 8].contains(&self.shared), &why, "choose one of 1, 4, 8")?;
+        let why = "outputs share the columns that they keep, and dense ones keep all";
+        let pruned = self.shared == 1 || self.sparsity == Sparsity::TwoOfFour;
+        rule(&at("shared"), pruned, why, "leave it out, or say `sparsity = \"2:4\"`")?;
         self.verify_levels(&at("levels"))
     }
 
