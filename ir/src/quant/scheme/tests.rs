@@ -40,6 +40,8 @@ fn refusals_are_explained() {
         change("group = 32", "group = 0"),
         change("group = 32", "group = 30\nsparsity = \"2:4\""),
         change("group = 32", "sparsity = \"1:2\""),
+        change("group = 32", "group = 32\nsparsity = \"2:4\"\nshared = 3"),
+        change("group = 32", "group = 32\nshared = 4"),
         change("group = 32", "levels = [1, -1]"),
         change("group = 32", "levels = [1]"),
         change("group = 32", "levels = [-1, 1]\nsymmetric = false"),
