@@ -104,9 +104,10 @@ fn every_dense_scheme_on_quads() {
 #[test]
 fn every_scheme_on_machines_with_all_modes() {
     let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
-    for (scheme, name) in models::schemes().iter().zip(["tiny", "unit", "odd", "paired"].into_iter().cycle())
-    {
-        let decoder = models::random_with(1, &models::SMALL, scheme);
+    // Those whose outputs share columns meet the machines that have forms for them below.
+    let alone = models::schemes().into_iter().filter(|s| s.weights.shared == 1);
+    for (scheme, name) in alone.zip(["tiny", "unit", "odd", "paired"].into_iter().cycle()) {
+        let decoder = models::random_with(1, &models::SMALL, &scheme);
         let expected = evaluated(&decoder, &prompt, 1);
         assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
     }
