@@ -168,12 +168,13 @@ module tw_load #(
       end
     end
 
-    // A row is PAIR beats of codes, then as many of positions. Beats of positions need no write: what
-    // one left behind, the codes after it would cover.
+    // A row is PAIR beats of codes, then as many of positions. Beats of positions need no write:
+    // what one left behind, the codes after it would cover.
     assign pair = narrow;
     assign writes = !narrow || codes;
     if (PAIR > 1) begin : gen_rows
-      assign offset = narrow ? {codes_q[COUNT_W-2:PairLog2], 1'b0, codes_q[PairLog2-1:0]} : count_q;
+      assign offset = narrow ? {codes_q[COUNT_W-2:PairLog2], 1'b0, codes_q[PairLog2-1:0]}
+                             : count_q;
     end else begin : gen_row
       assign offset = narrow ? {codes_q[COUNT_W-2:0], 1'b0} : count_q;
     end
