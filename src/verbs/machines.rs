@@ -11,6 +11,9 @@ pub struct Args {
     /// Print the machine file of this preset (or check and print one of your own)
     #[arg(long, value_name = "NAME")]
     show: Option<String>,
+    /// With --show: what each kind of module takes of an UltraScale+ device, predicted, the most first
+    #[arg(long, requires = "show")]
+    modules: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -19,16 +22,20 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
     match &args.show {
-        Some(name) => show(name),
+        Some(name) => show(name, args.modules),
         None => list(),
     }
 }
 
-fn show(name: &str) -> Outcome {
+fn show(name: &str, modules: bool) -> Outcome {
     let found = place::machine(name)?;
     let mut json = facts(&found.machine);
     json["file"] = found.text.clone().into();
-    Ok(Report::new(found.text, json))
+    let text = if modules { resources::modules_text(&found.machine) } else { found.text };
+    if modules {
+        json["modules"] = resources::modules_json(&found.machine);
+    }
+    Ok(Report::new(text, json))
 }
 
 fn list() -> Outcome {

@@ -90,15 +90,14 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
     if packed == 4 { module.lut(3).ff(u64::from(1 + 6 + later)) } else { module }
 }
 
-/// `tw_acc`: a group's sum and the accumulator start from nothing or from their register, which is a LUT for each bit of that
-/// operand and one for each bit of the adder; and the gate of the shadow's enable. The register of the scaled sum has the bits that
-/// the accumulator takes.
+/// `tw_acc`: a group's sum and the accumulator start from nothing or from their register, in the LUT in front of each bit of the
+/// carry chain; and the gate of the shadow's enable. The register of the scaled sum has the bits that the accumulator takes.
 fn acc(sum_bits: u32, group_bits: u32, acc_bits: u32) -> Module {
     Module::new("tw_acc")
         .with("ACC_BITS", acc_bits)
         .with("GROUP_BITS", group_bits)
         .with("SUM_BITS", sum_bits)
-        .lut(u64::from(2 * group_bits + 2 * acc_bits + 1))
+        .lut(u64::from(group_bits + acc_bits + 1))
         .ff(u64::from(group_bits + acc_bits.min(group_bits + 9) + 2 * acc_bits))
         .has(1, mul(group_bits, 9))
 }

@@ -220,13 +220,30 @@ pub fn memories(machine: &Machine, g: &Geometry) -> Module {
         .has(1, vbanks(machine, g))
 }
 
+/// LUTs of one bit of `ways` where each is a signal of its own: of four by each, and what chooses among these.
+fn one_of(ways: u32) -> u64 {
+    if ways > 4 { u64::from(ways.div_ceil(4)) + one_of(ways.div_ceil(4)) } else { u64::from(ways > 1) }
+}
+
+/// `tw_port`: a multiplexer for each bit of the row, of as many ways as the banks have rows in a word, all together.
+fn port(banks: u32, width: u32, row: u32, addr_w: u32, word_aw: u32) -> Module {
+    let rows = width / row;
+    Module::new("tw_port")
+        .with("ADDR_W", addr_w)
+        .with("BANKS", banks)
+        .with("ROW", row)
+        .with("WIDTH", width)
+        .with("WORD_AW", word_aw)
+        .lut(u64::from(row * 8) * one_of(banks * rows))
+        .ff(u64::from(clog2(banks) + clog2(rows)))
+}
+
 /// Users of a bank that read, and that write.
 const READERS: u64 = 4;
 const WRITERS: u64 = 3;
 
 /// `tw_vbanks`. In front of each bank: whether a user means it, of each and of any; its bits and strobes, an AND-OR of three users,
-/// which is a LUT; its word to write, the same, and to read, of four users, which is three. Behind: a reader's bit is that of the
-/// bank whose number it asked; a LUT takes bits of two banks and the number, one ORs them.
+/// which is a LUT; its word to write, the same, and to read, of four users, which is three.
 fn vbanks(machine: &Machine, g: &Geometry) -> Module {
     let b = &machine.buffers;
     let (banks, bytes, width) = (b.vector_banks, b.vector_bank_bytes, g.v_width);
@@ -234,17 +251,15 @@ fn vbanks(machine: &Machine, g: &Geometry) -> Module {
     let (aw, of) = (index_bits(words), 4 * g.lp);
     let bits = u64::from(8 * width);
     let front = READERS + WRITERS + 2 + bits + u64::from(width) + 4 * u64::from(aw);
-    let behind = READERS * bits * u64::from(banks.div_ceil(2) + 1);
     Module::new("tw_vbanks")
         .with("BANKS", banks)
         .with("BEAT", g.beat)
         .with("BYTES", bytes)
         .with("LP", g.lp)
         .with("WIDTH", width)
-        .lut(u64::from(banks) * front + behind)
-        .ff(READERS * 4)
-        .has(3, row(width, of, 14, aw))
-        .has(1, row(width, g.beat, 21, aw))
+        .lut(u64::from(banks) * front)
+        .has(3, port(banks, width, of, 14, aw))
+        .has(1, port(banks, width, g.beat, 21, aw))
         .has(1, place(width, g.beat, 21, aw))
         .has(2, place(width, of, 14, aw))
         .has(u64::from(banks), ram(width * 8, words, 8, "auto"))

@@ -79,8 +79,8 @@ pub fn store(machine: &Machine) -> Module {
         .with("BEAT", beat)
         .with("BURST", burst)
         .with("IN_FLIGHT", IN_FLIGHT)
-        // The segment moves from its place in a word of the banks to that in the beat: two shifts by any number of bytes.
-        .lut(2 * u64::from(8 * beat) * shift(beat_bits))
+        // How far the segment moves from its place in a word of the banks to that in the beat.
+        .lut(u64::from(beat_bits))
         // Its strobes, the same of a mask.
         .lut(u64::from(beat) * 3)
         // Addresses: the sum, what is added, and which of both instructions starts; steps.
@@ -95,12 +95,13 @@ pub fn store(machine: &Machine) -> Module {
         .ff(u64::from(count + 3 + count + BYTE + BLOCKS + border + 4 + 3))
         // The read's border, places and strobes; writing and beats left; responses, done.
         .ff(u64::from(2 + 2 * beat_bits + beat + 1 + count + 1 + count))
+        .has(1, rotate(beat))
         .has(1, memory::queue(beat * 9 + 1, STORE_FIFO as u32))
         .has(1, memory::queue(count, IN_FLIGHT as u32))
 }
 
-/// LUTs of a bit that is shifted by a number of so many bits: one of eight and one of sixteen are two and four LUTs, with the
-/// multiplexers behind them; from there on stages of two ways, on both sides of them.
-fn shift(steps: u32) -> u64 {
-    u64::from(2 * steps.saturating_sub(2).max(1))
+/// `tw_rotate`: stages of four ways, a LUT for each bit.
+fn rotate(bytes: u32) -> Module {
+    let stages = clog2(bytes).div_ceil(2);
+    Module::new("tw_rotate").with("BYTES", bytes).lut(u64::from(8 * bytes * stages))
 }

@@ -198,7 +198,7 @@ fn reduce(g: &Geometry) -> Module {
         .with("RANK", u32::from(rank))
         .lut(lanes * WORD + (lanes - 1) * 2 * key)
         .lut(split_adders(lanes, g.lp, sum))
-        .lut(key + SUM + sum + 2)
+        .lut(key + SUM + 2)
         .ff(lanes * WORD + splits * (key + sum) + key + sum + SUM + 8);
     if rank { module.lut(lanes * (WORD + 13 + 2 * 16 + 2) + 3 * 16).ff(lanes + 3 * 16 + 16) } else { module }
 }

@@ -54,6 +54,7 @@ const PARTS: &[(&str, Source)] = &[
     fixed!("tw_buffer"),
     fixed!("tw_row"),
     fixed!("tw_place"),
+    fixed!("tw_port"),
     fixed!("tw_queue"),
     fixed!("tw_weights"),
     fixed!("tw_scales"),
@@ -73,6 +74,7 @@ const PARTS: &[(&str, Source)] = &[
     // data movement
     fixed!("tw_positions"),
     fixed!("tw_load"),
+    fixed!("tw_rotate"),
     fixed!("tw_store"),
     // matrix engine
     fixed!("tw_delay"),

@@ -26,7 +26,9 @@ module tw_acc #(
   logic signed [GROUP_BITS+8:0] scaled, scaled_q;
   logic signed [ACC_BITS-1:0]   acc_d, acc_q, shadow_q;
 
-  assign group_d = (sum_first_i ? '0 : group_q) + GROUP_BITS'(sum_i);
+  // The operand without a choice stands first, and all is signed: then a carry chain takes it as it
+  // is, and the choice is part of the LUT in front of each bit.
+  assign group_d = GROUP_BITS'(sum_i) + (sum_first_i ? GROUP_BITS'(1'sd0) : group_q);
 
   tw_mul #(
     .A_BITS(GROUP_BITS),
@@ -41,7 +43,7 @@ module tw_acc #(
   logic unused_high;
   assign unused_high = ^scaled_q;
 
-  assign acc_d = (group_first_i ? '0 : acc_q) + ACC_BITS'(scaled_q);
+  assign acc_d = ACC_BITS'(scaled_q) + (group_first_i ? ACC_BITS'(1'sd0) : acc_q);
 
   always_ff @(posedge clk_i) begin
     if (sum_valid_i) group_q <= group_d;

@@ -180,7 +180,14 @@ module tw_store #(
     strb_q     <= ~({BEAT{1'b1}} << (8'd1 << seg_log2_q)) << dst_q[BEAT_LOG2-1:0];
   end
 
-  assign placed = (r_data_i >> {src_byte_q, 3'd0}) << {dst_byte_q, 3'd0};
+  // Other bytes than the segment's have no strobe, so that what goes round does not matter.
+  tw_rotate #(
+    .BYTES(BEAT)
+  ) u_place (
+    .right_i(src_byte_q - dst_byte_q),
+    .data_i (r_data_i),
+    .data_o (placed)
+  );
 
   tw_queue #(
     .WIDTH(BEAT * 9 + 1),

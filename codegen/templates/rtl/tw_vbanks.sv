@@ -55,7 +55,7 @@ module tw_vbanks #(
   logic [READERS-1:0]      r_en;
   logic [READERS*4-1:0]    r_bank;
   logic [READERS*AW-1:0]   r_word;
-  logic [READERS*BITS-1:0] r_data;
+  logic [BANKS*BITS-1:0]   bank_data;
   logic [WRITERS-1:0]       w_en;
   logic [WRITERS*4-1:0]     w_bank;
   logic [WRITERS*AW-1:0]    w_word;
@@ -67,21 +67,21 @@ module tw_vbanks #(
   assign w_en = {vector_en_i, matrix_en_i, load_en_i};
   assign w_bank = {vector_addr_i[17:14], matrix_addr_i[17:14], load_bank_i};
 
-  tw_row #(.WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_res (
-    .clk_i, .en_i(res_en_i), .row_i(res_addr_i[13:0]), .word_o(r_word[0*AW+:AW]),
-    .data_i(r_data[0*BITS+:BITS]), .row_o(res_data_o)
+  tw_port #(.BANKS(BANKS), .WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_res (
+    .clk_i, .rst_ni, .en_i(res_en_i), .bank_i(res_addr_i[17:14]), .row_i(res_addr_i[13:0]),
+    .word_o(r_word[0*AW+:AW]), .data_i(bank_data), .row_o(res_data_o)
   );
-  tw_row #(.WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_a (
-    .clk_i, .en_i(a_en_i), .row_i(a_addr_i[13:0]), .word_o(r_word[1*AW+:AW]),
-    .data_i(r_data[1*BITS+:BITS]), .row_o(a_data_o)
+  tw_port #(.BANKS(BANKS), .WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_a (
+    .clk_i, .rst_ni, .en_i(a_en_i), .bank_i(a_addr_i[17:14]), .row_i(a_addr_i[13:0]),
+    .word_o(r_word[1*AW+:AW]), .data_i(bank_data), .row_o(a_data_o)
   );
-  tw_row #(.WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_b (
-    .clk_i, .en_i(b_en_i), .row_i(b_addr_i[13:0]), .word_o(r_word[2*AW+:AW]),
-    .data_i(r_data[2*BITS+:BITS]), .row_o(b_data_o)
+  tw_port #(.BANKS(BANKS), .WIDTH(WIDTH), .ROW(ROW), .ADDR_W(14), .WORD_AW(AW)) u_b (
+    .clk_i, .rst_ni, .en_i(b_en_i), .bank_i(b_addr_i[17:14]), .row_i(b_addr_i[13:0]),
+    .word_o(r_word[2*AW+:AW]), .data_i(bank_data), .row_o(b_data_o)
   );
-  tw_row #(.WIDTH(WIDTH), .ROW(BEAT), .ADDR_W(21), .WORD_AW(AW)) u_store (
-    .clk_i, .en_i(store_en_i), .row_i(store_beat_i), .word_o(r_word[3*AW+:AW]),
-    .data_i(r_data[3*BITS+:BITS]), .row_o(store_data_o)
+  tw_port #(.BANKS(BANKS), .WIDTH(WIDTH), .ROW(BEAT), .ADDR_W(21), .WORD_AW(AW)) u_store (
+    .clk_i, .rst_ni, .en_i(store_en_i), .bank_i(store_bank_i), .row_i(store_beat_i),
+    .word_o(r_word[3*AW+:AW]), .data_i(bank_data), .row_o(store_data_o)
   );
 
   tw_place #(.WIDTH(WIDTH), .ROW(BEAT), .ADDR_W(21), .WORD_AW(AW)) u_load (
@@ -104,8 +104,6 @@ module tw_vbanks #(
   );
 
   // --- banks ---
-  logic [BANKS*BITS-1:0] bank_data;
-
   for (genvar k = 0; k < BANKS; k++) begin : gen_bank
     logic [READERS-1:0] r_hit;
     logic [WRITERS-1:0] w_hit;
@@ -145,30 +143,6 @@ module tw_vbanks #(
       .r_addr_i(r_addr),
       .r_data_o(bank_data[k*BITS+:BITS])
     );
-  end
-
-  // --- back to the readers: the bank that was asked in the cycle before ---
-  for (genvar u = 0; u < READERS; u++) begin : gen_return
-    logic [3:0]       bank_q;
-    logic [BANKS-1:0] hot;
-
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) begin
-        bank_q <= '0;
-      end else if (r_en[u]) begin
-        bank_q <= r_bank[u*4+:4];
-      end
-    end
-
-    assign hot = BANKS'(16'd1 << bank_q);
-
-    always_comb begin
-      r_data[u*BITS+:BITS] = '0;
-      for (int k = 0; k < BANKS; k++) begin
-        r_data[u*BITS+:BITS] = r_data[u*BITS+:BITS] |
-                               ({BITS{hot[k]}} & bank_data[k*BITS+:BITS]);
-      end
-    end
   end
 
 endmodule

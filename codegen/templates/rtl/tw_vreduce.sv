@@ -119,7 +119,7 @@ module tw_vreduce #(
     s_first_q2 <= s_first_q;
     row_sum_q  <= gen_high[1].sum;
     if (y_valid_q2 && (y_first_q2 || larger)) max_q <= gen_high[1].key;
-    if (s_valid_q2) sum_q <= (s_first_q2 ? '0 : sum_q) + 56'(row_sum_q);
+    if (s_valid_q2) sum_q <= 56'(row_sum_q) + (s_first_q2 ? 56'sd0 : sum_q);
   end
 
   // Of equal rows the first stays.
