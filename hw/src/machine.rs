@@ -592,8 +592,8 @@ mod tests {
     fn hashes_of_the_presets_stay() {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
-            ["tiny", "unit", "three", "odd", "paired", "quads"].map(hash),
-            ["d0e82606", "ed10236f", "8f422a4f", "fc359d43", "4537afb3", "8e745392"]
+            ["tiny", "unit", "three", "odd", "paired", "quads", "gemv"].map(hash),
+            ["d0e82606", "ed10236f", "8f422a4f", "fc359d43", "4537afb3", "8e745392", "9e2eb206"]
         );
     }
 }

@@ -5,6 +5,7 @@
 //! | `plain` | one product | |
 //! | `dsp48e2` | two of 8 x 8 bits | two tokens a weight; if their number is odd, two outputs an activation |
 //! | `quad` | four of 8 x 2 bits, or two of 8 x 8 bits | two tokens and two outputs; of wide weights, two outputs an activation |
+//! | `dot` | two of 8 x 4 bits, and their sum | an output and a token: two of its lanes |
 //!
 //! A packing changes cost and time, never bits. Latency and cycles of a step: [`crate::timing`].
 
@@ -21,6 +22,9 @@ pub enum Multipliers {
     Dsp48e2,
     /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights, or two of 8 x 8 bits.
     Quad,
+    /// Explicit DSP48E2 slices for two lanes of an output: the sum of two products of up to 4-bit weights, each with an
+    /// activation of its own.
+    Dot,
 }
 
 impl Multipliers {
@@ -30,14 +34,16 @@ impl Multipliers {
             Multipliers::Plain => "plain",
             Multipliers::Dsp48e2 => "dsp48e2",
             Multipliers::Quad => "quad",
+            Multipliers::Dot => "dot",
         }
     }
 
-    /// Most products of a multiplier in a cycle.
-    pub fn products(self) -> u32 {
+    /// As the hardware's parameter `PACKED` says it: the products that share a multiplier, or 3 for two of one output.
+    pub fn packed(self) -> u32 {
         match self {
             Multipliers::Plain => 1,
             Multipliers::Dsp48e2 => 2,
+            Multipliers::Dot => 3,
             Multipliers::Quad => 4,
         }
     }
@@ -53,29 +59,36 @@ impl Multipliers {
     /// What shares a multiplier does not come in twos, or not at all in one of its modes.
     pub(crate) fn verify(self, matrix: &Matrix) -> Result<(), MachineError> {
         let pruned = matrix.modes.iter().any(|mode| mode.pruned());
+        let shared = matches!(self, Multipliers::Dsp48e2 | Multipliers::Quad);
         rule(
             "matrix.multipliers",
-            self == Multipliers::Plain || matrix.outputs % 2 == 0,
+            !shared || matrix.outputs % 2 == 0,
             "each DSP48E2 multiplies for two outputs, and their number is odd",
-            "make matrix.outputs even, or choose plain multipliers",
+            "make matrix.outputs even, or choose plain or dot multipliers",
         )?;
         rule(
             "matrix.multipliers",
             !pruned || self.prune(),
             "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
-            "choose plain or dsp48e2 multipliers, or leave w2p and s2p out",
+            "choose plain, dsp48e2 or dot multipliers, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
-            !pruned || self == Multipliers::Plain || matrix.tokens % 2 == 0,
+            !pruned || !shared || matrix.tokens % 2 == 0,
             "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, choose plain multipliers, or leave w2p and s2p out",
+            "make matrix.tokens even, choose plain or dot multipliers, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
             self != Multipliers::Quad || matrix.tokens % 2 == 0,
             "each quad multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, or choose plain or dsp48e2 multipliers",
+            "make matrix.tokens even, or choose plain, dsp48e2 or dot multipliers",
+        )?;
+        rule(
+            "matrix.multipliers",
+            self != Multipliers::Dot || matrix.lanes % 2 == 0,
+            "each DSP48E2 multiplies for two lanes of an output, and their number is odd",
+            "make matrix.lanes even, or choose other multipliers",
         )
     }
 }
@@ -100,5 +113,9 @@ mod tests {
             m.modes.push(Mode::W2P);
         };
         assert!(refused(three_pruned).starts_with("with w2p and s2p each DSP48E2"));
+        let odd_lanes = |m: &mut crate::machine::Matrix| {
+            (m.outputs, m.lanes, m.drain_lanes, m.multipliers) = (7, 7, 7, Multipliers::Dot);
+        };
+        assert!(refused(odd_lanes).starts_with("each DSP48E2 multiplies for two lanes of an output"));
     }
 }

@@ -10,6 +10,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("odd", include_str!("../machines/odd.toml")),
     ("paired", include_str!("../machines/paired.toml")),
     ("quads", include_str!("../machines/quads.toml")),
+    ("gemv", include_str!("../machines/gemv.toml")),
     ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 

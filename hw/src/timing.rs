@@ -45,10 +45,15 @@ pub struct GemmShape {
 }
 
 /// Cycles that a step of a gemm takes. A quad holds four products of 2-bit weights, of wider ones those of one token: even tokens
-/// come first, then odd ones, if there are any.
+/// come first, then odd ones, if there are any. Dot multipliers take weights of up to 4 bits: of bytes the lower halves come
+/// first, then the upper ones.
 pub fn beats(multipliers: Multipliers, mode: u32, tokens: u64) -> u64 {
-    let wide = Mode::of(mode).is_some_and(|m| m.bits() > 2);
-    1 + u64::from(multipliers == Multipliers::Quad && wide && tokens > 1)
+    let bits = Mode::of(mode).map_or(0, Mode::bits);
+    1 + u64::from(match multipliers {
+        Multipliers::Quad => bits > 2 && tokens > 1,
+        Multipliers::Dot => bits > 4,
+        Multipliers::Plain | Multipliers::Dsp48e2 => false,
+    })
 }
 
 /// Cycles for which a gemm keeps the matrix unit. `outputs` and `drain_lanes` are the machine's.
@@ -59,13 +64,15 @@ pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
 }
 
 /// Cycles from the end of a gemm's occupancy to its retire pulse. Slices are followed by an adder tree with a
-/// register for each level, one at least, where plain multipliers have one for all. Pairs of slices have summed two lanes before it.
+/// register for each level, one at least, where plain multipliers have one for all. Pairs of slices have summed two lanes before it,
+/// those of dot multipliers four.
 pub fn matrix_latency(matrix: &Matrix) -> u64 {
     let levels = matrix.lanes.next_power_of_two().ilog2();
     match matrix.multipliers {
         Multipliers::Plain => MATRIX_LATENCY,
         Multipliers::Dsp48e2 => MATRIX_LATENCY + u64::from(levels.saturating_sub(1).max(1)),
         Multipliers::Quad => MATRIX_LATENCY + u64::from(levels.max(1)),
+        Multipliers::Dot => MATRIX_LATENCY + u64::from(levels.saturating_sub(2).max(1)),
     }
 }
 
@@ -103,10 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn only_wide_weights_of_two_tokens_take_two_beats() {
+    fn what_does_not_fit_into_a_slice_takes_two_beats() {
         let quad = |mode, tokens| beats(Multipliers::Quad, mode as u32, tokens);
         assert_eq!([quad(Mode::W2, 4), quad(Mode::S2, 2), quad(Mode::W8, 1)], [1; 3]);
         assert_eq!([quad(Mode::W4, 2), quad(Mode::W8, 3), quad(Mode::V8, 4)], [2; 3]);
         assert_eq!(beats(Multipliers::Dsp48e2, Mode::W8 as u32, 4), 1);
+        let dot = |mode| beats(Multipliers::Dot, mode as u32, 1);
+        assert_eq!([Mode::W2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(dot), [1, 1, 1, 2, 2]);
     }
 }

@@ -53,7 +53,8 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
     let divisors: Vec<u32> = (1..=lanes).filter(|n| lanes % n == 0).collect();
     let functions: Vec<Function> = d.some(&Function::ALL[1..]);
     let mut modes = d.some(&Mode::ALL);
-    let multipliers = [Multipliers::Plain, Multipliers::Dsp48e2, Multipliers::Quad][d.below(3) as usize];
+    let kinds = [Multipliers::Plain, Multipliers::Dsp48e2, Multipliers::Quad, Multipliers::Dot];
+    let multipliers = kinds[d.below(4) as usize];
     modes.retain(|m| multipliers != Multipliers::Quad || !m.pruned());
     Machine {
         name: format!("drawn-{seed}"),

@@ -151,6 +151,7 @@ fn pruned_weights_lie_in_the_narrowest_form() {
         ("pruned, eight alike", four, P3x4),
         // Six lanes are no whole fours of outputs.
         ("pruned, four alike", machine("odd"), P3),
+        ("pruned, eight alike", machine("gemv"), P3x8),
         ("w2a8kv4", machine("paired"), Plain),
     ] {
         let scheme = Scheme::named(scheme).unwrap_or_else(|_| named(scheme));
@@ -311,7 +312,7 @@ fn the_trained_network_on_tiny() {
 fn the_trained_pruned_network_on_every_machine_with_its_mode() {
     let decoder = models::trained_pruned();
     let tokens: Vec<u32> = b"\nAda has 12 coins and ".iter().map(|&b| b.into()).collect();
-    for name in ["tiny", "odd", "paired"] {
+    for name in ["tiny", "odd", "paired", "gemv"] {
         check(&decoder, &target(&decoder, &machine(name), &plan::Options::default()), &tokens);
     }
 }

@@ -31,7 +31,7 @@ fn select(count: u32, width: u32, bits: u32) -> Module {
 pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
     let acc_bits = machine.matrix.accumulator_bits;
     let modes = g.modes.bits();
-    let packed = machine.matrix.multipliers.products();
+    let packed = machine.matrix.multipliers.packed();
     let rows_per_tile = g.n / g.l;
     let parts_per_row = g.l / g.d;
     let slots = g.t * rows_per_tile * parts_per_row;
@@ -41,6 +41,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
     let later = match packed {
         1 => 0,
         2 => clog2(g.lp).max(2) - 1,
+        3 => clog2(g.lp).max(3) - 2,
         _ => clog2(g.lp).max(1),
     };
     let group_bits = sum_bits + 8;

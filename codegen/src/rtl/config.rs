@@ -70,7 +70,7 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("ACC_BITS", m.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
         ("FUNCTIONS", g.functions.bits()),
-        ("PACKED", m.matrix.multipliers.products()),
+        ("PACKED", m.matrix.multipliers.packed()),
         ("SLICES", g.slices),
         ("CROSSING", g.crossing),
     ])

@@ -40,6 +40,7 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
                 of("matrix: pairs of products", g.t * g.n / 2 * g.l.next_multiple_of(2), DSP48E2.0, DSP48E2.1)
             }
             Multipliers::Quad => of("matrix: quads of products", products / 4, DSP48E2.0, DSP48E2.1),
+            Multipliers::Dot => of("matrix: products of two lanes", products / 2, DSP48E2.0, DSP48E2.1),
         },
         of("matrix: group scales", g.t * g.n, group_bits, 9),
         of("epilogue: channel times token mantissa", g.d, 17, 17),

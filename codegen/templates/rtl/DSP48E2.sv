@@ -1,9 +1,9 @@
 // Behavioural twin of the DSP48E2 slice of UltraScale+, after AMD's user guide UG579: for
 // simulation only, a synthesis reads the vendor's primitive.
 //
-// Of the slice it has the two-register A and B paths, the pre-adder, the multiplier, the constant
-// RND and the cascade into the adder; clock enables are high, resets low. Beyond that the result is
-// unknown.
+// Of the slice it has the two-register A and B paths, the pre-adder, the multiplier, and into the
+// adder the constant RND and the cascade or C, registered; clock enables are high, resets low.
+// Beyond that the result is unknown.
 module DSP48E2 #(
   parameter int          ACASCREG      = 1,
   parameter int          ADREG         = 1,
@@ -68,7 +68,7 @@ module DSP48E2 #(
   logic signed [26:0] a_1, a_2, d_1, ad_d, ad;
   logic signed [17:0] b_1, b_2, b;
   logic signed [44:0] m_q;
-  logic [47:0]        w, x, z, p_q;
+  logic [47:0]        w, x, z, c_q, p_q;
 
   // Operand registers: one, or two in a row.
   always_ff @(posedge CLK) begin
@@ -102,28 +102,32 @@ module DSP48E2 #(
     .p_o(m_d)
   );
 
+  logic with_c;
+  assign with_c = OPMODE[6:4] == 3'b011;
+
   // The multiplier's two partial results enter by X and Y: their sum is the product.
   assign x = (OPMODE[3:0] == 4'b0101) ? 48'(m_q) : '0;
-  assign z = (OPMODE[6:4] == 3'b001) ? PCIN : '0;
+  assign z = (OPMODE[6:4] == 3'b001) ? PCIN : with_c ? c_q : '0;
   assign w = (OPMODE[8:7] == 2'b10) ? RND : '0;
 
   always_ff @(posedge CLK) begin
     m_q <= m_d;
+    c_q <= C;
     p_q <= w + x + z;
   end
 
   localparam logic Known =
     (ACASCREG == AREG) && (BCASCREG == BREG) && (AMULTSEL == "AD") && (BMULTSEL == "B") &&
     (USE_MULT == "MULTIPLY") && (DREG == 1) && (MREG == 1) && (PREG == 1) &&
-    (ALUMODEREG == 0) && (CARRYINREG == 0) && (CARRYINSELREG == 0) && (CREG == 0) &&
+    (ALUMODEREG == 0) && (CARRYINREG == 0) && (CARRYINSELREG == 0) &&
     (INMODEREG == 0) && (OPMODEREG == 0);
 
   logic enabled, idle;
   assign enabled = &{CEA1, CEA2, CEAD, CEALUMODE, CEB1, CEB2, CEC, CECARRYIN, CECTRL, CED, CEINMODE,
-                     CEM, CEP};
+                     CEM, CEP, with_c == (CREG == 1)};
   assign idle    = ~|{RSTA, RSTALLCARRYIN, RSTALUMODE, RSTB, RSTC, RSTCTRL, RSTD, RSTINMODE, RSTM,
-                      RSTP, ACIN, A[29:27] ^ {3{A[26]}}, ALUMODE, BCIN, C, CARRYCASCIN, CARRYIN,
-                      CARRYINSEL, MULTSIGNIN, INMODE ^ 5'b00100};
+                      RSTP, ACIN, A[29:27] ^ {3{A[26]}}, ALUMODE, BCIN, with_c ? 48'd0 : C, CARRYCASCIN,
+                      CARRYIN, CARRYINSEL, MULTSIGNIN, INMODE ^ 5'b00100};
 
   assign P     = (Known && enabled && idle) ? p_q : 'x;
   assign PCOUT = P;

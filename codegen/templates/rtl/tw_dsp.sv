@@ -1,7 +1,8 @@
 // A DSP48E2 slice as the matrix engine uses it: (A + D) * B, pipelined, plus what OPMODE selects.
 //
 // Registers: operands, then with DEEP once more (the pre-adder's and the second one of B), product,
-// result. Nothing else of the slice is used. In simulation the primitive is the twin DSP48E2.sv.
+// result; and one of C, if OPMODE adds it: c_i is that of the cycle before the product. Nothing
+// else of the slice is used. In simulation the primitive is the twin DSP48E2.sv.
 module tw_dsp #(
   parameter logic [8:0]  OPMODE = 9'b00_000_01_01,
   parameter logic [47:0] RND    = '0,
@@ -11,6 +12,7 @@ module tw_dsp #(
   input  logic [29:0] a_i,
   input  logic [17:0] b_i,
   input  logic [26:0] d_i,
+  input  logic [47:0] c_i,
   input  logic [47:0] pc_i,
   output logic [47:0] pc_o,
   output logic [47:0] p_o
@@ -26,7 +28,7 @@ module tw_dsp #(
     .BREG         (DEEP ? 2 : 1),
     .CARRYINREG   (0),
     .CARRYINSELREG(0),
-    .CREG         (0),
+    .CREG         ((OPMODE[6:4] == 3'b011) ? 1 : 0),
     .DREG         (1),
     .INMODEREG    (0),
     .MREG         (1),
@@ -41,7 +43,7 @@ module tw_dsp #(
     .ALUMODE      (4'b0000),
     .B            (b_i),
     .BCIN         (18'd0),
-    .C            (48'd0),
+    .C            (c_i),
     .CARRYCASCIN  (1'b0),
     .CARRYIN      (1'b0),
     .CARRYINSEL   (3'b000),

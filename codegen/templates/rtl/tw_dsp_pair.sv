@@ -32,6 +32,7 @@ module tw_dsp_pair #(
     .a_i   ({ {22{x0_i[7]}}, x0_i[7:0]}),
     .b_i   ({ {10{y_i[7]}}, y_i[7:0]}),
     .d_i   ({x1_i[7], x1_i[7:0], 18'd0}),
+    .c_i   (48'd0),
     .pc_i  (48'd0),
     .pc_o  (cascade),
     .p_o   (unused_p)
@@ -46,6 +47,7 @@ module tw_dsp_pair #(
     .a_i   ({ {22{x0_i[15]}}, x0_i[15:8]}),
     .b_i   ({ {10{y_i[15]}}, y_i[15:8]}),
     .d_i   ({x1_i[15], x1_i[15:8], 18'd0}),
+    .c_i   (48'd0),
     .pc_i  (cascade),
     .pc_o  (unused_cascade),
     .p_o   (p)

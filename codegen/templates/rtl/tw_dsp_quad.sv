@@ -30,6 +30,7 @@ module tw_dsp_quad (
     .a_i  ({ {22{w0_i[7]}}, w0_i}),
     .b_i  (b_i),
     .d_i  ({w1_i[7], w1_i, 18'd0}),
+    .c_i  (48'd0),
     .pc_i (48'd0),
     .pc_o (unused_cascade),
     .p_o  (p)

@@ -8,7 +8,8 @@
 //
 // Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a
 // step has two beats, of even and of odd tokens, if there are any. Its rows are read for the first
-// and stay for the second.
+// and stay for the second. If PACKED is 3, weights of bytes have two beats, of lower and of upper
+// halves.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
@@ -36,7 +37,7 @@ module tw_matrix #(
   parameter int LP       = 8,
   parameter int ACC_BITS = 40,
   parameter int MODES    = 63,  // bit m: operand mode m is there
-  parameter int PACKED   = 1,   // products that share a DSP48E2, at most
+  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64   // bytes of the widest weight row
 ) (
@@ -97,7 +98,7 @@ module tw_matrix #(
   localparam int SlotBits     = (SlotsPerTile > 1) ? $clog2(SlotsPerTile) : 1;
   localparam int ColBits      = (N / D > 1) ? $clog2(N / D) : 1;
   localparam int SumBits      = 16 + $clog2(LP);
-  localparam int Levels       = (PACKED == 2) ? $clog2(LP) - 1 : $clog2(LP);
+  localparam int Levels       = $clog2(LP) - ((PACKED == 2) ? 1 : (PACKED == 3) ? 2 : 0);
   localparam int Later        = (PACKED == 1) ? 0 : (Levels > 1) ? Levels : 1;
   localparam int GroupBits    = SumBits + 8;
 
@@ -145,7 +146,7 @@ module tw_matrix #(
   logic        drain_d, drain_q;    // a tile drains
   logic        drain_last;          // in its last slot
   logic        fire, step_last, group_last, tile_end, pruned;
-  logic        alone, beat_last, second_q;
+  logic        alone, halves, beat_last, second_q;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
   logic [12:0] a_row_q;
@@ -154,7 +155,8 @@ module tw_matrix #(
 
   assign pruned      = mode_q == tw_pkg::MODE_W2P || mode_q == tw_pkg::MODE_S2P;
   assign alone       = PACKED == 4 && mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;
-  assign beat_last   = !alone || second_q || token_last_q == '0;
+  assign halves      = PACKED == 3 && (mode_q == tw_pkg::MODE_W8 || mode_q == tw_pkg::MODE_V8);
+  assign beat_last   = second_q || (!halves && (!alone || token_last_q == '0));
   assign step_last   = step_q == step_last_q;
   assign group_last  = step_last && (group_q == group_last_q);
   assign tile_end    = fire && beat_last && group_last;
@@ -237,7 +239,7 @@ module tw_matrix #(
       odd_valid_q   <= '0;
       group_valid_q <= '0;
     end else begin
-      step_valid_q  <= {step_valid_q[5+Later:1], fire && !second_q};
+      step_valid_q  <= {step_valid_q[5+Later:1], fire && (!second_q || halves)};
       odd_valid_q   <= {odd_valid_q[5+Later:1], fire && (second_q || !alone)};
       group_valid_q <= {group_valid_q[7+Later:1], fire && beat_last && step_last};
     end
@@ -275,7 +277,7 @@ module tw_matrix #(
     .DEPTH(6 + Later)
   ) u_sum_first (
     .clk_i(clk_i),
-    .d_i  (step_q == '0),
+    .d_i  (step_q == '0 && !(halves && second_q)),
     .q_o  (sum_first_6)
   );
   tw_delay #(

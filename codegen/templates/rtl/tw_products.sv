@@ -11,7 +11,7 @@ module tw_products #(
   parameter int NP       = 8,
   parameter int LP       = 8,
   parameter int MODES    = 63,  // bit m: operand mode m is there
-  parameter int PACKED   = 1,   // products that share a DSP48E2, at most
+  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64,  // bytes of the widest weight row
   parameter int LATER    = 0,
@@ -19,7 +19,7 @@ module tw_products #(
 ) (
   input  logic                    clk_i,
   input  logic [2:0]              mode_i,
-  input  logic                    second_i,  // of quads of wide weights: odd tokens
+  input  logic                    second_i,  // odd tokens, of quads; upper halves, if PACKED is 3
   input  logic [A_WIDTH*8-1:0]    a_data_i,
   input  logic [W_ROW*8-1:0]      w_data_i,
   output logic [T*N*SUM_BITS-1:0] sum_o
@@ -43,13 +43,14 @@ module tw_products #(
     .LP    (LP),
     .ROW   (W_ROW),
     .MODES (MODES),
-    .HALVED(PACKED == 4)
+    .PACKED(PACKED)
   ) u_decode (
-    .clk_i (clk_i),
-    .mode_i(mode_i),
-    .row_i (w_data_i),
-    .w_o   (weight_2),
-    .pick_o(pick_2)
+    .clk_i   (clk_i),
+    .mode_i  (mode_i),
+    .second_i(second_i),
+    .row_i   (w_data_i),
+    .w_o     (weight_2),
+    .pick_o  (pick_2)
   );
 
   always_ff @(posedge clk_i) begin
@@ -172,6 +173,78 @@ module tw_products #(
           .term_i  (term),
           .sum_o   ({sum_o[((First+1)*N+2*j)*SUM_BITS +: 2*SUM_BITS],
                      sum_o[(First*N+2*j)*SUM_BITS +: 2*SUM_BITS]})
+        );
+      end
+    end
+  end else if (PACKED == 3) begin : gen_dots
+    localparam int   Cascades = (L + 3) / 4;
+    localparam logic Halves   = MODES[3] || MODES[5];
+
+    logic             halves, offset_d, low_d, offset_2, low_2, high;
+    logic [N*L*9-1:0] packed_2;
+    logic             unused_weight;
+
+    assign halves   = mode_i == tw_pkg::MODE_W8 || mode_i == tw_pkg::MODE_V8;
+    assign low_d    = Halves && halves && !second_i;
+    assign offset_d = (Halves && halves && second_i) ||
+                      (MODES[2] && mode_i == tw_pkg::MODE_W4) ||
+                      (MODES[4] && mode_i == tw_pkg::MODE_V4);
+
+    tw_delay #(
+      .WIDTH(2),
+      .DEPTH(1)
+    ) u_term_kind (
+      .clk_i(clk_i),
+      .d_i  ({offset_d, low_d}),
+      .q_o  ({offset_2, low_2})
+    );
+    tw_delay #(
+      .WIDTH(1),
+      .DEPTH(5 + LATER)
+    ) u_high (
+      .clk_i(clk_i),
+      .d_i  (second_i),
+      .q_o  (high)
+    );
+
+    // The lower half of a byte is a weight's, the upper one its sign.
+    assign unused_weight = ^weight_2;
+
+    for (genvar i = 0; i < N * L / 2; i++) begin : gen_weights
+      assign packed_2[18*i +: 18] = {weight_2[16*i +: 4], {10{weight_2[16*i+12]}},
+                                     weight_2[16*i+8 +: 4]};
+    end
+
+    for (genvar t = 0; t < T; t++) begin : gen_dot_token
+      logic [Cascades*48-1:0] term;
+
+      for (genvar k = 0; k < Cascades; k++) begin : gen_term
+        localparam int Slices = (4 * k + 4 <= L) ? 2 : 1;
+
+        tw_dot_term #(
+          .SLICES(Slices)
+        ) u_term (
+          .clk_i   (clk_i),
+          .a_i     (a_2[(t*Rows*L+4*k)*8 +: 16*Slices]),
+          .offset_i(offset_2),
+          .low_i   (low_2),
+          .c_o     (term[48*k +: 48])
+        );
+      end
+
+      for (genvar n = 0; n < N; n++) begin : gen_dot_output
+        tw_dot_lanes #(
+          .L       (L),
+          .LP      (LP),
+          .HALVES  (Halves),
+          .SUM_BITS(SUM_BITS)
+        ) u_dot (
+          .clk_i (clk_i),
+          .a_i   (operand_2[(t*N+n)*L*8 +: L*8]),
+          .w_i   (packed_2[n*L*9 +: L*9]),
+          .c_i   (term),
+          .high_i(high),
+          .sum_o (sum_o[(t*N+n)*SUM_BITS +: SUM_BITS])
         );
       end
     end

@@ -9,6 +9,14 @@
 // Positions of w2p and s2p follow the NP*LP codes in the same order. A code of w2 and w2p stands
 // for 2c-3, all others are signed. Only modes of MODES are built. The result is
 // registered: valid one cycle after the row.
+//
+// PACKED is 4: a code of w2 stands for c-2: v, where 2v+1 is its level.
+//
+// PACKED is 3: weights are those of tw_dsp_dot, w1 + w0*2^14 for lanes 2j and 2j+1. The byte of
+// lane 2j is w0, of which the lower half counts; that of lane 2j+1 is w1, its upper half the sign.
+// Of codes of two bits w0 is less by one if w1 is negative. Of wider ones w1 is not negative but 8
+// too large; bytes are their lower half first, then (second_i) their upper half, and of the lower
+// half w0 is 8 too small, so that it has four signed bits.
 module tw_weight_decode #(
   parameter int N     = 8,
   parameter int L     = 8,
@@ -16,10 +24,11 @@ module tw_weight_decode #(
   parameter int LP    = 8,
   parameter int ROW   = 64,  // bytes of the widest row
   parameter int MODES = 63,  // bit m: mode m is there
-  parameter logic HALVED = 1'b0  // a code of w2 stands for c-2: v, where 2v+1 is its level
+  parameter int PACKED = 1
 ) (
   input  logic             clk_i,
   input  logic [2:0]       mode_i,
+  input  logic             second_i,
   input  logic [ROW*8-1:0] row_i,
   output logic [N*L*8-1:0] w_o,
   output logic [N*L*2-1:0] pick_o
@@ -34,23 +43,50 @@ module tw_weight_decode #(
   logic               unused_bits;
 
   assign row         = RowBits'(row_i);
-  assign unused_bits = ^row;
+  assign unused_bits = ^{row, second_i};
 
   for (genvar n = 0; n < N; n++) begin : gen_output
     for (genvar l = 0; l < L; l++) begin : gen_lane
+      localparam logic [3:0] Flip = (PACKED == 3 && l % 2 == 1) ? 4'd8 : 4'd0;
       logic [1:0] code;
-      logic [3:0] nibble_d, nibble_q;
+      logic [3:0] odd, signed2, byte_w, byte_v, nibble_d, nibble_q;
 
       assign code = row[2*(n*LP+l) +: 2];
 
+      if (PACKED == 3) begin : gen_dot
+        logic [3:0] byte_flip;
+
+        if (l % 2 == 0) begin : gen_upper
+          logic less, borrow;  // w1 is negative, of odd levels and of signed codes
+
+          assign less    = row[2*(n*LP+l)+3];
+          assign borrow  = less && !code[0];
+          assign odd     = {~code[1], ~code[1], code[0], less};
+          assign signed2 = { {2{code[1] || borrow}}, code[1] ^ borrow, code[0] ^ less};
+        end else begin : gen_lower
+          assign odd     = {~code[1], ~code[1], code[0], 1'b1};
+          assign signed2 = { {3{code[1]}}, code[0]};
+        end
+
+        assign byte_flip = {second_i == 1'(l % 2), 3'd0};
+        assign byte_w    = row[8*(n*LP+l)+(second_i ? 4 : 0) +: 4] ^ byte_flip;
+        assign byte_v    = row[8*(l*NP+n)+(second_i ? 4 : 0) +: 4] ^ byte_flip;
+      end else begin : gen_byte_weights
+        assign odd     = (PACKED == 4) ? { {3{~code[1]}}, code[0]} :
+                                         {~code[1], ~code[1], code[0], 1'b1};
+        assign signed2 = { {3{code[1]}}, code[0]};
+        assign byte_w  = row[8*(n*LP+l) +: 4];
+        assign byte_v  = row[8*(l*NP+n) +: 4];
+      end
+
       always_comb begin
-        nibble_d = HALVED ? { {3{~code[1]}}, code[0]} : {~code[1], ~code[1], code[0], 1'b1};
-        if (MODES[1] && mode_i == tw_pkg::MODE_S2) nibble_d = { {3{code[1]}}, code[0]};
-        if (MODES[7] && mode_i == tw_pkg::MODE_S2P) nibble_d = { {3{code[1]}}, code[0]};
-        if (MODES[2] && mode_i == tw_pkg::MODE_W4) nibble_d = row[4*(n*W4Stride+l) +: 4];
-        if (MODES[3] && mode_i == tw_pkg::MODE_W8) nibble_d = row[8*(n*LP+l) +: 4];
-        if (MODES[4] && mode_i == tw_pkg::MODE_V4) nibble_d = row[4*(l*V4Stride+n) +: 4];
-        if (MODES[5] && mode_i == tw_pkg::MODE_V8) nibble_d = row[8*(l*NP+n) +: 4];
+        nibble_d = odd;
+        if (MODES[1] && mode_i == tw_pkg::MODE_S2) nibble_d = signed2;
+        if (MODES[7] && mode_i == tw_pkg::MODE_S2P) nibble_d = signed2;
+        if (MODES[2] && mode_i == tw_pkg::MODE_W4) nibble_d = row[4*(n*W4Stride+l) +: 4] ^ Flip;
+        if (MODES[3] && mode_i == tw_pkg::MODE_W8) nibble_d = byte_w;
+        if (MODES[4] && mode_i == tw_pkg::MODE_V4) nibble_d = row[4*(l*V4Stride+n) +: 4] ^ Flip;
+        if (MODES[5] && mode_i == tw_pkg::MODE_V8) nibble_d = byte_v;
       end
 
       always_ff @(posedge clk_i) nibble_q <= nibble_d;
@@ -80,7 +116,19 @@ module tw_weight_decode #(
       end
 
       // The upper half of an operand is its sign unless there are codes of eight bits.
-      if (MODES[3] || MODES[5]) begin : gen_byte
+      if (PACKED == 3 && l % 2 == 1) begin : gen_fill
+        logic fill_q;
+
+        always_ff @(posedge clk_i) begin
+          case (mode_i)
+            tw_pkg::MODE_W2, tw_pkg::MODE_W2P: fill_q <= odd[3];
+            tw_pkg::MODE_S2, tw_pkg::MODE_S2P: fill_q <= signed2[3];
+            default:                           fill_q <= 1'b0;
+          endcase
+        end
+
+        assign w_o[8*(n*L+l)+4 +: 4] = {4{fill_q}};
+      end else if (PACKED != 3 && (MODES[3] || MODES[5])) begin : gen_byte
         logic [3:0] upper_d, upper_q;
 
         always_comb begin

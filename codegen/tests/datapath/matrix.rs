@@ -242,7 +242,7 @@ fn check(name: &str, seed: u64, count: usize) {
         ("LP", g.lp),
         ("ACC_BITS", machine.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
-        ("PACKED", machine.matrix.multipliers.products()),
+        ("PACKED", machine.matrix.multipliers.packed()),
         ("A_WIDTH", g.a_width),
         ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
@@ -331,6 +331,11 @@ fn gemm_on_paired() {
 #[test]
 fn gemm_on_quads() {
     sweep("quads");
+}
+
+#[test]
+fn gemm_on_gemv() {
+    sweep("gemv");
 }
 
 #[test]

@@ -33,7 +33,6 @@ module tb_matrix #(
 
   logic         clk, rst_n, start, free, done, finished;
   logic [255:0] word;
-  logic               a_en_q = 1'b0, w_en_q = 1'b0;
   logic               a_en, w_en, g_en, c_en, s_en, r_en, d_en;
   logic [12:0]        a_row;
   logic [A_WIDTH*8-1:0] a_data;
@@ -87,8 +86,8 @@ module tb_matrix #(
 
   always @(posedge clk) begin
     noise <= noise * 32'd1664525 + 32'd1013904223;
-    // Data of a read stay for a second beat.
-    if (!(PACKED == 4 && a_en_q)) a_data <= {(A_WIDTH*8+31)/32{noise}};
+    // Data of a read stay until the second beat of a step is issued, as those of tw_ram do.
+    if (!dut.second_q) a_data <= {(A_WIDTH*8+31)/32{noise}};
     for (int unsigned r = 0; r < ARows; r++) begin
       // Behind an odd row stands anything.
       if (a_en && !(r == 1 && a_row[0])) a_data[r*TP*LP*8 +: TP*LP*8] <= a_mem[9'(32'(a_row) + r)];
@@ -96,8 +95,7 @@ module tb_matrix #(
     g_data  <= g_en ? g_mem[g_row[8:0]] : {(NP*8+31)/32{noise}};
     c_data  <= c_en ? c_mem[c_row[5:0]] : {NP{noise}};
     s_data  <= s_en ? s_mem[s_slot] : noise[23:0];
-    if (!(PACKED == 4 && w_en_q)) w_data <= {(W_ROW*8+31)/32{noise}};
-    {a_en_q, w_en_q} <= {a_en, w_en};
+    if (!dut.second_q) w_data <= {(W_ROW*8+31)/32{noise}};
     if (w_en) begin
       for (int unsigned i = 0; i < w_bytes; i++) w_data[8*i+:8] <= w_mem[32'(w_row)*w_bytes+i];
     end

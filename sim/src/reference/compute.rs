@@ -16,7 +16,7 @@ pub(super) struct Matrix {
     fields: Option<Gemm>,
     /// Of the products: tile, group and step; `None`: no products are left.
     product: Option<(u32, u32, u32)>,
-    /// Quads have multiplied the step for even tokens; odd ones are left.
+    /// The first of two beats of the step is done: quads have multiplied for even tokens, or dot multipliers the lower halves.
     half: bool,
     /// All products of the tile are summed; its results wait for the way out.
     summed: bool,
@@ -24,7 +24,7 @@ pub(super) struct Matrix {
     result: Option<(u32, u32)>,
     retiring: Delay,
     latency: u64,
-    quads: bool,
+    multipliers: Multipliers,
 }
 
 impl Matrix {
@@ -38,7 +38,7 @@ impl Matrix {
             result: None,
             retiring: Delay::default(),
             latency: matrix_latency(&machine.matrix),
-            quads: machine.matrix.multipliers == Multipliers::Quad,
+            multipliers: machine.matrix.multipliers,
         }
     }
 
@@ -74,7 +74,13 @@ impl Matrix {
 
     fn multiply(&mut self, i: &Gemm, (tile, group, step): (u32, u32, u32)) {
         let narrow = [Mode::W2 as u32, Mode::S2 as u32].contains(&i.mode);
-        self.half = self.quads && !narrow && i.tokens > 1 && !self.half;
+        let bytes = [Mode::W8 as u32, Mode::V8 as u32].contains(&i.mode);
+        let twice = match self.multipliers {
+            Multipliers::Quad => !narrow && i.tokens > 1,
+            Multipliers::Dot => bytes,
+            Multipliers::Plain | Multipliers::Dsp48e2 => false,
+        };
+        self.half = twice && !self.half;
         if self.half {
             return;
         }

@@ -20,7 +20,7 @@ pub(super) const fn fault(
     Fault { what, file, from, to, says }
 }
 
-/// On `pair`, which has all but quads.
+/// On `pair`, which has all but quads and dots.
 pub const PAIR: &[Fault] = &[
     // told by a difference
     fault(
@@ -145,8 +145,8 @@ pub const PAIR: &[Fault] = &[
     fault(
         "cached values are read as keys are",
         "tw_weight_decode.sv",
-        "nibble_d = row[8*(l*NP+n) +: 4];",
-        "nibble_d = @ ? row[8*(n*LP+l) +: 4] : row[8*(l*NP+n) +: 4];",
+        "byte_v  = row[8*(l*NP+n) +: 4];",
+        "byte_v  = @ ? row[8*(n*LP+l) +: 4] : row[8*(l*NP+n) +: 4];",
         "",
     ),
     fault(
@@ -525,15 +525,15 @@ pub const QUAD: &[Fault] = &[
     fault(
         "wide weights take one beat",
         "tw_matrix.sv",
-        "assign beat_last   = !alone ||",
-        "assign beat_last   = !alone || @ ||",
+        "(!halves && (!alone ||",
+        "(!halves && (!alone || @ ||",
         "",
     ),
     fault(
         "a single token takes two beats",
         "tw_matrix.sv",
-        "|| second_q || token_last_q == '0;",
-        "|| second_q || (token_last_q == '0 && !@);",
+        "token_last_q == '0));",
+        "(token_last_q == '0 && !@)));",
         "",
     ),
     fault(
@@ -553,8 +553,8 @@ pub const QUAD: &[Fault] = &[
     fault(
         "even tokens add the products of odd ones",
         "tw_matrix.sv",
-        "{step_valid_q[5+Later:1], fire && !second_q};",
-        "{step_valid_q[5+Later:1], fire && (!second_q || @)};",
+        "fire && (!second_q || halves)};",
+        "fire && (!second_q || halves || @)};",
         "",
     ),
     fault(
