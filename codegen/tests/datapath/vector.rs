@@ -6,8 +6,8 @@ use hw::function::Product;
 use hw::timing::{VECTOR_LATENCY, VectorShape, vector_occupancy};
 use hw::{Function, Geometry, Machine};
 use ir::num::{
-    Scale, add, copy_vector, layer_norm, log_np, mul, quantise_vector, requantise, rms_norm, rope, rope_pairs,
-    softmax, softmax_slot, sum as sum_of, top_k,
+    Scale, add, copy_vector, layer_norm, log_np, mul, quantise_vector, requantise, rms_norm, rope,
+    rope_pairs, softmax, softmax_slot, sum as sum_of, top_k,
 };
 use isa::table::{OUTS, Vector, out, vec_addr, vec_parts};
 

@@ -108,8 +108,7 @@ pub fn exp(a: i32) -> i32 {
 /// `|a| >> 12`.
 pub fn softplus(a: i32) -> i32 {
     let m = a.unsigned_abs();
-    let tail =
-        if m >> 12 >= 256 { 0 } else { linear(&tables::SOFTPLUS, (m >> 12) as usize, m & 0xfff, 12) };
+    let tail = if m >> 12 >= 256 { 0 } else { linear(&tables::SOFTPLUS, (m >> 12) as usize, m & 0xfff, 12) };
     sat32(i64::from(a.max(0)) + i64::from(tail))
 }
 
@@ -171,7 +170,10 @@ mod tests {
         assert_eq!([681_391, 681_392, i32::MAX].map(exp), [65535 << 15, i32::MAX, i32::MAX]);
         assert_eq!([0, 1, -(12 << 16), i32::MIN].map(exp), [65536, 65536, 0, 0]);
         assert_eq!([0, 1 << 20, i32::MAX, -(1 << 20)].map(softplus), [45426, 1 << 20, i32::MAX, 0]);
-        assert_eq!([0, 1, 2, 3, 1 << 16].map(reciprocal), [i32::MAX, i32::MAX, i32::MAX, 1_431_666_688, 1 << 16]);
+        assert_eq!(
+            [0, 1, 2, 3, 1 << 16].map(reciprocal),
+            [i32::MAX, i32::MAX, i32::MAX, 1_431_666_688, 1 << 16]
+        );
         assert_eq!([-1, -2, -3, i32::MIN].map(reciprocal), [i32::MIN, i32::MIN, -1_431_666_688, -2]);
         assert_eq!([1 << 16, 3 << 15, u32::MAX].map(log2), [0, 38336, 16 << 16]);
         let one = Scale { mantissa: 1 << 15, exponent: -15 };

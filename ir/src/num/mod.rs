@@ -36,7 +36,8 @@ mod vector;
 pub use affine::{affine_code, affine_vector, requantise, saturating_code};
 pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
 pub use function::{
-    cos, exp, exp2n, hard_sigmoid, log_np, log2, phi, phi_tanh, recip, reciprocal, rsqrt, sigmoid, sin, softplus,
+    cos, exp, exp2n, hard_sigmoid, log_np, log2, phi, phi_tanh, recip, reciprocal, rsqrt, sigmoid, sin,
+    softplus,
 };
 pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, wrap};
 pub use point::{Point, add, mul};

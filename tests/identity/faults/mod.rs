@@ -4,6 +4,7 @@
 //! All faults of a machine are built into one library, each behind a condition on pins of the control port that hardware must
 //! ignore; the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
+mod functions;
 mod list;
 mod positions;
 mod slices;
@@ -32,6 +33,8 @@ struct Mutants {
 
 static PAIR: Mutants = Mutants { machine: "pair", faults: list::PAIR, built: OnceLock::new() };
 static QUAD: Mutants = Mutants { machine: "quad", faults: list::QUAD, built: OnceLock::new() };
+
+static UNIT: Mutants = Mutants { machine: "unit", faults: functions::ALL, built: OnceLock::new() };
 
 static NARROW: Mutants = Mutants { machine: "narrow", faults: positions::ALL, built: OnceLock::new() };
 
@@ -99,6 +102,11 @@ fn every_fault_of_quads_is_caught() {
 }
 
 #[test]
+fn every_fault_of_functions_is_caught() {
+    UNIT.each_is_caught();
+}
+
+#[test]
 fn every_fault_of_slices_is_caught() {
     SLICES.each_is_caught();
 }
@@ -110,7 +118,7 @@ fn every_fault_of_positions_is_caught() {
 
 #[test]
 fn no_fault_is_no_difference() {
-    for mutants in [&PAIR, &QUAD, &SLICES, &NARROW] {
+    for mutants in [&PAIR, &QUAD, &SLICES, &NARROW, &UNIT] {
         for (machine, case) in mutants.cases().iter().step_by(5) {
             assert_eq!(mutants.report(0, machine, case), None);
         }

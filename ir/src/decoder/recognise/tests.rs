@@ -2,6 +2,7 @@ use super::*;
 use crate::corpus::{Case, llamas, relative_error};
 use crate::eval::evaluate;
 use crate::graph::Def;
+use crate::num::Point;
 use crate::pass;
 use crate::tensor::Tensor;
 use crate::types::DType;
@@ -206,6 +207,21 @@ fn rebuilt_graphs_round_trip_through_text() {
     let graph = decoder.graph(3, 5).unwrap();
     assert!(crate::text::parse(&crate::text::print(&graph)).unwrap() == graph);
     insta::assert_snapshot!(crate::text::print_without_weights(&graph));
+}
+
+#[test]
+fn mlps_of_every_function_are_recognised() {
+    let mut decoder = recognised(&crate::corpus::llama()[1]).decoder;
+    let functions = [Point::Silu, Point::Relu, Point::Gelu, Point::Exp, Point::Softplus, Point::Reciprocal];
+    for (function, gated) in functions.into_iter().flat_map(|f| [(f, true), (f, false)]) {
+        decoder.config.activation = Activation { function, gated };
+        if !gated {
+            decoder.layers.iter_mut().for_each(|layer| layer.gate = None);
+        }
+        let found = recognise(&decoder.graph(3, 5).unwrap()).unwrap().decoder.config.activation;
+        assert_eq!(found, decoder.config.activation);
+        decoder = recognised(&crate::corpus::llama()[1]).decoder;
+    }
 }
 
 #[test]
