@@ -440,8 +440,8 @@ module tw_vlane #(
   always_ff @(posedge clk_i) code_q <= code_d;
 
   logic unused_bits;
-  assign unused_bits = ^{phase, pre_value, ratio_sum[0], product_2, ratio_places_2, neg_3, over_3,
-                         scale_value[15:0], pair_u_i, pair_k_i};
+  assign unused_bits = ^{phase, factor_b, pre_value, ratio_sum, product_2, ratio_places_2, neg_3,
+                         over_3, scale_value[15:0], pair_u_i, pair_k_i};
   assign pair_u_o    = u_8;
   assign pair_k_o    = k_8;
   assign y_o         = y_17;
