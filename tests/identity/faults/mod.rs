@@ -57,7 +57,7 @@ impl Mutants {
         let on = |model| {
             let machine = with_model(&preset, model);
             let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-            let random = (0..30).filter_map(|seed| isa::random::case(&machine, seed));
+            let random = (0..60).filter_map(|seed| isa::random::case(&machine, seed));
             directed.chain(random).map(|case| (machine.clone(), case)).collect::<Vec<_>>()
         };
         models(&preset).into_iter().flat_map(on).collect()
