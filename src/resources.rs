@@ -47,7 +47,14 @@ pub fn modules_json(machine: &Machine) -> Value {
 /// The kinds of modules as a table, and their sum.
 pub fn modules_text(machine: &Machine) -> String {
     let row = |name: &str, count: &str, c: &Cells| {
-        format!("{name:<22} {count:>7} {:>9} {:>9} {:>6} {:>8} {:>5}\n", c.lut, c.ff, c.dsp, c.bram36(), c.uram)
+        format!(
+            "{name:<22} {count:>7} {:>9} {:>9} {:>6} {:>8} {:>5}\n",
+            c.lut,
+            c.ff,
+            c.dsp,
+            c.bram36(),
+            c.uram
+        )
     };
     let mut text = format!(
         "{:<22} {:>7} {:>9} {:>9} {:>6} {:>8} {:>5}\n",

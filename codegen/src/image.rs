@@ -79,7 +79,7 @@ impl Model {
             kind: Kind {
                 norm: c.norm,
                 learned: Kind::learned(c.positions),
-                activation: support::activation(c.activation.function)?,
+                activation: support::activation(c.activation)?,
                 gated: c.activation.gated,
                 causal: !c.is_encoder(),
                 post_norm: c.placement == Placement::Stream,

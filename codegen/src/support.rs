@@ -2,9 +2,8 @@
 
 use crate::model::{Linear, Model, Widths};
 use hw::{Function, Machine, Mode};
-use ir::decoder::NormKind;
+use ir::decoder::{Activation, NormKind};
 use ir::diag::Diagnostic;
-use ir::num::Point;
 use ir::op::{Code, GroupLinear};
 use ir::quant::scheme::{Sparsity, WeightScheme};
 use ir::quant::{QuantDecoder, QuantLinear, Scheme};
@@ -104,12 +103,20 @@ pub fn modes(model: &Model, machine: &Machine) -> Result<Widths, Diagnostic> {
 /// The vector function of an MLP.
 ///
 /// # Errors
-/// The function is not one of the vector engine.
-pub fn activation(point: Point) -> Result<Function, Diagnostic> {
-    let found = Function::ALL.iter().find(|f| f.point() == Some(point));
-    found
-        .copied()
-        .ok_or_else(|| Diagnostic::internal(format!("no vector function computes {}", point.name())))
+/// The function is not one of the vector engine, or not times the other factor.
+pub fn activation(of: Activation) -> Result<Function, Diagnostic> {
+    let name = of.function.name();
+    let found = Function::ALL.iter().find(|f| f.point() == Some(of.function));
+    let found = found.ok_or_else(|| Diagnostic::internal(format!("no vector function computes {name}")))?;
+    if of.gated && !found.takes_gate() {
+        return Err(Diagnostic::new(
+            "activation-gated",
+            format!("no machine has {name} times a second factor"),
+        )
+        .because("the vector engine multiplies results of other functions; of this one it adds or squares")
+        .help("use a network whose MLP applies it to one projection"));
+    }
+    Ok(*found)
 }
 
 /// Functions of the vector engine that a model needs, and what for.
@@ -297,6 +304,7 @@ fn refused(at: &str, what: &str, why: &str) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ir::num::Point;
 
     #[test]
     fn a_machine_without_a_function_is_refused_by_its_name() {
@@ -307,5 +315,14 @@ mod tests {
         let refused = functions(&model, &machine).unwrap_err();
         assert_eq!(refused.code, "function-missing");
         assert!(refused.render().contains("no function softmax for attention"), "{}", refused.render());
+    }
+
+    #[test]
+    fn a_function_that_is_never_gated_is_refused_in_a_gated_mlp() {
+        for (function, gated) in [(Point::Exp, true), (Point::Reciprocal, true), (Point::Softplus, false)] {
+            assert_eq!(activation(Activation { function, gated }).unwrap().point(), Some(function));
+        }
+        let refused = activation(Activation { function: Point::Softplus, gated: true }).unwrap_err();
+        insta::assert_snapshot!(refused.render());
     }
 }

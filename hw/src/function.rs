@@ -120,6 +120,14 @@ functions! {
     Sum "sum" 1 None false None;
     /// The largest elements and their places, a round for each.
     TopK "top_k" 1 None false None;
+    /// Power of e.
+    Exp "exp" 1 None true Some(Point::Exp);
+    /// Logarithm of 1 and a power of e.
+    Softplus "softplus" 1 None false Some(Point::Softplus);
+    /// 1 over a.
+    Reciprocal "reciprocal" 1 None true Some(Point::Reciprocal);
+    /// Logarithm of 1 and the magnitude of a, with its sign; b the scale words of a.
+    LogNp "log_np" 1 Words false None;
 }
 
 impl Function {

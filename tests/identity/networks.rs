@@ -121,6 +121,9 @@ fn other_families() {
         (&models::LEARNED, "w2a8kv4", "tiny"),
         (&models::LEARNED, "w8a8", "odd"),
         (&models::BIASED, "w2a8kv4", "three"),
+        (&models::BENT, "w2a8kv4", "unit"),
+        (&models::STEEP, "w2a8kv4", "odd"),
+        (&models::INVERSE, "w2a8kv4", "three"),
     ] {
         let decoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
         let expected = evaluated(&decoder, &prompt, 2);

@@ -54,9 +54,14 @@ fn a_small_network_on_every_machine() {
 #[test]
 fn other_families_on_every_machine_whose_rows_suit_them() {
     let tokens: Vec<u32> = (0..29).map(|i| (i * 37 + 11) % 50).collect();
-    for (config, scheme, least) in
-        [(&models::LEARNED, "w2a8kv4", 2), (&models::LEARNED, "w8a8", 2), (&models::BIASED, "w2a8kv4", 3)]
-    {
+    for (config, scheme, least) in [
+        (&models::LEARNED, "w2a8kv4", 2),
+        (&models::LEARNED, "w8a8", 2),
+        (&models::BIASED, "w2a8kv4", 3),
+        (&models::BENT, "w2a8kv4", 1),
+        (&models::STEEP, "w2a8kv4", 3),
+        (&models::INVERSE, "w2a8kv4", 3),
+    ] {
         let decoder = models::random_with(1, config, &Scheme::named(scheme).unwrap());
         let model = Model::of(&decoder).unwrap();
         let mut last = Vec::new();

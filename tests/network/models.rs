@@ -53,6 +53,13 @@ pub const LEARNED: Config = Config {
 pub const BIASED: Config =
     Config { kv_heads: 2, activation: Activation { function: Point::GeluTanh, gated: true }, ..SMALL };
 
+/// An MLP of one projection that softplus bends, and gates by an exponential and by a reciprocal.
+pub const BENT: Config =
+    Config { activation: Activation { function: Point::Softplus, gated: false }, ..SMALL };
+pub const STEEP: Config = Config { activation: Activation { function: Point::Exp, gated: true }, ..SMALL };
+pub const INVERSE: Config =
+    Config { activation: Activation { function: Point::Reciprocal, gated: true }, ..SMALL };
+
 /// A decoder whose logits stand behind the attention of its last layer.
 pub const EARLY: Config = Config { exit: Exit::Attention, ..SMALL };
 

@@ -11,7 +11,7 @@
 use super::chunks::Chunker;
 use super::width::{Width, head_block};
 use super::{Options, Reg};
-use crate::model::{Linear, Model};
+use crate::model::{Kind, Linear, Model};
 use hw::machine::BLOCK_BYTES;
 use hw::{Form, Geometry, Machine};
 use ir::decoder::NormKind;
@@ -403,9 +403,22 @@ fn widths(model: &Model, heads: Heads, g: &Geometry) -> Result<Widths, Diagnosti
     }
     let frames = stem.map(|(frame, _)| frame);
     let head = Width::new(model.head_dim, block, of_heads, g);
+    let intermediate = Width::shared(model.intermediate, group.unwrap_or(model.intermediate), multiple, g);
+    let Kind { activation, gated, .. } = model.kind;
+    // Of a gated one the other factor is zero there.
+    if !gated && !intermediate.is_full() && activation.point().is_some_and(|point| point.of(0) != 0) {
+        let title = format!("this machine has no {} of padded rows", activation.name());
+        return Err(Diagnostic::new("rows-padded", title)
+            .at_item("matrix.lanes")
+            .because(format!(
+                "{} elements fill no whole rows, and what pads them would not stay zero",
+                model.intermediate
+            ))
+            .help("choose a machine whose lanes divide the scheme's group and whose outputs the width of the MLP"));
+    }
     Ok(Widths {
         hidden: Width::shared(model.hidden, group.unwrap_or(model.hidden), multiple, g),
-        intermediate: Width::shared(model.intermediate, group.unwrap_or(model.intermediate), multiple, g),
+        intermediate,
         q: head.heads(model.heads, (heads.q, 1), of_heads, g),
         kv: head.heads(model.kv_heads, (heads.kv, heads.copies), of_heads, g),
         head,

@@ -75,6 +75,11 @@ impl Width {
         self.share * self.slices.div_ceil(self.copies)
     }
 
+    /// Whether nothing of the rows is padding.
+    pub fn is_full(&self) -> bool {
+        self.gathered() * self.lanes == self.elements
+    }
+
     /// Where an element lies.
     pub fn place(&self, element: u32) -> Place {
         let place = element / self.block * self.block_rows * self.lanes + element % self.block;

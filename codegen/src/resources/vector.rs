@@ -89,10 +89,12 @@ struct Part {
 
 /// `tw_vlane`.
 fn lane(f: Functions, odd: bool) -> Module {
-    use Function::{Add, LayerNorm, Relu6, Requantise, RmsNorm, Rope, RopePairs, Softmax, Sum};
+    use Function::{Add, Exp, LayerNorm, LogNp, Reciprocal, Relu6, Requantise, RmsNorm, Rope, RopePairs};
+    use Function::{Softmax, Softplus, Sum};
     let part = |there, lut, ff| Part { there, lut, ff };
     let (turn, norm) = (any(f, &[Rope, RopePairs]), any(f, &[RmsNorm, LayerNorm]));
     let (weigh, point) = (f.has(Softmax), point(f));
+    let (late, joined) = (any(f, &[Reciprocal, LogNp]), any(f, &[Softplus, LogNp]));
     let parts = [
         // The element shifted to 17 bits: three stages of four ways. The product by the factor of a pass: 49 bits.
         part(true, 47 + 33 + 17 + 6, 2 * WORD + 2),
@@ -120,7 +122,20 @@ fn lane(f: Functions, odd: bool) -> Module {
         part(true, WORD, WORD),
         // Turns: both of a pair of elements and of sine and cosine; the sum and the difference of their products.
         part(turn, 32 + 18 + 64, 4 * WORD + 3 * 18),
-        part(f.has(Add) || turn, 64, 0),
+        part(f.has(Add) || turn || joined, 64, 0),
+        // The first product's operands: a phase's, or of the element.
+        part(any(f, &[Exp, LogNp]), WORD + 16, 0),
+        // A logarithm as an argument; the power of two in it and the end of the words.
+        part(f.has(Exp), 2 * WORD + 26, 0),
+        // The power of two above a magnitude: whether a bit is there above each place.
+        part(f.has(Reciprocal), WORD + 6 + WORD, 1),
+        // A number whose leading one is looked for, its sign, and the function of it.
+        part(late, 18, WORD + 1),
+        // What the second product adds: an element, or the power of two of a logarithm.
+        part(joined, WORD + 8, 0),
+        part(f.has(Softplus), WORD, 0),
+        // A ratio: a shift of 49 bits to each of them, saturated; 1 and the ratio; which number that is.
+        part(f.has(LogNp), 49 + 49 * 3 + WORD + 8 + WORD + 1 + 2 * WORD, 48 + 6),
         part(true, 24, 0),
     ];
     let there = || parts.iter().filter(|p| p.there);
@@ -129,7 +144,7 @@ fn lane(f: Functions, odd: bool) -> Module {
         .with("ODD", u32::from(odd))
         .lut(there().map(|p| p.lut).sum())
         .ff(there().map(|p| p.ff).sum())
-        .has(1, mul(32, 17))
+        .has(1, mul(32, if f.has(Exp) { 19 } else { 17 }))
         .has(1, functions(f))
         .has(1, delay(32, 4))
         .has(1, delay(32, 6))
@@ -137,13 +152,17 @@ fn lane(f: Functions, odd: bool) -> Module {
         .has(1, mul(32, 18))
         .has(1, mul(32, 32))
         .has(1, round());
+    let module = module.has(u64::from(f.has(LogNp)), delay(5, 2));
     if f.has(LayerNorm) { module.has(1, delay(16, 6)) } else { module }
 }
 
 /// `tw_vfun`: the OR of the points and rises of its tables, 29 bits; phase and its fold, place in a table, the shift by whole powers of
 /// two, sign and saturation.
 fn functions(f: Functions) -> Module {
-    use Function::{Gelu, GeluTanh, HardSigmoid, HardSwish, Rope, RopePairs, Sigmoid, Silu, Softmax, Tanh};
+    use Function::{
+        Exp, Gelu, GeluTanh, HardSigmoid, HardSwish, LogNp, Reciprocal, Rope, RopePairs, Sigmoid,
+    };
+    use Function::{Silu, Softmax, Softplus, Tanh};
     // Contents of a table decide its LUTs: the number is that of the table's 256 points, of 17 and 12 bits.
     let tables = [
         ("tw_rom_sin", 85, any(f, &[Rope, RopePairs])),
@@ -151,20 +170,31 @@ fn functions(f: Functions) -> Module {
         ("tw_rom_phi", 83, f.has(Gelu)),
         ("tw_rom_phi_tanh", 71, f.has(GeluTanh)),
         ("tw_rom_hard_sigmoid", 23, any(f, &[HardSwish, HardSigmoid])),
-        ("tw_rom_exp2", 82, f.has(Softmax)),
+        ("tw_rom_exp2", 82, any(f, &[Softmax, Exp])),
+        ("tw_rom_softplus", 84, f.has(Softplus)),
+        ("tw_rom_recip", 91, f.has(Reciprocal)),
+        ("tw_rom_log2", 94, f.has(LogNp)),
     ];
     let count = tables.iter().filter(|t| t.2).count() as u32;
-    let (turn, weigh) = (tables[0].2, tables[5].2);
+    let (turn, weigh) = (tables[0].2, any(f, &[Softmax, Softplus]));
+    let (lead, log) = (any(f, &[Reciprocal, LogNp]), f.has(LogNp));
     let module = Module::new("tw_vfun")
         .with("FUNCTIONS", f.bits())
         .lut(29 * gate(2 * count))
         .lut(if turn { 17 + 18 } else { 0 })
         .lut(if weigh { 2 * 18 + 17 + 4 } else { 0 })
         .lut(20 + 18 + 2 * 18 + 12)
-        .ff(8 + 12 + 12 + 17 + 12 + 18);
+        // Twice a power, its end and its sign; the segment behind the leading one and its end; a step of one bit more.
+        .lut(if f.has(Exp) { 17 + 3 * 18 + 8 } else { 0 })
+        .lut(if lead { 20 + 5 + 18 + 7 } else { 0 })
+        .lut(if f.has(Softplus) { 12 + 8 + 6 } else { 0 })
+        .lut(if log { 10 } else { 0 })
+        .ff(8 + 12 + 12 + 17 + 12 + 18 + if log { 5 } else { 0 });
     let module = tables
         .iter()
         .fold(module, |m, (name, lut, there)| m.has(u64::from(*there), Module::new(name).lut(*lut)));
+    // The leading one is found in five steps of halves, of which those of the highest bits are short.
+    let module = module.has(u64::from(lead), Module::new("tw_lead").lut(189));
     module.has(1, interp()).has(1, delay(8, 4))
 }
 

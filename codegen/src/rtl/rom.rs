@@ -56,6 +56,14 @@ impl View {
     pub(super) fn hard_sigmoid() -> View {
         View::new("tw_rom_hard_sigmoid", "2^16 * min(1 / 2 + i / 96, 1)", segments(&tables::HARD_SIGMOID))
     }
+
+    pub(super) fn softplus() -> View {
+        View::new("tw_rom_softplus", "2^16 * ln(1 + exp(-i / 16))", segments(&tables::SOFTPLUS))
+    }
+
+    pub(super) fn log2() -> View {
+        View::new("tw_rom_log2", "2^16 * log2(1 + i / 256)", segments(&tables::LOG2))
+    }
 }
 
 fn segments(points: &[u32]) -> impl Iterator<Item = [u32; 2]> {
@@ -85,6 +93,8 @@ mod tests {
             &tables::PHI,
             &tables::PHI_TANH,
             &tables::HARD_SIGMOID,
+            &tables::SOFTPLUS,
+            &tables::LOG2,
         ] {
             for [point, next] in segments(points) {
                 assert!(point < 1 << 17 && next.abs_diff(point) < 1 << 11);
@@ -96,7 +106,8 @@ mod tests {
     fn every_rom_has_its_segments() {
         let per_vector = [View::recip(), View::rsqrt()];
         let gates = [View::sigmoid(), View::phi(), View::phi_tanh(), View::hard_sigmoid()];
-        for view in per_vector.into_iter().chain([View::exp2(), View::sin()]).chain(gates) {
+        let others = [View::exp2(), View::sin(), View::softplus(), View::log2()];
+        for view in per_vector.into_iter().chain(others).chain(gates) {
             assert_eq!(view.entries.len(), 256, "{}", view.name);
             assert!(view.entries[255].starts_with("default: "), "{}", view.name);
         }

@@ -131,7 +131,7 @@ module tw_vector #(
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       fun_q        <= fun_i;
-      gated_q      <= gated_i || fun_i == tw_pkg::FUN_MUL;
+      gated_q      <= gated_i || fun_i == tw_pkg::FUN_MUL || fun_i == tw_pkg::FUN_LOG_NP;
       out_q        <= out_i;
       token_last_q <= tokens_i - 6'd1;
       sub_last_q   <= subs_i - 6'd1;

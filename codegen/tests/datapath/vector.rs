@@ -6,8 +6,8 @@ use hw::function::Product;
 use hw::timing::{VECTOR_LATENCY, VectorShape, vector_occupancy};
 use hw::{Function, Geometry, Machine};
 use ir::num::{
-    Scale, add, copy_vector, layer_norm, mul, quantise_vector, requantise, rms_norm, rope, rope_pairs,
-    softmax, softmax_slot, sum as sum_of, top_k,
+    Scale, add, copy_vector, layer_norm, log_np, mul, quantise_vector, requantise, rms_norm, rope,
+    rope_pairs, softmax, softmax_slot, sum as sum_of, top_k,
 };
 use isa::table::{OUTS, Vector, out, vec_addr, vec_parts};
 
@@ -157,6 +157,10 @@ impl State {
                         let b = self.words(b, i.rows);
                         y.iter_mut().zip(a.iter().zip(&b)).for_each(|(y, (&a, &b))| *y = of(a, b, i.shift));
                     }
+                    Function::LogNp => {
+                        let scales = self.words(b, i.rows).into_iter().map(|w| Scale::from_word(w as u32));
+                        y.iter_mut().zip(a.iter().zip(scales)).for_each(|(y, (&a, b))| *y = log_np(a, b));
+                    }
                     _ => {
                         let b = (i.gated != 0).then(|| self.words(b, i.rows));
                         function.point().unwrap().vector(&a, b.as_deref(), &mut y);
@@ -275,7 +279,8 @@ fn program(g: &Geometry, rng: &mut Rng, count: usize) -> Vec<(Vector, u8)> {
         let shift = rng.up_to(3);
         let bank = |n: u32| (n + shift) % 4;
         let a = vec_addr(bank(0), rng.up_to(RESULTS - a_span));
-        let b_row = if function == Function::Softmax && !rng.one_in(4) {
+        let scales = matches!(function, Function::Softmax | Function::LogNp);
+        let b_row = if scales && !rng.one_in(4) {
             RESULTS / 4 + rng.up_to(RESULTS / 4 - b_span)
         } else {
             rng.up_to(RESULTS - b_span)

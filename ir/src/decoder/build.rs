@@ -9,8 +9,8 @@ use crate::diag::Diagnostic;
 use crate::graph::{Builder, Graph, Origin, ValueId};
 use crate::num::Point;
 use crate::op::{
-    Add, Attention, Cast, Concat, Dequantise, Div, Erf, Gather, LayerNorm, Linear, Mul, Op, Relu, Reshape,
-    RmsNorm, Rope, Silu, Slice, Tanh,
+    Add, Attention, Cast, Concat, Dequantise, Div, Erf, Exp, Gather, LayerNorm, Linear, Mul, Op, Reciprocal,
+    Relu, Reshape, RmsNorm, Rope, Silu, Slice, Softplus, Tanh,
 };
 use crate::types::{DType, Shape, Type};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -261,6 +261,9 @@ impl Rebuild<'_> {
         match self.config.activation.function {
             Point::Silu => self.op(Silu {}, &[x], origin),
             Point::Relu => self.op(Relu {}, &[x], origin),
+            Point::Exp => self.op(Exp {}, &[x], origin),
+            Point::Softplus => self.op(Softplus {}, &[x], origin),
+            Point::Reciprocal => self.op(Reciprocal {}, &[x], origin),
             Point::SquaredRelu => {
                 let active = self.op(Relu {}, &[x], origin)?;
                 self.op(Mul {}, &[active, active], origin)
@@ -282,7 +285,7 @@ impl Rebuild<'_> {
                 self.half_weighted(x, bent, origin)
             }
             other => Err(Diagnostic::new("decoder-activation", format!("MLPs with {other:?} are not built"))
-                .because("decoders have SiLU, GELU, ReLU or squared ReLU")
+                .because("decoders have SiLU, GELU, ReLU, squared ReLU, exp, softplus or reciprocal")
                 .help("import the model as a graph")),
         }
     }

@@ -23,12 +23,19 @@ pub const PHI_TANH: f64 = 2.86;
 /// [`super::hard_sigmoid`] against `2^16 * (a / 6 + 1 / 2)`, clamped, every input below 4; above it there is no error.
 pub const HARD_SIGMOID: f64 = 0.67;
 
+/// [`super::log2`] against `2^16 * log2`, every segment and place in it, at both ends of what it does not distinguish.
+pub const LOG2: f64 = 1.08;
+/// [`super::log_np`] against the exact function of its element and its scale word, below its end, over every element below 16 in
+/// magnitude under 16 scales.
+pub const LOG_NP: f64 = 1.62;
+
 /// [`super::rms_norm`] and [`super::layer_norm`] without epsilon, in units of 2^-16 of the largest element of the exact result
 /// (of the norm before its bias), over 8,000 drawn vectors of 64 elements whose largest magnitude has 17 to 32 bits.
 pub const NORM: f64 = 5.09;
 
-/// Of each [`Point`] on every input below 16 in magnitude, further out below 0.2; the two that square or only compare are
-/// exact but for the rounding of the square.
+/// Of each [`Point`] on every input below 16 in magnitude, further out below 0.2 (reciprocal and square: 0.6); the two that square or only
+/// compare are exact but for the rounding of the square. Where the exact value of an exponential or a reciprocal is above 1, the
+/// unit is 2^-16 of that value; where it is no word, the end of the words is exact.
 pub const fn of_point(point: Point) -> f64 {
     match point {
         Point::Silu => 7.68,
@@ -40,6 +47,9 @@ pub const fn of_point(point: Point) -> f64 {
         Point::Sigmoid => SIGMOID,
         Point::HardSigmoid => HARD_SIGMOID,
         Point::Tanh => 7.58,
+        Point::Exp => 4.33,
+        Point::Softplus => 8.69,
+        Point::Reciprocal => 1.99,
     }
 }
 
@@ -136,17 +146,54 @@ mod tests {
             Point::Sigmoid => logistic(x),
             Point::HardSigmoid => hard(x),
             Point::Tanh => x.tanh(),
+            Point::Exp => x.exp(),
+            Point::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Point::Reciprocal => 1.0 / x,
         }
     }
 
     #[test]
     fn functions_of_one_element() {
         for point in Point::ALL {
-            let error =
-                |a: i32| (f64::from(point.of(a)) - 65536.0 * exact(point, f64::from(a) / 65536.0)).abs();
+            let relative = matches!(point, Point::Exp | Point::Reciprocal);
+            let error = |a: i32| {
+                let exact = exact(point, f64::from(a) / 65536.0);
+                let nearest = (65536.0 * exact).clamp(i32::MIN.into(), i32::MAX.into());
+                let unit = if relative { exact.abs().clamp(1.0, 32768.0) } else { 1.0 };
+                (f64::from(point.of(a)) - nearest).abs() / unit
+            };
             check(&format!("{point:?}"), of_point(point), (-(1 << 20) + 1..1 << 20).map(error));
-            let far = (20..23).flat_map(|bits| [1 << bits, -(1 << bits)]).map(error).fold(0.0, f64::max);
-            assert!(far <= 0.2, "{point:?}: {far}");
+            let far = (1 << 20..i32::MAX).step_by(2039).flat_map(|a| [a, -a]).map(error).fold(0.0, f64::max);
+            let rounded = matches!(point, Point::SquaredRelu | Point::Reciprocal);
+            assert!(far <= if rounded { 0.6 } else { 0.2 }, "{point:?}: {far}");
         }
+    }
+
+    #[test]
+    fn log2() {
+        let error = |n: u32| (f64::from(num::log2(n)) - 65536.0 * (f64::from(n) / 65536.0).log2()).abs();
+        let cells = (1 << 20..1 << 21).flat_map(|cell: u32| [cell << 11, cell << 11 | 0x7ff]);
+        check("log2", LOG2, cells.map(error));
+        assert!((16..31).all(|bits| num::log2(1 << bits) == (bits - 16) << 16));
+    }
+
+    #[test]
+    fn log_np() {
+        let word = |n: u32| num::Scale { mantissa: (0x8000 + n * 2017) as u16, exponent: -(n as i8) - 8 };
+        let worst = |scale: num::Scale| {
+            let error = |a: i32| {
+                let x = f64::from(a) / 65536.0;
+                let exact = x.signum() * (1.0 + (x.abs() * scale.to_f64()).min(32768.0)).log2();
+                (f64::from(num::log_np(a, scale)) - 65536.0 * exact).abs()
+            };
+            (-(1 << 20) + 1..1 << 20).map(error).fold(0.0, f64::max)
+        };
+        check("log_np", LOG_NP, (0..16).map(word).map(worst));
+        let ends = |scale| [i32::MIN, 0, i32::MAX].map(|a| num::log_np(a, scale));
+        let [one, most] = [-15, 0].map(|exponent| num::Scale { mantissa: 1 << 15, exponent });
+        let end = num::log2((1 << 31) + (1 << 16)) as i32;
+        assert_eq!((ends(one), ends(most)), ([-end, 0, end], [-end, 0, end]));
+        assert_eq!(end, (15 << 16) + 3);
+        assert_eq!(ends(num::Scale { exponent: i8::MIN, ..one }), [0; 3]);
     }
 }

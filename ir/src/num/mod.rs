@@ -8,8 +8,8 @@
 //! | [`rshr`], [`sat32`] | `tw_round` | round half up, saturate |
 //! | [`norm16`] | `tw_norm16` | largest magnitude or sum to mantissa and exponent |
 //! | [`recip`], [`rsqrt`], [`softmax_slot`], [`mean`], [`sum`] | `tw_scalar`, `tw_divide` | once per vector |
-//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`], [`phi`], [`phi_tanh`], [`hard_sigmoid`] | `tw_vfun` | once per element |
-//! | [`quantise`], [`copy`], [`Point`], [`add`], [`mul`], [`softmax_value`], [`saturating_code`] | `tw_vlane` | once per element |
+//! | [`exp2n`], [`sin`], [`cos`], [`sigmoid`], [`phi`], [`phi_tanh`], [`hard_sigmoid`], [`log2`] | `tw_vfun` | once per element |
+//! | [`quantise`], [`copy`], [`Point`], [`exp`], [`softplus`], [`reciprocal`], [`log_np`], [`add`], [`mul`], [`softmax_value`], [`saturating_code`] | `tw_vlane` | once per element |
 //! | [`rms_norm`], [`layer_norm`], [`rope`], [`rope_pairs`], [`softmax`], [`quantise_vector`], [`requantise`] | `tw_vector` | whole vectors: passes over `tw_vlane`, reductions |
 //! | [`top_k`] | `tw_vreduce` | rounds over `tw_vector` |
 //! | [`weight_level`], [`signed_code`] | `tw_weight_decode` | operand decoding |
@@ -35,7 +35,10 @@ mod vector;
 
 pub use affine::{affine_code, affine_vector, requantise, saturating_code};
 pub use basic::{FRACTION_BITS, bit_length, max_abs, rshr, sat32};
-pub use function::{cos, exp2n, hard_sigmoid, phi, phi_tanh, recip, rsqrt, sigmoid, sin};
+pub use function::{
+    cos, exp, exp2n, hard_sigmoid, log_np, log2, phi, phi_tanh, recip, reciprocal, rsqrt, sigmoid, sin,
+    softplus,
+};
 pub use gemm::{accumulate, dot, epilogue, residual, signed_code, weight_level, wrap};
 pub use point::{Point, add, mul};
 pub use reduce::{mean, sum, top_k};

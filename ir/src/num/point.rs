@@ -4,7 +4,7 @@
 //! an element of b.
 
 use super::basic::{FRACTION_BITS, rshr, sat32};
-use super::function::{hard_sigmoid, phi, phi_tanh, sigmoid};
+use super::function::{exp, hard_sigmoid, phi, phi_tanh, reciprocal, sigmoid, softplus};
 
 const ONE: i32 = 1 << FRACTION_BITS;
 
@@ -31,11 +31,17 @@ pub enum Point {
     HardSigmoid,
     /// `2 * sigmoid(2x) - 1`
     Tanh,
+    /// `e^x`
+    Exp,
+    /// `ln(1 + e^x)`
+    Softplus,
+    /// `1 / x`
+    Reciprocal,
 }
 
 impl Point {
     /// All of them.
-    pub const ALL: [Point; 10] = [
+    pub const ALL: [Point; 13] = [
         Point::Silu,
         Point::Gelu,
         Point::GeluTanh,
@@ -46,6 +52,9 @@ impl Point {
         Point::Sigmoid,
         Point::HardSigmoid,
         Point::Tanh,
+        Point::Exp,
+        Point::Softplus,
+        Point::Reciprocal,
     ];
 
     /// As machine files and graphs spell it.
@@ -61,6 +70,9 @@ impl Point {
             Point::Sigmoid => "sigmoid",
             Point::HardSigmoid => "hard_sigmoid",
             Point::Tanh => "tanh",
+            Point::Exp => "exp",
+            Point::Softplus => "softplus",
+            Point::Reciprocal => "reciprocal",
         }
     }
 
@@ -78,6 +90,9 @@ impl Point {
             Point::Sigmoid => sigmoid(a) as i32,
             Point::HardSigmoid => hard_sigmoid(a) as i32,
             Point::Tanh => 2 * sigmoid(a.saturating_mul(2)) as i32 - ONE,
+            Point::Exp => exp(a),
+            Point::Softplus => softplus(a),
+            Point::Reciprocal => reciprocal(a),
         }
     }
 
@@ -116,6 +131,8 @@ mod tests {
         assert_eq!(far(Point::SquaredRelu), [0, i32::MAX]);
         assert_eq!([Point::Sigmoid, Point::HardSigmoid].map(far), [[0, ONE]; 2]);
         assert_eq!(far(Point::Tanh), [-ONE, ONE]);
+        assert_eq!([Point::Exp, Point::Softplus].map(far), [[0, i32::MAX]; 2]);
+        assert_eq!(far(Point::Reciprocal), [-2, 2]);
         for point in Point::ALL {
             for b in EXTREMES {
                 let mut y = [0; 9];

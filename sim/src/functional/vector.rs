@@ -110,6 +110,7 @@ fn apply(i: &Vector, function: Function, t: u32, slices: u32, s: &mut Scratch) -
         }
         Function::Add => each(s, |a, b| num::add(a, b, i.shift)),
         Function::Mul => each(s, |a, b| num::mul(a, b, i.shift)),
+        Function::LogNp => each(s, |a, b| num::log_np(a, Scale::from_word(b as u32))),
         _ => {
             let b = (i.gated != 0).then_some(&s.b[..]);
             function.point().iter().for_each(|point| point.vector(&s.a, b, &mut s.y));

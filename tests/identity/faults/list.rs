@@ -267,8 +267,8 @@ pub const PAIR: &[Fault] = &[
     fault(
         "a sum is a difference",
         "tw_vlane.sv",
-        "if (is_add) f_d = 64'(first_12) + second_12;",
-        "if (is_add) f_d = @ ? 64'(first_12) - second_12 : 64'(first_12) + second_12;",
+        "if (is_add || is_joined) f_d = 64'(first_12) + second_12;",
+        "if (is_add || is_joined) f_d = @ ? 64'(first_12) - second_12 : 64'(first_12) + second_12;",
         "",
     ),
     fault(

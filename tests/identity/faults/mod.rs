@@ -5,6 +5,7 @@
 //! ignore; the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
 mod dots;
+mod functions;
 mod list;
 mod positions;
 mod slices;
@@ -35,6 +36,7 @@ static PAIR: Mutants = Mutants { machine: "pair", faults: list::PAIR, built: Onc
 static QUAD: Mutants = Mutants { machine: "quad", faults: list::QUAD, built: OnceLock::new() };
 
 static DOT: Mutants = Mutants { machine: "dot", faults: dots::ALL, built: OnceLock::new() };
+static UNIT: Mutants = Mutants { machine: "unit", faults: functions::ALL, built: OnceLock::new() };
 
 static NARROW: Mutants = Mutants { machine: "narrow", faults: positions::ALL, built: OnceLock::new() };
 
@@ -57,7 +59,7 @@ impl Mutants {
         let on = |model| {
             let machine = with_model(&preset, model);
             let directed = isa::random::directed(&machine).into_iter().map(|d| d.1);
-            let random = (0..30).filter_map(|seed| isa::random::case(&machine, seed));
+            let random = (0..60).filter_map(|seed| isa::random::case(&machine, seed));
             directed.chain(random).map(|case| (machine.clone(), case)).collect::<Vec<_>>()
         };
         models(&preset).into_iter().flat_map(on).collect()
@@ -107,6 +109,11 @@ fn every_fault_of_dots_is_caught() {
 }
 
 #[test]
+fn every_fault_of_functions_is_caught() {
+    UNIT.each_is_caught();
+}
+
+#[test]
 fn every_fault_of_slices_is_caught() {
     SLICES.each_is_caught();
 }
@@ -118,7 +125,7 @@ fn every_fault_of_positions_is_caught() {
 
 #[test]
 fn no_fault_is_no_difference() {
-    for mutants in [&PAIR, &QUAD, &DOT, &SLICES, &NARROW] {
+    for mutants in [&PAIR, &QUAD, &DOT, &SLICES, &NARROW, &UNIT] {
         for (machine, case) in mutants.cases().iter().step_by(5) {
             assert_eq!(mutants.report(0, machine, case), None);
         }

@@ -1,7 +1,7 @@
 //! Exhaustive comparison of the integer functions of `ir::num` with MPFR.
 
 use crate::exact::{self, PRECISION};
-use crate::num::{self, error};
+use crate::num::{self, Point, error};
 use rug::Float;
 
 /// Name, stated worst error, first input behind the table, the function and the exact one.
@@ -27,7 +27,28 @@ pub fn check() -> Result<(), String> {
     ];
     gates.into_iter().try_for_each(|(name, bound, end, found, exact)| {
         stated(name, bound, (0..end).map(|a| gap(found(a as i32), &exact(a))))
-    })
+    })?;
+    points()
+}
+
+/// Functions of one element that are no gates. Those whose results may be large err by so much of them.
+fn points() -> Result<(), String> {
+    let tail = |a: u32| gap(num::softplus(-(a as i32)) as u32, &exact::softplus(a));
+    stated("softplus", error::of_point(Point::Softplus), (0..1 << 20).map(tail))?;
+    // Both ends of what a segment does not distinguish.
+    let cells = (1u32 << 20..1 << 21).flat_map(|cell| [cell << 11, cell << 11 | 0x7ff]);
+    stated("log2", error::LOG2, cells.map(|n| gap(num::log2(n), &exact::log2(n))))?;
+    let unit = |exact: &Float| (exact.to_f64() / 65536.0).max(1.0);
+    let power = |a: i32| {
+        let exact = exact::exp(a).min(&Float::with_val(PRECISION, i32::MAX));
+        gap(num::exp(a) as u32, &exact) / unit(&exact)
+    };
+    stated("exp", error::of_point(Point::Exp), (-(1 << 20)..1 << 20).map(power))?;
+    let inverse = |a: u32| {
+        let exact = exact::reciprocal(a);
+        gap(num::reciprocal(a as i32) as u32, &exact) / unit(&exact)
+    };
+    stated("reciprocal", error::of_point(Point::Reciprocal), (3..1 << 20).map(inverse))
 }
 
 fn gap(found: u32, exact: &Float) -> f64 {

@@ -59,6 +59,26 @@ pub fn hard_sigmoid(a: u32) -> Float {
     (float(a) / 6u32 + 32768u32).min(&float(65536))
 }
 
+/// 2^16 * ln(1 + e^-(a / 2^16))
+pub fn softplus(a: u32) -> Float {
+    (-(float(a) / 65536u32)).exp().ln_1p() * 65536u32
+}
+
+/// 2^16 * e^(a / 2^16)
+pub fn exp(a: i32) -> Float {
+    (float(a) / 65536u32).exp() * 65536u32
+}
+
+/// 2^32 / a
+pub fn reciprocal(a: u32) -> Float {
+    float(1u64 << 32) / a
+}
+
+/// 2^16 * log2(n / 2^16)
+pub fn log2(n: u32) -> Float {
+    (float(n) / 65536u32).log2() * 65536u32
+}
+
 /// The nearest integer, refused when the value lies so close to a half integer that the precision could not decide.
 pub fn rounded(value: &Float) -> Result<u32, String> {
     let doubled = Float::with_val(PRECISION, value * 2u32);

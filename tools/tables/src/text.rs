@@ -25,6 +25,8 @@ pub fn tables() -> Result<String, String> {
     text += &table("PHI_TANH", formula, &points(257, |i| exact::phi_tanh(i << 11))?);
     let formula = "2^16 * min(1 / 2 + i / 96, 1)";
     text += &table("HARD_SIGMOID", formula, &points(257, |i| exact::hard_sigmoid(i << 12))?);
+    text += &table("SOFTPLUS", "2^16 * ln(1 + exp(-i / 16))", &points(257, |i| exact::softplus(i << 12))?);
+    text += &table("LOG2", "2^16 * log2(1 + i / 256)", &points(257, |i| exact::log2((1 << 16) + (i << 8)))?);
     Ok(text)
 }
 

@@ -60,6 +60,9 @@ impl Matcher<'_> {
         match &node.op {
             Op::Silu(_) => Some((Point::Silu, node.inputs[0])),
             Op::Relu(_) => Some((Point::Relu, node.inputs[0])),
+            Op::Exp(_) => Some((Point::Exp, node.inputs[0])),
+            Op::Softplus(_) => Some((Point::Softplus, node.inputs[0])),
+            Op::Reciprocal(_) => Some((Point::Reciprocal, node.inputs[0])),
             Op::Mul(_) => {
                 let orders = [[node.inputs[0], node.inputs[1]], [node.inputs[1], node.inputs[0]]];
                 orders.into_iter().find_map(|[x, weight]| self.weighted(x, weight))

@@ -2,6 +2,7 @@ use super::*;
 use crate::corpus::{Case, llamas, relative_error};
 use crate::eval::evaluate;
 use crate::graph::Def;
+use crate::num::Point;
 use crate::pass;
 use crate::tensor::Tensor;
 use crate::types::DType;
@@ -206,6 +207,27 @@ fn rebuilt_graphs_round_trip_through_text() {
     let graph = decoder.graph(3, 5).unwrap();
     assert!(crate::text::parse(&crate::text::print(&graph)).unwrap() == graph);
     insta::assert_snapshot!(crate::text::print_without_weights(&graph));
+}
+
+/// The gate of a file, x * sigmoid(x), in other words.
+#[test]
+fn gates_of_other_functions_are_recognised() {
+    let graph = pass::run(&pass::normalise(), crate::corpus::llama()[0].import(), |_, _| ()).unwrap();
+    let text = crate::text::print(&graph);
+    let result = |line: &str| line.split_whitespace().nth(1)?.strip_suffix(':').map(String::from);
+    let weights: Vec<String> = text.lines().filter(|l| l.contains("= sigmoid(")).filter_map(result).collect();
+    for (name, function) in
+        [("exp", Point::Exp), ("softplus", Point::Softplus), ("reciprocal", Point::Reciprocal)]
+    {
+        let other = |line: &str| {
+            let weighted = weights.iter().find_map(|w| line.strip_suffix(&format!(", {w})")));
+            let of = weighted.and_then(|l| l.split_once("= mul("));
+            of.map_or(line.to_string(), |(head, x)| format!("{head}= {name}({x})")) + "\n"
+        };
+        let changed: String = text.lines().map(other).collect();
+        let found = recognise(&crate::text::parse(&changed).unwrap()).unwrap().decoder.config.activation;
+        assert_eq!(found, Activation { function, gated: true });
+    }
 }
 
 #[test]
