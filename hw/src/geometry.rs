@@ -38,6 +38,8 @@ pub struct Geometry {
     pub g_row: u32,
     /// Bytes of a row of channel scales.
     pub c_row: u32,
+    /// Bytes of it that are read at once: what drains in a cycle, if that is a power of two, else all.
+    pub c_part: u32,
     /// Bytes of a row of activations.
     pub a_row: u32,
     /// Bytes of a row of a vector bank.
@@ -68,6 +70,7 @@ impl Geometry {
         let (tp, np, lp) =
             (m.tokens.next_power_of_two(), m.outputs.next_power_of_two(), m.lanes.next_power_of_two());
         let (g_row, c_row, a_row, v_row) = (np, 4 * np, tp * lp, 4 * lp);
+        let c_part = if m.drain_lanes.is_power_of_two() { 4 * m.drain_lanes } else { c_row };
         let mut geometry = Geometry {
             t: m.tokens,
             n: m.outputs,
@@ -84,11 +87,12 @@ impl Geometry {
             functions: Functions::of(&machine.vector.functions),
             g_row,
             c_row,
+            c_part,
             a_row,
             v_row,
             w_width: 0,
             g_width: beat.max(g_row),
-            c_width: beat.max(c_row),
+            c_width: beat.max(c_part),
             a_width: 0,
             v_width: beat.max(v_row),
             weight_bytes: b.weight_bytes,

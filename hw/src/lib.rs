@@ -9,6 +9,8 @@
 //! | [`multipliers`] | what the multipliers are made of, and which products share one |
 //! | [`presets`] | which machines are built in |
 //! | [`geometry`] | how wide every row is and how many fit: derived, never stated twice |
+//! | [`ram`] | what memories of an FPGA are made of |
+//! | [`slices`] | copies in lockstep |
 //! | [`technology`] | what events cost, each price with its source and range |
 //! | [`timing`] | how long an instruction keeps its unit and when its results stand |
 
@@ -22,6 +24,8 @@ pub mod machine;
 pub mod mode;
 pub mod multipliers;
 pub mod presets;
+pub mod ram;
+pub mod slices;
 pub mod technology;
 pub mod timing;
 

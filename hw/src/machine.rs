@@ -12,6 +12,8 @@ use crate::form::{self, Form};
 use crate::function::Function;
 use crate::mode::Mode;
 use crate::multipliers::Multipliers;
+pub use crate::ram::RamStyle;
+pub use crate::slices::Slices;
 use crate::technology::Technology;
 use serde::{Deserialize, Serialize};
 
@@ -54,35 +56,6 @@ pub struct Machine {
     /// Copies of all of that but the sequencer; without it, one.
     #[serde(default, skip_serializing_if = "Slices::alone")]
     pub slices: Slices,
-}
-
-/// Slices in lockstep: each has load and store unit, buffers, engines and a memory of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slices {
-    /// How many there are.
-    pub count: u32,
-    /// Cycles from what each slice has found to what all of them know.
-    pub crossing: u32,
-}
-
-impl Default for Slices {
-    fn default() -> Slices {
-        Slices { count: 1, crossing: 0 }
-    }
-}
-
-impl Slices {
-    /// Whether there is one only.
-    pub fn alone(&self) -> bool {
-        self.count == 1
-    }
-
-    fn verify(&self) -> Result<(), MachineError> {
-        range("slices.count", self.count, 1, 32)?;
-        let least = u64::from(self.count.next_power_of_two().ilog2());
-        range("slices.crossing", self.crossing, least, if self.alone() { 0 } else { 32 })
-    }
 }
 
 /// Off-chip memory as the machine, or each of its slices, sees it: one AXI channel.
@@ -210,6 +183,9 @@ pub struct Vector {
 pub struct Buffers {
     /// Weights and cached codes.
     pub weight_bytes: u32,
+    /// What that memory is made of, on an FPGA.
+    #[serde(default, skip_serializing_if = "RamStyle::is_auto")]
+    pub weight_ram: RamStyle,
     /// Group scales.
     pub group_scale_bytes: u32,
     /// Channel scales and scales of cached positions.
@@ -300,6 +276,7 @@ impl Machine {
         let Store { burst_beats: store_burst } = store;
         let Buffers {
             weight_bytes,
+            weight_ram,
             group_scale_bytes,
             channel_bytes,
             activation_bytes,
@@ -337,6 +314,7 @@ impl Machine {
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
         let functions = format!("vector.functions={names:?}\n");
+        let ultra = if weight_ram.is_auto() { "" } else { "buffers.weight_ram=ultra\n" }.to_string();
         let Slices { count, crossing } = slices;
         let slices = match slices.alone() {
             true => String::new(),
@@ -345,7 +323,7 @@ impl Machine {
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions, form::canonical(forms), slices])
+            .chain([modes, functions, form::canonical(forms), slices, ultra])
             .collect()
     }
 

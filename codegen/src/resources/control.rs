@@ -34,7 +34,7 @@ pub fn frontend(machine: &Machine) -> Module {
         .with("BEAT", beat)
         .with("SEMAPHORES", SEMAPHORES)
         .has(1, fetch(machine))
-        .has(1, memory::buffer(bytes, width, beat, 0))
+        .has(1, memory::buffer(bytes, width, beat, 0, "auto"))
         .has(1, memory::row(width, 32, clog2(s.imem_words), clog2(bytes / width)))
         .has(1, sequencer(machine))
 }

@@ -74,8 +74,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         .has(1, delay(1, 6 + later))
         .has(1, delay(2, 8 + later))
         .has(1, delay(14, 5 + later))
-        .has(1, delay(20, 6 + later))
-        .has(1, delay(col_bits, 7 + later))
+        .has(1, delay(20 + clog2(g.c_row / g.c_part), 6 + later))
         .has(1, delay(slot_bits + 8, 8 + later))
         .has(1, delay(19, 13 + later))
         .has(1, delay(part_bits + 1, 14 + later))
@@ -83,10 +82,14 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         .has(1, delay(19, 16 + later))
         .has(1, products(packed, later, sum_bits, g))
         .has(outputs, acc(sum_bits, group_bits, acc_bits))
-        .has(1, select(g.n / g.d, g.d * 32, col_bits))
         .has(1, select(slots, g.d * acc_bits, slot_bits))
         .has(1, select(parts_per_row, g.d * 32, part_bits))
         .has(u64::from(g.d), epilogue(acc_bits));
+    let module = if g.c_part == g.c_row && g.n > g.d {
+        module.has(1, delay(col_bits, 7 + later)).has(1, select(g.n / g.d, g.d * 32, col_bits))
+    } else {
+        module
+    };
     // Of two beats: which one it is, and the valid steps of odd tokens.
     if packed == 4 { module.lut(3).ff(u64::from(1 + 6 + later)) } else { module }
 }

@@ -7,7 +7,11 @@ use hw::{Geometry, Machine};
 /// `tw_ram`: an enable for each part that has a strobe; memory primitives, see [`Primitive`]; in front of a distributed memory's word,
 /// which has no register of its own, flip-flops.
 pub fn ram(width: u32, depth: u32, strobe: u32, style: &str) -> Module {
-    let fits = |p: &&Primitive| style != "distributed" || p.distributed;
+    let fits = |p: &&Primitive| match style {
+        "distributed" => p.distributed,
+        "ultra" => p.one.uram > 0,
+        _ => p.one.uram == 0,
+    };
     let cost = |p: &&Primitive| p.cost(width, depth, strobe);
     let module = Module::new("tw_ram")
         .with("DEPTH", depth)
@@ -45,8 +49,12 @@ const fn distributed(bits: u32, words: u32) -> Primitive {
     Primitive { bits, words, byte: bits, distributed: true, price: 16.0, one }
 }
 
-/// RAM32M16 and RAM64M8 take eight LUTs each; then RAMB18E2 and RAMB36E2. URAM288 is not among them: Yosys takes it only where it is
-/// asked to.
+const fn ultra(bits: u32, words: u32) -> Primitive {
+    let one = Cells { uram: 1, lut: 0, ff: 0, dsp: 0, bram18: 0 };
+    Primitive { bits, words, byte: 9, distributed: false, price: 1024.0, one }
+}
+
+/// RAM32M16 and RAM64M8 take eight LUTs each; then RAMB18E2 and RAMB36E2; URAM288, which Yosys takes only where it is asked to.
 const PRIMITIVES: &[Primitive] = &[
     distributed(14, 32),
     distributed(7, 64),
@@ -63,6 +71,7 @@ const PRIMITIVES: &[Primitive] = &[
     block(18, 2048, 2),
     block(36, 1024, 2),
     block(72, 512, 2),
+    ultra(72, 4096),
 ];
 
 impl Primitive {
@@ -123,17 +132,17 @@ fn queue_control(address: u32, count: u32) -> u64 {
 }
 
 /// `tw_buffer`: which slice of a word is written, unless one bit says so; of slices in pairs, which of two words goes to the second.
-pub fn buffer(bytes: u32, width: u32, slice: u32, pair: u32) -> Module {
+pub fn buffer(bytes: u32, width: u32, slice: u32, pair: u32, style: &str) -> Module {
     let slices = width / slice;
     Module::new("tw_buffer")
         .with("BYTES", bytes)
         .with("PAIR", pair)
-        .with("RAM_STYLE", "auto")
+        .with("RAM_STYLE", style)
         .with("SLICE", slice)
         .with("WIDTH", width)
         .lut(if slices > 2 || pair > 0 { u64::from(slices) } else { 0 })
         .lut(if pair > 0 { u64::from(8 * slice) } else { 0 })
-        .has(1, ram(width * 8, bytes / width, slice * 8, "auto"))
+        .has(1, ram(width * 8, bytes / width, slice * 8, style))
 }
 
 /// `tw_row`: a multiplexer for each bit of the row, and the number of the row in its word.
@@ -165,12 +174,12 @@ fn scales(bytes: u32, width: u32, beat: u32, of: u32, addr_w: u32) -> Module {
         .with("BYTES", bytes)
         .with("ROW", of)
         .with("WIDTH", width)
-        .has(1, buffer(bytes, width, beat, 0))
+        .has(1, buffer(bytes, width, beat, 0, "auto"))
         .has(1, row(width, of, addr_w, index_bits(bytes / width)))
 }
 
-/// `tw_weights`: the address is one of four shifts of the row's number, by mode; the row comes out of its word by a shift of as many
-/// steps as the narrowest row fits into it.
+/// `tw_weights`: the address is one of four shifts of the row's number, by mode; the row comes down from its place in the
+/// word.
 fn weights(machine: &Machine, g: &Geometry) -> Module {
     let (bytes, beat) = (machine.buffers.weight_bytes, g.beat);
     let narrowest = (g.np * g.lp / 4).max(1);
@@ -183,22 +192,22 @@ fn weights(machine: &Machine, g: &Geometry) -> Module {
         .with("LP", g.lp)
         .with("NP", g.np)
         .with("PAIR", g.pair())
+        .with("RAM_STYLE", machine.buffers.weight_ram.name())
         .with("ROW", row)
         .with("WIDTH", word)
         .lut(u64::from(address + steps))
-        .lut(shift_right(row * 8, word * 8, narrowest * 8, steps))
+        .lut(row_of_word(row, word, narrowest))
         .ff(u64::from(steps))
-        .has(1, buffer(bytes, word, beat, g.pair()))
+        .has(1, buffer(bytes, word, beat, g.pair(), machine.buffers.weight_ram.name()))
 }
 
-/// The lowest `out` of `bits` bits, shifted right by a number of `steps` bits, in units of `unit`: two of its bits choose one of four in
-/// each stage, the first stages shift the farthest; each stage has the bits that the stages behind it can still reach.
-fn shift_right(out: u32, bits: u32, unit: u32, steps: u32) -> u64 {
-    let mut luts = 0;
-    let mut left = steps;
-    while left > 0 {
-        left -= left.min(2);
-        luts += u64::from(bits.min(out + ((1 << left) - 1) * unit));
+/// Of a word of bytes the row that begins at a multiple of its length, from the lowest byte up: a byte is one of as many as there are
+/// places for rows that reach no farther.
+fn row_of_word(row: u32, word: u32, narrowest: u32) -> u64 {
+    let (mut luts, mut low, mut high) = (0, 0, narrowest);
+    while low < row {
+        luts += u64::from(8 * (high - low)) * one_of(word / high);
+        (low, high) = (high, 2 * high);
     }
     luts
 }
@@ -213,7 +222,7 @@ pub fn memories(machine: &Machine, g: &Geometry) -> Module {
         .lut(if tokens > 1 { tokens } else { 0 })
         .has(1, weights(machine, g))
         .has(1, scales(b.group_scale_bytes, g.g_width, g.beat, g.g_row, 14))
-        .has(1, scales(b.channel_bytes, g.c_width, g.beat, g.c_row, 12))
+        .has(1, scales(b.channel_bytes, g.c_width, g.beat, g.c_part, 12 + clog2(g.c_row / g.c_part)))
         .has(1, row(g.a_width, g.a_row, 13, index_bits(a_words)))
         .has(1, ram(g.a_width * 8, a_words, g.lp * 8, "auto"))
         .has(1, ram(24, b.token_scales, 24, "auto"))

@@ -3,7 +3,7 @@
 use super::construct::clog2;
 use super::{Module, memory};
 use hw::timing::{IN_FLIGHT, STORE_FIFO};
-use hw::{Geometry, Machine};
+use hw::{Form, Geometry, Machine};
 
 /// Bits of a count of blocks in an instruction, of a block's place on chip, and of a byte's.
 const BLOCKS: u32 = 16;
@@ -56,16 +56,18 @@ pub fn load(machine: &Machine) -> Module {
         .has(1, memory::queue(item + FORM, IN_FLIGHT as u32))
 }
 
-/// `tw_positions`: what is held goes on by a beat of positions or by those of a beat of codes; of each four columns the code, which is
+/// `tw_positions`: of what is held one of four windows, of that a quarter or an eighth; of each four columns the code, which is
 /// one of as many as there are forms, and four bits.
 fn positions(g: &Geometry) -> Module {
-    let (held, fours) = (u64::from(24 * g.beat), u64::from(2 * g.beat));
-    let several = g.forms.iter().count() > 2;
+    let (held, fours, window) = (u64::from(24 * g.beat), u64::from(2 * g.beat), u64::from(6 * g.beat));
+    let quarters = if g.forms.has(Form::P3x4) { window / 4 } else { 0 };
+    let eighths = if g.forms.has(Form::P3x8) { 2 * (window / 8) } else { 0 };
+    let chosen = if quarters + eighths > 0 { 3 * fours } else { 0 };
     Module::new("tw_positions")
         .with("BEAT", g.beat)
         .with("FORMS", g.forms.bits())
         .with("LP", g.lp)
-        .lut(held + 4 * fours + if several { 3 * fours } else { 0 } + 10)
+        .lut(window + quarters + eighths + chosen + 4 * fours + 16)
         .ff(held + 6)
 }
 

@@ -14,6 +14,7 @@ pub struct Constant {
 #[template(path = "rtl/tw_config_pkg.sv", escape = "none")]
 pub struct View {
     hash: String,
+    weight_ram: &'static str,
     groups: Vec<(&'static str, Vec<Constant>)>,
 }
 
@@ -23,6 +24,7 @@ impl View {
         let hash = format!("{:08x}", machine.hash());
         View {
             hash,
+            weight_ram: machine.buffers.weight_ram.name(),
             groups: vec![
                 ("Memory port and sequencer.", control(machine)),
                 ("Array.", array(machine)),
@@ -77,7 +79,7 @@ fn array(m: &Machine) -> Vec<Constant> {
 }
 
 fn rows(g: &Geometry) -> Vec<Constant> {
-    constants(&[("W_ROW", g.widest_row()), ("G_ROW", g.g_row), ("C_ROW", g.c_row), ("A_ROW", g.a_row)])
+    constants(&[("W_ROW", g.widest_row()), ("G_ROW", g.g_row), ("C_ROW", g.c_part), ("C_PARTS", g.c_row / g.c_part), ("A_ROW", g.a_row)])
 }
 
 fn buffers(m: &Machine) -> Vec<Constant> {

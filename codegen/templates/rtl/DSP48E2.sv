@@ -126,8 +126,8 @@ module DSP48E2 #(
   assign enabled = &{CEA1, CEA2, CEAD, CEALUMODE, CEB1, CEB2, CEC, CECARRYIN, CECTRL, CED, CEINMODE,
                      CEM, CEP, with_c == (CREG == 1)};
   assign idle    = ~|{RSTA, RSTALLCARRYIN, RSTALUMODE, RSTB, RSTC, RSTCTRL, RSTD, RSTINMODE, RSTM,
-                      RSTP, ACIN, A[29:27] ^ {3{A[26]}}, ALUMODE, BCIN, with_c ? 48'd0 : C, CARRYCASCIN,
-                      CARRYIN, CARRYINSEL, MULTSIGNIN, INMODE ^ 5'b00100};
+                      RSTP, ACIN, A[29:27] ^ {3{A[26]}}, ALUMODE, BCIN, with_c ? 48'd0 : C,
+                      CARRYCASCIN, CARRYIN, CARRYINSEL, MULTSIGNIN, INMODE ^ 5'b00100};
 
   assign P     = (Known && enabled && idle) ? p_q : 'x;
   assign PCOUT = P;

@@ -11,4 +11,7 @@ package tw_config_pkg;
 {%- endfor %}
 {%- endfor %}
 
+  // What the weight buffer is made of.
+  localparam W_RAM = "{{ weight_ram }}";
+
 endpackage

@@ -45,13 +45,13 @@ module tw_datapath #(
   logic [2:0]                         mw_mode;
   logic [15:0]                        mw_row;
   logic [13:0]                        mg_row;
-  logic [11:0]                        mc_row;
+  logic [11+$clog2(tw_config_pkg::C_PARTS):0] mc_row;
   logic [7:0]                         ms_slot;
   logic [17:0]                        mr_addr, md_addr;
   logic [tw_config_pkg::A_WIDTH*8-1:0] ma_data;
   logic [tw_config_pkg::W_ROW*8-1:0]  mw_data;
   logic [NP*8-1:0]                    mg_data;
-  logic [NP*32-1:0]                   mc_data;
+  logic [tw_config_pkg::C_ROW*8-1:0]  mc_data;
   logic [23:0]                        ms_data;
   logic [LP*32-1:0]                   mr_data, md_data;
   logic [LP-1:0]                      md_strb;

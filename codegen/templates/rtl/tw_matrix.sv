@@ -39,7 +39,10 @@ module tw_matrix #(
   parameter int MODES    = 63,  // bit m: operand mode m is there
   parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
-  parameter int W_ROW    = 64   // bytes of the widest weight row
+  parameter int W_ROW    = 64,  // bytes of the widest weight row
+  // A row of channel scales is read in parts of what drains in a cycle, if parts are aligned.
+  localparam int C_PARTS = ((D & (D - 1)) == 0) ? NP / D : 1,
+  localparam int C_BITS  = $clog2(C_PARTS)
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -77,8 +80,8 @@ module tw_matrix #(
   output logic [13:0]        g_row_o,
   input  logic [NP*8-1:0]    g_data_i,
   output logic               c_en_o,
-  output logic [11:0]        c_row_o,
-  input  logic [NP*32-1:0]   c_data_i,
+  output logic [11+C_BITS:0] c_row_o,  // number of the part
+  input  logic [NP/C_PARTS*32-1:0] c_data_i,
   output logic               s_en_o,
   output logic [7:0]         s_slot_o,
   input  logic [23:0]        s_data_i,
@@ -412,25 +415,21 @@ module tw_matrix #(
 
   logic [7:0]          shift_8;
   logic [SlotBits-1:0] index_8;
-  logic [ColBits-1:0]  col_7;
+  logic [11+C_BITS:0]  c_part;
   logic [PartBits-1:0] part_14, part_16;
   logic                residual_13, residual_14;
 
+  // A single part is number 0 of its row, and so is its column.
+  assign c_part = (12 + C_BITS)'(c_row_q) << C_BITS |
+                  ((C_PARTS > 1) ? (12 + C_BITS)'(col_q) : '0);
+
   tw_delay #(
-    .WIDTH(20),
+    .WIDTH(20 + C_BITS),
     .DEPTH(6 + Later)
   ) u_scale_addr (
     .clk_i(clk_i),
-    .d_i  ({c_row_q, slot_first_q + 8'(token_q)}),
+    .d_i  ({c_part, slot_first_q + 8'(token_q)}),
     .q_o  ({c_row_o, s_slot_o})
-  );
-  tw_delay #(
-    .WIDTH(ColBits),
-    .DEPTH(7 + Later)
-  ) u_col (
-    .clk_i(clk_i),
-    .d_i  (col_q),
-    .q_o  (col_7)
   );
   tw_delay #(
     .WIDTH(SlotBits + 8),
@@ -484,15 +483,29 @@ module tw_matrix #(
   logic [23:0]           token_8;
   logic [D*ACC_BITS-1:0] acc_8, acc_9;
 
-  tw_select #(
-    .COUNT(N / D),
-    .WIDTH(D * 32),
-    .BITS (ColBits)
-  ) u_channel (
-    .sel_i(col_7),
-    .d_i  (c_data_i[N*32-1:0]),
-    .q_o  (channel_7)
-  );
+  if (NP / C_PARTS > D) begin : gen_channel
+    logic [ColBits-1:0] col_7;
+
+    tw_delay #(
+      .WIDTH(ColBits),
+      .DEPTH(7 + Later)
+    ) u_col (
+      .clk_i(clk_i),
+      .d_i  (col_q),
+      .q_o  (col_7)
+    );
+    tw_select #(
+      .COUNT(N / D),
+      .WIDTH(D * 32),
+      .BITS (ColBits)
+    ) u_channel (
+      .sel_i(col_7),
+      .d_i  (c_data_i[N*32-1:0]),
+      .q_o  (channel_7)
+    );
+  end else begin : gen_channel_part
+    assign channel_7 = c_data_i;
+  end
   tw_select #(
     .COUNT(SlotsPerTile),
     .WIDTH(D * ACC_BITS),

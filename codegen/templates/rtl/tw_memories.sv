@@ -8,7 +8,8 @@ module tw_memories #(
   parameter int BEAT = tw_config_pkg::BEAT,
   localparam int LP = tw_config_pkg::LP,
   localparam int TP = tw_config_pkg::TP,
-  localparam int NP = tw_config_pkg::NP
+  localparam int NP = tw_config_pkg::NP,
+  localparam int C_ADDR_W = 12 + $clog2(tw_config_pkg::C_PARTS)
 ) (
   input  logic                               clk_i,
   input  logic                               rst_ni,
@@ -35,8 +36,8 @@ module tw_memories #(
   input  logic [13:0]                        g_row_i,
   output logic [NP*8-1:0]                    g_data_o,
   input  logic                               c_en_i,
-  input  logic [11:0]                        c_row_i,
-  output logic [NP*32-1:0]                   c_data_o,
+  input  logic [C_ADDR_W-1:0]                c_row_i,
+  output logic [tw_config_pkg::C_ROW*8-1:0]  c_data_o,
   input  logic                               s_en_i,
   input  logic [7:0]                         s_slot_i,
   output logic [23:0]                        s_data_o,
@@ -84,7 +85,8 @@ module tw_memories #(
     .ROW(tw_config_pkg::W_ROW),
     .NP(NP),
     .LP(LP),
-    .PAIR(tw_config_pkg::PAIR)
+    .PAIR(tw_config_pkg::PAIR),
+    .RAM_STYLE(tw_config_pkg::W_RAM)
   ) u_weights (
     .clk_i,
     .w_en_i(load_en_i[tw_pkg::SPACE_W]),
@@ -119,7 +121,7 @@ module tw_memories #(
     .WIDTH(tw_config_pkg::C_WIDTH),
     .BEAT(BEAT),
     .ROW(tw_config_pkg::C_ROW),
-    .ADDR_W(12)
+    .ADDR_W(C_ADDR_W)
   ) u_channels (
     .clk_i,
     .w_en_i(load_en_i[tw_pkg::SPACE_C]),

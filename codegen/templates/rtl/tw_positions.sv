@@ -3,8 +3,9 @@
 //
 // A packet is three beats of positions, then the beats of codes that they belong to: four for each
 // output that shares them (1, 4 or 8, by form). With a beat of codes its positions come out, for
-// the register that it is written from. Positions are held in the order of their use, the next ones
-// from bit 0 up. Loads come in whole packets.
+// the register that it is written from. Positions are held in the order of their use, from bit 0 up:
+// four windows, each of which is for one beat of codes, or for four or eight of its quarters or
+// eighths. Loads come in whole packets.
 module tw_positions #(
   parameter int BEAT = 16,
   parameter int LP = 8,
@@ -27,9 +28,12 @@ module tw_positions #(
   localparam logic EightShare = 1'(FORMS >> tw_pkg::FORM_P3X8);
 
   logic [5:0]                     beat_q, last;
-  logic [HELD-1:0]                held_q, held_d;
+  logic [HELD-1:0]                held_q;
+  logic [4:0]                     codes;   // beats of codes before this one
+  logic [1:0]                     window;
   logic [STEP-1:0]                next;
-  logic [tw_pkg::LOAD_FORM_W-1:0] used;  // form whose positions go with a beat of codes
+  logic [STEP/4-1:0]              quarter;
+  logic [STEP/8-1:0]              eighth;
 
   assign codes_o = (beat_q >= 6'd3);
 
@@ -40,14 +44,42 @@ module tw_positions #(
     if (EightShare && (form_i == tw_pkg::FORM_P3X8)) last = 6'd34;
   end
 
-  assign used = codes_o ? form_i : tw_pkg::FORM_PLAIN;
+  assign codes = 5'(beat_q - 6'd3);
 
   always_comb begin
-    case (used)
-      tw_pkg::FORM_PLAIN: held_d = {data_i, held_q[HELD-1:8*BEAT]};
-      tw_pkg::FORM_P3X4:  held_d = held_q >> (FourShare ? STEP / 4 : STEP);
-      tw_pkg::FORM_P3X8:  held_d = held_q >> (EightShare ? STEP / 8 : STEP);
-      default:            held_d = held_q >> STEP;
+    window = codes[1:0];
+    if (FourShare && (form_i == tw_pkg::FORM_P3X4)) window = codes[3:2];
+    if (EightShare && (form_i == tw_pkg::FORM_P3X8)) window = codes[4:3];
+  end
+
+  always_comb begin
+    case (window)
+      2'd0:    next = held_q[0*STEP+:STEP];
+      2'd1:    next = held_q[1*STEP+:STEP];
+      2'd2:    next = held_q[2*STEP+:STEP];
+      default: next = held_q[3*STEP+:STEP];
+    endcase
+  end
+
+  always_comb begin
+    case (codes[1:0])
+      2'd0:    quarter = next[0*STEP/4+:STEP/4];
+      2'd1:    quarter = next[1*STEP/4+:STEP/4];
+      2'd2:    quarter = next[2*STEP/4+:STEP/4];
+      default: quarter = next[3*STEP/4+:STEP/4];
+    endcase
+  end
+
+  always_comb begin
+    case (codes[2:0])
+      3'd0:    eighth = next[0*STEP/8+:STEP/8];
+      3'd1:    eighth = next[1*STEP/8+:STEP/8];
+      3'd2:    eighth = next[2*STEP/8+:STEP/8];
+      3'd3:    eighth = next[3*STEP/8+:STEP/8];
+      3'd4:    eighth = next[4*STEP/8+:STEP/8];
+      3'd5:    eighth = next[5*STEP/8+:STEP/8];
+      3'd6:    eighth = next[6*STEP/8+:STEP/8];
+      default: eighth = next[7*STEP/8+:STEP/8];
     endcase
   end
 
@@ -60,21 +92,21 @@ module tw_positions #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) held_q <= held_d;
+    if (valid_i && !codes_o) held_q <= {data_i, held_q[HELD-1:8*BEAT]};
   end
 
   for (genvar o = 0; o < OUTPUTS; o++) begin : gen_output
     for (genvar f = 0; f < FOURS; f++) begin : gen_four
       localparam int Own = 3 * (o * FOURS + f);
-      localparam int OfFour = 3 * (o / 4 * FOURS + f);
-      localparam int OfEight = 3 * (o / 8 * FOURS + f);
+      localparam int OfFour = FourShare ? 3 * (o / 4 * FOURS + f) : 0;
+      localparam int OfEight = EightShare ? 3 * (o / 8 * FOURS + f) : 0;
 
       logic [2:0] code;
 
       always_comb begin
         code = next[Own+:3];
-        if (FourShare && (form_i == tw_pkg::FORM_P3X4)) code = next[OfFour+:3];
-        if (EightShare && (form_i == tw_pkg::FORM_P3X8)) code = next[OfEight+:3];
+        if (FourShare && (form_i == tw_pkg::FORM_P3X4)) code = quarter[OfFour+:3];
+        if (EightShare && (form_i == tw_pkg::FORM_P3X8)) code = eighth[OfEight+:3];
       end
 
       always_comb begin
@@ -89,6 +121,4 @@ module tw_positions #(
       end
     end
   end
-
-  assign next = held_q[STEP-1:0];
 endmodule

@@ -8,6 +8,7 @@ module tw_weights #(
   parameter int NP = 8,
   parameter int LP = 8,
   parameter int PAIR = 0,  // beats from codes to positions that are written at once
+  parameter RAM_STYLE = "auto",
   localparam int AW = (BYTES > WIDTH) ? $clog2(BYTES / WIDTH) : 1,
   localparam int SLICE_AW = $clog2(BYTES / BEAT)
 ) (
@@ -52,7 +53,8 @@ module tw_weights #(
     .BYTES(BYTES),
     .WIDTH(WIDTH),
     .SLICE(BEAT),
-    .PAIR(PAIR)
+    .PAIR(PAIR),
+    .RAM_STYLE(RAM_STYLE)
   ) u_buffer (
     .clk_i,
     .w_en_i,
@@ -67,15 +69,28 @@ module tw_weights #(
 
   if (WIDTH > 1) begin : gen_slice
     logic [WordLog2-1:0] byte_q;
-    logic [WIDTH*8-1:0]  slice;
+
+    // What is in the upper half of the part that holds the row comes down to the lower half; rows that
+    // are longer lie in both, and are there.
+    logic [(WordLog2+1)*WIDTH*8-1:0] stage;
 
     always_ff @(posedge clk_i) begin
       if (r_en_i) byte_q <= first[WordLog2-1:0];
     end
 
-    assign slice = data >> {byte_q, 3'b000};
-    assign row_o = slice[ROW*8-1:0];
-    assign unused_bits = ^{first, slice};
+    assign stage[WordLog2*WIDTH*8+:WIDTH*8] = data;
+
+    for (genvar s = 0; s < WordLog2; s++) begin : gen_half
+      localparam int Half = 8 << s;
+      localparam int From = (s + 1) * WIDTH * 8;
+      logic [Half-1:0] low;
+
+      assign low = byte_q[s] ? stage[From+Half+:Half] : stage[From+:Half];
+      assign stage[s*WIDTH*8+:WIDTH*8] = {stage[From+Half+:WIDTH*8-Half], low};
+    end
+
+    assign row_o = stage[ROW*8-1:0];
+    assign unused_bits = ^{first, stage};
   end else begin : gen_whole
     assign row_o = data;
     assign unused_bits = ^first;

@@ -41,8 +41,10 @@ module tb_matrix #(
   logic [W_ROW*8-1:0] w_data;
   logic [13:0]        g_row;
   logic [NP*8-1:0]    g_data;
-  logic [11:0]        c_row;
-  logic [NP*32-1:0]   c_data;
+  localparam int CParts = ((D & (D - 1)) == 0) ? NP / D : 1;  // of a row, each read by itself
+  localparam int CBits = $clog2(CParts);
+  logic [11+CBits:0]  c_row;
+  logic [NP/CParts*32-1:0] c_data;
   logic [7:0]         s_slot;
   logic [23:0]        s_data;
   logic [17:0]        r_addr, d_addr;
@@ -93,7 +95,10 @@ module tb_matrix #(
       if (a_en && !(r == 1 && a_row[0])) a_data[r*TP*LP*8 +: TP*LP*8] <= a_mem[9'(32'(a_row) + r)];
     end
     g_data  <= g_en ? g_mem[g_row[8:0]] : {(NP*8+31)/32{noise}};
-    c_data  <= c_en ? c_mem[c_row[5:0]] : {NP{noise}};
+    c_data  <= {(NP/CParts){noise}};
+    if (c_en) begin
+      c_data <= c_mem[6'(c_row >> CBits)][32'(c_row & (12+CBits)'(CParts - 1)) * (NP / CParts * 32) +: NP/CParts*32];
+    end
     s_data  <= s_en ? s_mem[s_slot] : noise[23:0];
     if (!dut.second_q) w_data <= {(W_ROW*8+31)/32{noise}};
     if (w_en) begin
