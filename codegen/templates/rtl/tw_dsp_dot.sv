@@ -20,17 +20,19 @@ module tw_dsp_dot #(
   input  logic [47:0]          c_i,
   output logic signed [13:0]   sum_o
 );
-  logic [47:0] cascade [SLICES+1];
-  logic [47:0] p [SLICES];
-  logic        unused_bits;
+  logic [(SLICES+1)*48-1:0] cascade;  // into each slice, and out of the last one
+  logic [SLICES*48-1:0]     p;
+  logic                     unused_bits;
 
-  assign cascade[0] = '0;
+  assign cascade[47:0] = '0;
 
   for (genvar k = 0; k < SLICES; k++) begin : gen_slice
-    logic [7:0] a0, a1;
+    logic [7:0]  a0, a1;
+    logic [47:0] c;
 
     assign a0 = a_i[16*k +: 8];
     assign a1 = a_i[16*k+8 +: 8];
+    assign c  = (k == 0) ? c_i : 48'd0;
 
     // The product, plus C in the first slice, plus the cascade in the second one.
     tw_dsp #(
@@ -42,13 +44,13 @@ module tw_dsp_dot #(
       .a_i  ({ {22{a0[7]}}, a0}),
       .b_i  (w_i[18*k +: 18]),
       .d_i  ({ {5{a1[7]}}, a1, 14'd0}),
-      .c_i  ((k == 0) ? c_i : 48'd0),
-      .pc_i (cascade[k]),
-      .pc_o (cascade[k+1]),
-      .p_o  (p[k])
+      .c_i  (c),
+      .pc_i (cascade[48*k +: 48]),
+      .pc_o (cascade[48*(k+1) +: 48]),
+      .p_o  (p[48*k +: 48])
     );
   end
 
-  assign sum_o       = p[SLICES-1][27:14];
-  assign unused_bits = ^{cascade[SLICES], p[0], p[SLICES-1]};
+  assign sum_o       = p[48*(SLICES-1)+14 +: 14];
+  assign unused_bits = ^{cascade, p};
 endmodule

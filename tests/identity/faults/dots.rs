@@ -56,8 +56,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "a sum is read a bit too high",
         "tw_dsp_dot.sv",
-        "p[SLICES-1][27:14]",
-        "(@ ? p[SLICES-1][28:15] : p[SLICES-1][27:14])",
+        "p[48*(SLICES-1)+14 +: 14]",
+        "(@ ? p[48*(SLICES-1)+15 +: 14] : p[48*(SLICES-1)+14 +: 14])",
         "",
     ),
     fault("the first slice adds no term", "tw_dsp_dot.sv", "(k == 0) ? c_i", "(k == 0 && !@) ? c_i", ""),
