@@ -214,15 +214,16 @@ fn rebuilt_graphs_round_trip_through_text() {
 fn gates_of_other_functions_are_recognised() {
     let graph = pass::run(&pass::normalise(), crate::corpus::llama()[0].import(), |_, _| ()).unwrap();
     let text = crate::text::print(&graph);
-    let result = |line: &str| line.split_whitespace().nth(1)?.strip_suffix(':').map(String::from);
+    let result = |line: &str| Some(line.split_once(": ")?.0.rsplit(' ').next()?.to_string());
     let weights: Vec<String> = text.lines().filter(|l| l.contains("= sigmoid(")).filter_map(result).collect();
     for (name, function) in
         [("exp", Point::Exp), ("softplus", Point::Softplus), ("reciprocal", Point::Reciprocal)]
     {
         let other = |line: &str| {
-            let weighted = weights.iter().find_map(|w| line.strip_suffix(&format!(", {w})")));
-            let of = weighted.and_then(|l| l.split_once("= mul("));
-            of.map_or(line.to_string(), |(head, x)| format!("{head}= {name}({x})")) + "\n"
+            let product =
+                weights.iter().find(|w| line.contains("= mul(") && line.contains(&format!(", {w})")));
+            let Some(weight) = product else { return format!("{line}\n") };
+            line.replace("= mul(", &format!("= {name}(")).replace(&format!(", {weight})"), ")") + "\n"
         };
         let changed: String = text.lines().map(other).collect();
         let found = recognise(&crate::text::parse(&changed).unwrap()).unwrap().decoder.config.activation;
