@@ -102,9 +102,11 @@ impl Chunker<'_> {
             ("channel", b.channel_bytes, u64::from(self.g.c_row)),
         ] {
             let share = u64::from(bytes / part);
-            if tile > share {
+            // Two chunks, at least, lie side by side.
+            if tile > u64::from(bytes / part.min(2)) {
                 let why = format!(
-                    "one output tile needs {tile} bytes, a chunk may take {share} of the {bytes} (1/{part})"
+                    "one output tile needs {tile} bytes, a chunk may take {} of the {bytes}",
+                    bytes / part.min(2)
                 );
                 return Err(Diagnostic::new(
                     "machine-too-small",
@@ -115,7 +117,7 @@ impl Chunker<'_> {
                 .help(format!("raise buffers.{buffer}_bytes, or lower matrix.outputs or matrix.lanes")));
             }
             // Without group scales a tile takes nothing of their buffer.
-            most = most.min((share / tile.max(1)) as u32);
+            most = most.min((share / tile.max(1)).max(1) as u32);
         }
         Ok(most)
     }

@@ -25,11 +25,12 @@ pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module 
         .with("SUM_BITS", sum_bits)
         // Activations.
         .ff(u64::from(g.t * rows * g.l * 8))
-        .has(1, weight_decode(g, packed == 4));
+        .has(1, weight_decode(g, packed));
     let module = if rows > 1 { module.has(outputs, gather(g.l, modes & 63)) } else { module };
     match packed {
         1 => module.has(outputs, dot(g.l, g.lp, sum_bits)),
         2 => module.has(outputs / 2, dot_pair(g.l, g.lp, weight_bits(modes), sum_bits)),
+        3 => dots(module, later, sum_bits, g),
         _ => quads(module, later, sum_bits, g),
     }
 }
@@ -43,6 +44,48 @@ fn weight_bits(modes: u32) -> u32 {
     } else {
         3
     }
+}
+
+/// Two lanes of an output to a slice, two slices to a cascade, which gets the same term for all outputs of a token.
+fn dots(module: Module, later: u32, sum_bits: u32, g: &Geometry) -> Module {
+    let halves = g.modes.has(Mode::W8) || g.modes.has(Mode::V8);
+    let (whole, rest) = (u64::from(g.l / 4), u64::from(g.l % 4 / 2));
+    let tokens = u64::from(g.t);
+    module
+        // Kinds of weights.
+        .lut(3)
+        .has(1, delay(2, 1))
+        .has(1, delay(1, 5 + later))
+        .has(tokens * whole, dot_term(2))
+        .has(tokens * rest, dot_term(1))
+        .has(u64::from(g.t * g.n), dot_lanes(g, halves, sum_bits))
+}
+
+/// `tw_dot_term`: two activations, each one of two or complemented, in front of the carry chain of their sum; that, or nothing, plus a
+/// constant.
+fn dot_term(slices: u32) -> Module {
+    Module::new("tw_dot_term").with("SLICES", slices).lut(2 * 8 + 9 + 11).has(1, delay(11, 3 - slices))
+}
+
+/// `tw_dot_lanes`: the sum, once or sixteenfold.
+fn dot_lanes(g: &Geometry, halves: bool, sum_bits: u32) -> Module {
+    let leaves = (g.lp / 4).max(1);
+    let module = Module::new("tw_dot_lanes")
+        .with("HALVES", u32::from(halves))
+        .with("L", g.l)
+        .with("LP", g.lp)
+        .with("SUM_BITS", sum_bits)
+        .has(u64::from(g.l / 4), dsp_dot(2))
+        .has(u64::from(g.l % 4 / 2), dsp_dot(1))
+        .has(1, sum(g.l.div_ceil(4), leaves, 14, 14 + clog2(leaves)));
+    if halves { module.lut(u64::from(14 + clog2(leaves) + 4)) } else { module }
+}
+
+/// `tw_dsp_dot`: the first slice adds C, the second one the cascade; the last one has one more register in front.
+fn dsp_dot(slices: u32) -> Module {
+    let module = Module::new("tw_dsp_dot").with("SLICES", slices);
+    let first = slice(0b0_0011_0101, 0, u32::from(slices == 1));
+    if slices == 1 { module.has(1, first) } else { module.has(1, first).has(1, slice(0b0_0001_0101, 0, 1)) }
 }
 
 /// Two tokens and two outputs to a slice; of each token the sum of its activations, minus a constant.
@@ -63,7 +106,7 @@ fn quads(module: Module, later: u32, sum_bits: u32, g: &Geometry) -> Module {
 
 /// `tw_weight_decode`: each bit of the lower half of an operand is chosen by the mode from codes of two bits, which are one source, and
 /// from rows of four and eight bits; each bit of the upper half from its sign and rows of eight. A LUT takes three sources and the mode.
-fn weight_decode(g: &Geometry, halved: bool) -> Module {
+fn weight_decode(g: &Geometry, packed: u32) -> Module {
     let modes = |list: &[Mode]| list.iter().filter(|m| g.modes.has(**m)).count() as u32;
     let operands = u64::from(g.n * g.l);
     let two = modes(&[Mode::W2, Mode::S2, Mode::W2P, Mode::S2P]);
@@ -86,12 +129,12 @@ fn weight_decode(g: &Geometry, halved: bool) -> Module {
     let upper_bits = if bytes > 0 { 4 } else { 0 };
     let lower = if nibbles + bytes > 0 { lower } else { 0 };
     Module::new("tw_weight_decode")
-        .with("HALVED", u32::from(halved))
         .with("L", g.l)
         .with("LP", g.lp)
         .with("MODES", g.modes.bits())
         .with("N", g.n)
         .with("NP", g.np)
+        .with("PACKED", packed)
         .with("ROW", g.widest_row())
         .lut(operands * (lower + upper + if dense || pruned { pick } else { 0 }))
         .ff(operands * (lower_bits + upper_bits + pick))

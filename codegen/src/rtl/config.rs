@@ -79,7 +79,13 @@ fn array(m: &Machine) -> Vec<Constant> {
 }
 
 fn rows(g: &Geometry) -> Vec<Constant> {
-    constants(&[("W_ROW", g.widest_row()), ("G_ROW", g.g_row), ("C_ROW", g.c_part), ("C_PARTS", g.c_row / g.c_part), ("A_ROW", g.a_row)])
+    constants(&[
+        ("W_ROW", g.widest_row()),
+        ("G_ROW", g.g_row),
+        ("C_ROW", g.c_part),
+        ("C_PARTS", g.c_row / g.c_part),
+        ("A_ROW", g.a_row),
+    ])
 }
 
 fn buffers(m: &Machine) -> Vec<Constant> {

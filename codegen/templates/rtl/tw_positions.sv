@@ -46,6 +46,10 @@ module tw_positions #(
 
   assign codes = 5'(beat_q - 6'd3);
 
+  // Forms that no machine file names leave these.
+  logic unused_parts;
+  assign unused_parts = ^{quarter, eighth};
+
   always_comb begin
     window = codes[1:0];
     if (FourShare && (form_i == tw_pkg::FORM_P3X4)) window = codes[3:2];

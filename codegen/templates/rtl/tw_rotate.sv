@@ -23,7 +23,9 @@ module tw_rotate #(
 
     logic [2*BITS-1:0] twice;
     logic [BITS-1:0]   turned;
+    logic              unused_upper;
     assign twice = {2{stage[s*BITS+:BITS]}};
+    assign unused_upper = ^twice;
 
     // An odd number of select bits leaves the last stage two ways.
     always_comb begin

@@ -72,25 +72,29 @@ module tw_weights #(
 
     // What is in the upper half of the part that holds the row comes down to the lower half; rows that
     // are longer lie in both, and are there.
-    logic [(WordLog2+1)*WIDTH*8-1:0] stage;
+    logic unused_stages;
 
     always_ff @(posedge clk_i) begin
       if (r_en_i) byte_q <= first[WordLog2-1:0];
     end
 
-    assign stage[WordLog2*WIDTH*8+:WIDTH*8] = data;
+    for (genvar s = WordLog2; s >= 0; s--) begin : gen_stage
+      logic [WIDTH*8-1:0] word;
 
-    for (genvar s = 0; s < WordLog2; s++) begin : gen_half
-      localparam int Half = 8 << s;
-      localparam int From = (s + 1) * WIDTH * 8;
-      logic [Half-1:0] low;
+      if (s == WordLog2) begin : gen_whole_word
+        assign word = data;
+      end else begin : gen_half
+        localparam int Half = 8 << s;
+        logic [Half-1:0] low;
 
-      assign low = byte_q[s] ? stage[From+Half+:Half] : stage[From+:Half];
-      assign stage[s*WIDTH*8+:WIDTH*8] = {stage[From+Half+:WIDTH*8-Half], low};
+        assign low = byte_q[s] ? gen_stage[s+1].word[Half+:Half] : gen_stage[s+1].word[0+:Half];
+        assign word = {gen_stage[s+1].word[WIDTH*8-1:Half], low};
+      end
     end
 
-    assign row_o = stage[ROW*8-1:0];
-    assign unused_bits = ^{first, stage};
+    assign row_o = gen_stage[0].word[ROW*8-1:0];
+    assign unused_stages = ^gen_stage[0].word;
+    assign unused_bits = ^{first, unused_stages};
   end else begin : gen_whole
     assign row_o = data;
     assign unused_bits = ^first;

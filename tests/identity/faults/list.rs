@@ -47,8 +47,8 @@ pub const PAIR: &[Fault] = &[
     fault(
         "segments land in the byte lane that they came from",
         "tw_store.sv",
-        "<< {dst_byte_q, 3'd0}",
-        "<< {@ ? src_byte_q : dst_byte_q, 3'd0}",
+        "(src_byte_q - dst_byte_q)",
+        "(src_byte_q - (@ ? src_byte_q : dst_byte_q))",
         "",
     ),
     fault(
