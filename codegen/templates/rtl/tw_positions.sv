@@ -3,9 +3,9 @@
 //
 // A packet is three beats of positions, then the beats of codes that they belong to: four for each
 // output that shares them (1, 4 or 8, by form). With a beat of codes its positions come out, for
-// the register that it is written from. Positions are held in the order of their use, from bit 0 up:
-// four windows, each of which is for one beat of codes, or for four or eight of its quarters or
-// eighths. Loads come in whole packets.
+// the register that it is written from. Positions are held in the order of their use, from bit 0
+// up: four windows, each of which is for one beat of codes, or for four or eight of its quarters
+// or eighths. Loads come in whole packets.
 module tw_positions #(
   parameter int BEAT = 16,
   parameter int LP = 8,

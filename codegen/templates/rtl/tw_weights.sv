@@ -70,8 +70,8 @@ module tw_weights #(
   if (WIDTH > 1) begin : gen_slice
     logic [WordLog2-1:0] byte_q;
 
-    // What is in the upper half of the part that holds the row comes down to the lower half; rows that
-    // are longer lie in both, and are there.
+    // What is in the upper half of the part that holds the row comes down to the lower half; rows
+    // that are longer lie in both, and are there.
     logic unused_stages;
 
     always_ff @(posedge clk_i) begin

@@ -78,7 +78,7 @@ fn tile(i: &Gemm, m: &Machine, g: &Geometry, e: &mut Events) {
 /// Passes: which of a, b, d each of them reads.
 fn one_vector(i: &Vector, m: &Machine, g: &Geometry, e: &mut Events) {
     let mut passes = match (isa::table::FUNS[i.fun as usize], i.gated) {
-        ("rope" | "rope_pairs" | "add" | "mul", _) | (_, 1) => vec!["a b"],
+        ("rope" | "rope_pairs" | "add" | "mul" | "log_np", _) | (_, 1) => vec!["a b"],
         ("layer_norm", _) => vec!["a", "a", "a", "a b"],
         ("requantise", _) => vec![],
         ("top_k", _) => vec!["a"; i.imm as usize],

@@ -49,8 +49,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "positions of eight outputs are used up by four",
         "tw_positions.sv",
-        "(EightShare ? STEP / 8 : STEP);",
-        "(@ ? STEP / 4 : STEP / 8);",
+        "window = codes[4:3];",
+        "window = @ ? codes[3:2] : codes[4:3];",
         "",
     ),
     fault(
