@@ -115,7 +115,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "store",
         property: include_str!("proofs/store.sv"),
-        needs: &["tw_pkg", "tw_ram", "tw_queue", "tw_store"],
+        needs: &["tw_pkg", "tw_ram", "tw_queue", "tw_rotate", "tw_store"],
         parameters: &[],
         array: None,
         cut: None,
