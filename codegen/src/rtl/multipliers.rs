@@ -2,7 +2,7 @@
 //! whose twin has one.
 
 use hw::Multipliers;
-use hw::{Geometry, Machine};
+use hw::{Function, Geometry, Machine};
 
 /// Multipliers of one role; operands are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
     let group_bits = 16 + g.lp.ilog2() + 8;
     let of = |role, count, a_bits, b_bits| Multiplier { role, count, a_bits, b_bits };
     let products = g.t * g.n * g.l;
+    // What the first multiplier of a lane takes beside a: a position, or 1 / ln 2 of powers of e.
+    let factor_bits = if machine.vector.functions.contains(&Function::Exp) { 19 } else { 17 };
     vec![
         match machine.matrix.multipliers {
             Multipliers::Plain => of("matrix: products", products, 8, 8),
@@ -45,7 +47,7 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
         of("matrix: group scales", g.t * g.n, group_bits, 9),
         of("epilogue: channel times token mantissa", g.d, 17, 17),
         of("epilogue: accumulator times scale", g.d, machine.matrix.accumulator_bits, 33),
-        of("vector lane: phase", g.l, 32, 17),
+        of("vector lane: phase", g.l, 32, factor_bits),
         of("vector lane: interpolation", g.l, 12, 13),
         of("vector lane: first product", g.l, 32, 18),
         of("vector lane: second product", g.l, 32, 32),
