@@ -62,6 +62,7 @@ pub struct Buffers {
     /// First bytes of W, G and C behind what is placed for good.
     pub rings: [u32; 3],
     pub value_channels: u32,
+    /// Where the chunks lie that a layer finds loaded: at the start of the rings, which have this space again behind them.
     pub carried: Vec<[u32; 3]>,
 }
 
@@ -278,11 +279,11 @@ impl Sizes<'_> {
         ];
         let align = align(&self.g);
         to.value_channels = fixed[2].take(map.value_channels.blocks * BLOCK_BYTES, align[2]);
+        to.rings = [0, 1, 2].map(|i| fixed[i].next.next_multiple_of(u64::from(align[i])) as u32);
         for chunk in &map.chunks[..map.carried] {
             let blocks = chunk.held();
             to.carried.push([0, 1, 2].map(|i| fixed[i].take(blocks[i] * BLOCK_BYTES, align[i])));
         }
-        to.rings = [0, 1, 2].map(|i| fixed[i].next.next_multiple_of(u64::from(align[i])) as u32);
         fixed.iter().try_for_each(|f| self.check(f))
     }
 }

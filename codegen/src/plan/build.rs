@@ -29,6 +29,8 @@ pub(super) struct Builder<'a> {
     pub buf: Buffers,
     pub tokens: u32,
     pub rings: [Ring; 3],
+    /// Where chunks of the end of a layer shall lie, if that is free then: linear layer, first tile, W, G and C.
+    pub ends: Vec<(Linear, u32, [Option<u32>; 3])>,
     pub steps: Vec<Step>,
     pub origins: Vec<Origin>,
     /// Biases loaded so far.
@@ -85,6 +87,7 @@ impl<'a> Builder<'a> {
             buf,
             tokens,
             rings,
+            ends: Vec::new(),
             steps: Vec::new(),
             origins: Vec::new(),
             biases: 0,
@@ -154,7 +157,10 @@ impl<'a> Builder<'a> {
 
     /// One layer, up to the first norm of the next.
     fn layer(&mut self, early: usize) -> Result<Vec<Step>, Diagnostic> {
+        self.take_carried()?;
+        self.ends = self.end_places();
         self.layer_steps(early)?;
+        self.ends = Vec::new();
         self.norm(NEXT_NORM, Value::InputNorm, 0, self.buf.gains[0], Some(Site::NEXT));
         self.load_carried(self.map.record_blocks);
         Ok(std::mem::take(&mut self.steps))
@@ -359,16 +365,52 @@ impl<'a> Builder<'a> {
     pub fn chunk(&mut self, chunk: &super::map::Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
         if let Some(&at) = self.buf.carried.get(*carried) {
             *carried += 1;
-            return Ok(Held { at, carried: true });
+            return Ok(Held { at });
         }
         let align = align(&self.g);
+        let end = self.ends.iter().find(|e| (e.0, e.1) == (chunk.linear, chunk.first_tile)).map(|e| e.2);
         let mut at = [0; 3];
         for (i, blocks) in chunk.held().into_iter().enumerate() {
-            at[i] = self.take(i, blocks * BLOCK_BYTES, align[i])?;
+            let bytes = blocks * BLOCK_BYTES;
+            let free = end.and_then(|end| self.rings[i].take_at(end[i]?, bytes));
+            at[i] = match free {
+                Some(at) => at,
+                None => self.take(i, bytes, align[i])?,
+            };
         }
         let task = Task(chunk.linear.name(), &[Operator::Linear(chunk.linear)]);
         self.load_chunk(task, chunk, at, self.record_ahead);
-        Ok(Held { at, carried: false })
+        Ok(Held { at })
+    }
+
+    /// Takes the places of the chunks that a layer finds loaded.
+    ///
+    /// # Errors
+    /// They are not free.
+    pub fn take_carried(&mut self) -> Result<(), Diagnostic> {
+        let map = self.map;
+        for (chunk, at) in map.chunks[..map.carried].iter().zip(self.buf.carried.clone()) {
+            for (i, blocks) in chunk.held().into_iter().enumerate() {
+                let taken = self.rings[i].take_at(at[i], blocks * BLOCK_BYTES);
+                taken.ok_or_else(|| Diagnostic::internal("weights that are carried over lie on others"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Places for the last chunks of a layer. They end where the rings do: those of the next layer then load to their start while
+    /// these are still multiplied. Before them the matrix engine has caught up with the loads, and a gap costs nothing.
+    fn end_places(&self) -> Vec<(Linear, u32, [Option<u32>; 3])> {
+        let chunks: Vec<_> = self.map.of(Linear::Down).collect();
+        let align = align(&self.g);
+        let places = [0, 1, 2].map(|i| {
+            let sizes: Vec<u32> = chunks.iter().map(|chunk| chunk.held()[i] * BLOCK_BYTES).collect();
+            self.rings[i].before_end(&sizes, align[i])
+        });
+        let place = |(n, chunk): (usize, &&super::map::Chunk)| {
+            (chunk.linear, chunk.first_tile, [0, 1, 2].map(|i| places[i][n]))
+        };
+        chunks.iter().enumerate().map(place).collect()
     }
 
     /// Space of ring `i`: 0 weights, 1 group scales, 2 channels.
@@ -383,16 +425,13 @@ impl<'a> Builder<'a> {
     }
 
     pub fn give(&mut self, held: &Held) {
-        if !held.carried {
-            (0..3).for_each(|i| self.rings[i].give(held.at[i]));
-        }
+        (0..3).for_each(|i| self.rings[i].give(held.at[i]));
     }
 }
 
 /// A chunk on chip: bytes in W, G and C.
 pub(super) struct Held {
     pub at: [u32; 3],
-    carried: bool,
 }
 
 /// Tokens that cross segments: each carried chunk to its first gemm, and the norm to the first gemm of all.

@@ -55,7 +55,7 @@ impl Chunker<'_> {
         let (mut chunks, mut done) = (Vec::new(), 0);
         let b = &self.machine.buffers;
         let limits =
-            [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 4);
+            [b.weight_bytes, b.group_scale_bytes, b.channel_bytes].map(|bytes| bytes / BLOCK_BYTES / 2);
         let mut used = [0; 3];
         for twin in layer.iter().take(self.options.prefetch.max(1) as usize) {
             let sizes = twin.held();

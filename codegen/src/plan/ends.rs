@@ -112,6 +112,7 @@ impl Builder<'_> {
 
     /// The projection to logits, as a segment of its own.
     pub fn epilogue(&mut self) -> Result<Vec<Step>, Diagnostic> {
+        self.take_carried()?;
         self.logits()?;
         Ok(std::mem::take(&mut self.steps))
     }

@@ -113,8 +113,13 @@ fn weight_decode(g: &Geometry, packed: u32) -> Module {
     let (nibbles, bytes) = (modes(&[Mode::W4, Mode::V4]), modes(&[Mode::W8, Mode::V8]));
     let pruned = modes(&[Mode::W2P, Mode::S2P]) > 0;
     let dense = g.modes.bits() & 63 != 0;
-    // What the mode chooses between: the code of two bits counts twice, as its own bits and turned over.
-    let sources = u32::from(two > 0) * 2 + nibbles + bytes;
+    // What the mode chooses between: the code of two bits counts twice, as its own bits and turned over; in dots only if it is both.
+    let kinds = |list: &[Mode]| u32::from(modes(list) > 0);
+    let codes = match packed {
+        3 => kinds(&[Mode::W2, Mode::W2P]) + kinds(&[Mode::S2, Mode::S2P]),
+        _ => u32::from(two > 0) * 2,
+    };
+    let sources = codes + nibbles + bytes;
     let lower = 4 * choice(sources);
     let upper = if bytes > 0 { 4 * choice(1 + bytes) } else { 0 };
     let pick = if pruned { 2 } else { 0 };
@@ -126,7 +131,10 @@ fn weight_decode(g: &Geometry, packed: u32) -> Module {
     } else {
         2
     };
-    let upper_bits = if bytes > 0 { 4 } else { 0 };
+    let upper_bits = if bytes > 0 && packed != 3 { 4 } else { 0 };
+    let upper = if packed == 3 { 0 } else { upper };
+    // Above the lower weight of a dot stands its sign.
+    let signs = if packed == 3 { operands / 2 } else { 0 };
     let lower = if nibbles + bytes > 0 { lower } else { 0 };
     Module::new("tw_weight_decode")
         .with("L", g.l)
@@ -136,8 +144,8 @@ fn weight_decode(g: &Geometry, packed: u32) -> Module {
         .with("NP", g.np)
         .with("PACKED", packed)
         .with("ROW", g.widest_row())
-        .lut(operands * (lower + upper + if dense || pruned { pick } else { 0 }))
-        .ff(operands * (lower_bits + upper_bits + pick))
+        .lut(operands * (lower + upper + if dense || pruned { pick } else { 0 }) + signs)
+        .ff(operands * (lower_bits + upper_bits + pick) + signs)
 }
 
 /// LUTs of a bit that three bits of a mode choose from so many sources.

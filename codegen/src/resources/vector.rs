@@ -203,15 +203,15 @@ fn interp() -> Module {
     Module::new("tw_interp").lut(17).ff(14 + 17 + 17).has(1, mul(12, 13))
 }
 
-/// `tw_round`: left by up to 32 places, right by up to 63, in two steps; rounding with a bias; saturation before and after.
+/// `tw_round`: a shifter of 65 bits, three stages of four ways; rounding with a bias; saturation before and after.
 fn round() -> Module {
-    // A shifter of 64 bits: six stages of two ways, three LUTs a bit; by multiples of eight, and by up to seven, two and a half.
-    let shifters = 64 * 3 + 64 * 5;
-    // Limits of the two shifts; saturation: whether all upper bits are equal, and the choice.
-    let places = 2 * 10 + 2 * 8;
-    let saturation = 2 * 14 + 2 * WORD;
-    // The whole or the half, and the sum with the bias and the rounding bit: three operands.
-    Module::new("tw_round").lut(shifters + places + saturation + 2 * 65 + 21).ff(2 + 12 + 3 * 64 + WORD)
+    // What goes into the shifter, and its stages: a LUT a bit.
+    let shifter = 65 + 3 * 65;
+    // Limits of the shift, one place less; saturation: whether all upper bits are equal, and, after it, the choice.
+    let places = 3 * 6;
+    let saturation = 2 * 14 + WORD;
+    // The sum with the bias.
+    Module::new("tw_round").lut(shifter + places + saturation + 65).ff(1 + 6 + 3 * 65 + WORD)
 }
 
 /// `tw_vreduce`: of each lane its key, and with ranks whether it counts: three comparisons and an equality; a tree of the larger of two

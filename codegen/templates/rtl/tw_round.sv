@@ -7,49 +7,74 @@ module tw_round (
   input  logic signed [20:0] bias_i,
   output logic signed [31:0] y_o
 );
-  // Left: a value that is clamped to int32 first leaves int32 by a left shift exactly if the value
-  // itself does, bias or not, and so does a shift by 32 in place of any longer one.
-  // Right: shift by one place less, the bit below the point rounds; 63 places leave only the sign,
-  // which rounds to zero.
-  logic               left_d, left_q, zero_q, over;
-  logic signed [9:0]  places;
-  logic [5:0]         left_places_d, left_places_q, right_places_d, right_places_q;
+  // One shifter to the right serves both ways; the bit below the point of what it gives rounds.
+  // Right: by one place less; 63 places leave only the sign, which rounds to zero.
+  // Left: from 33 bits farther up, by up to 32. A value that is clamped to int32 first leaves int32
+  // by a left shift exactly if the value itself does, bias or not, and so does a shift by 32 in
+  // place of any longer one.
+  logic               left_d, left_q, over;
+  logic [5:0]         places_d, places_q;
   logic signed [31:0] clamped;
 
-  assign places = left_d ? -shift_i : shift_i - 10'sd1;
-  assign left_d = shift_i[9];
-
-  assign left_places_d = (places > 10'sd32) ? 6'd32 : places[5:0];
+  assign left_d = shift_i[9] || (shift_i == '0);
 
   always_comb begin
-    right_places_d = places[5:0];
-    if (left_d || shift_i == '0) right_places_d = '0;
-    else if (places > 10'sd63) right_places_d = 6'd63;
+    if (left_d) places_d = (shift_i < -10'sd32) ? 6'd0 : {!shift_i[5], shift_i[4:0]};
+    else places_d = (shift_i > 10'sd64) ? 6'd63 : 6'(shift_i - 10'sd1);
   end
 
   assign over    = (f_i[63:31] != '0) && (f_i[63:31] != '1);
   assign clamped = over ? {f_i[63], {31{!f_i[63]}}} : f_i[31:0];
 
-  logic signed [63:0] left_value_q, coarse_q, fine_q;
-  logic signed [64:0] rounded;  // the farthest left shift fills 64 bits without the bias
+  logic signed [64:0] wide_q, coarse, middle, coarse_q, fine, fine_q;
+  logic signed [65:0] sum;  // the farthest left shift fills 64 bits without the bias
+  logic signed [64:0] rounded;
   logic signed [31:0] y_q;
-  logic               over_y;
+  logic               over_y, unused_half;
+
+  // In steps of four ways, which take a LUT a bit.
+  always_comb begin
+    case (places_q[5:4])
+      2'd0:    coarse = wide_q;
+      2'd1:    coarse = wide_q >>> 16;
+      2'd2:    coarse = wide_q >>> 32;
+      default: coarse = wide_q >>> 48;
+    endcase
+  end
+
+  always_comb begin
+    case (places_q[3:2])
+      2'd0:    middle = coarse;
+      2'd1:    middle = coarse >>> 4;
+      2'd2:    middle = coarse >>> 8;
+      default: middle = coarse >>> 12;
+    endcase
+  end
+
+  always_comb begin
+    case (places_q[1:0])
+      2'd0:    fine = coarse_q;
+      2'd1:    fine = coarse_q >>> 1;
+      2'd2:    fine = coarse_q >>> 2;
+      default: fine = coarse_q >>> 3;
+    endcase
+  end
 
   always_ff @(posedge clk_i) begin
     // The shift is settled before the first value arrives.
-    left_q         <= left_d;
-    zero_q         <= left_d || (shift_i == '0);
-    left_places_q  <= left_places_d;
-    right_places_q <= right_places_d;
+    left_q   <= left_d;
+    places_q <= places_d;
 
-    left_value_q <= left_q ? (64'(clamped) <<< left_places_q) : f_i;
-    coarse_q     <= left_value_q >>> {right_places_q[5:3], 3'b000};
-    fine_q       <= coarse_q >>> right_places_q[2:0];
-    y_q          <= over_y ? {rounded[64], {31{!rounded[64]}}} : rounded[31:0];
+    wide_q   <= left_q ? $signed({clamped, 33'd0}) : 65'(f_i);
+    coarse_q <= middle;
+    fine_q   <= fine;
+    y_q      <= over_y ? {rounded[64], {31{!rounded[64]}}} : rounded[31:0];
   end
 
-  assign rounded = (zero_q ? 65'(fine_q) : 65'($signed(fine_q[63:1]))) + 65'(bias_i) +
-                   $signed({64'd0, fine_q[0] && !zero_q});
-  assign over_y  = (rounded[64:31] != '0) && (rounded[64:31] != '1);
-  assign y_o     = y_q;
+  // The bit that rounds is a carry into the sum.
+  assign sum         = 66'($signed({fine_q[64:1], 1'b1})) + 66'($signed({bias_i, fine_q[0]}));
+  assign rounded     = sum[65:1];
+  assign unused_half = sum[0];
+  assign over_y      = (rounded[64:31] != '0) && (rounded[64:31] != '1);
+  assign y_o         = y_q;
 endmodule
