@@ -390,7 +390,7 @@ impl<'a> Builder<'a> {
     pub fn take_carried(&mut self) -> Result<(), Diagnostic> {
         let map = self.map;
         for (chunk, at) in map.chunks[..map.carried].iter().zip(self.buf.carried.clone()) {
-            for (i, blocks) in chunk.held().into_iter().enumerate() {
+            for (i, blocks) in chunk.held().into_iter().enumerate().filter(|held| held.1 > 0) {
                 let taken = self.rings[i].take_at(at[i], blocks * BLOCK_BYTES);
                 taken.ok_or_else(|| Diagnostic::internal("weights that are carried over lie on others"))?;
             }
