@@ -60,7 +60,7 @@ pub fn scheme(name: &str) -> Result<Scheme, Diagnostic> {
 }
 
 fn unknown_machine(name: &str) -> Diagnostic {
-    let known: Vec<&str> = hw::presets::PRESETS.iter().map(|(n, _)| *n).collect();
+    let known: Vec<&str> = hw::presets::all().map(|(n, _)| *n).collect();
     Diagnostic::new("machine-unknown", format!("there is no machine `{name}`"))
         .because("it is neither a built-in name nor a file")
         .help(format!("built in are {}; or give the path of a machine file", known.join(", ")))

@@ -540,7 +540,7 @@ mod tests {
     /// Every number of a file is in the canonical text under its key, but for what lies outside the chip.
     #[test]
     fn the_canonical_text_is_the_file() {
-        for (name, text) in crate::presets::PRESETS {
+        for (name, text) in crate::presets::all() {
             let machine = crate::presets::load(name).unwrap();
             let mut file = Vec::new();
             flatten("", &toml::from_str(text).unwrap(), &mut file);

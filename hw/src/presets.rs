@@ -2,7 +2,7 @@
 
 use crate::machine::{Machine, MachineError};
 
-/// Name and text of every built-in machine file.
+/// Name and text of the machines that tests and measurements are made on: each shows something of its own.
 pub const PRESETS: &[(&str, &str)] = &[
     ("tiny", include_str!("../machines/tiny.toml")),
     ("unit", include_str!("../machines/unit.toml")),
@@ -14,17 +14,25 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 
+/// Name and text of the accelerators: whole devices, of which tests verilate some slices.
+pub const ACCELERATORS: &[(&str, &str)] = &[("llm-u280", include_str!("../machines/llm-u280.toml"))];
+
+/// Every built-in machine.
+pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    PRESETS.iter().chain(ACCELERATORS)
+}
+
 /// The text of a built-in machine file, or `None` if there is none of that name.
 pub fn text(name: &str) -> Option<&'static str> {
-    PRESETS.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
+    all().find(|(n, _)| *n == name).map(|(_, t)| *t)
 }
 
 /// A built-in machine.
 ///
 /// # Errors
-/// The name is not one of [`PRESETS`].
+/// The name is not one of [`all`].
 pub fn load(name: &str) -> Result<Machine, MachineError> {
-    let known = || PRESETS.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
+    let known = || all().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
     let text = text(name).ok_or_else(|| MachineError {
         at: format!("machine `{name}`"),
         why: "no built-in machine has this name".into(),
@@ -39,7 +47,7 @@ mod tests {
 
     #[test]
     fn every_preset_is_valid_and_named_as_its_file() {
-        for (name, _) in PRESETS {
+        for (name, _) in all() {
             assert_eq!(&load(name).unwrap().name, name);
         }
     }

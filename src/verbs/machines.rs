@@ -43,7 +43,7 @@ fn list() -> Outcome {
         "name          clock  multipliers  tokens x outputs x lanes   on chip      LUT    DSP  hash\n",
     );
     let mut all = Vec::new();
-    for (name, _) in hw::presets::PRESETS {
+    for (name, _) in hw::presets::all() {
         let machine = place::machine(name)?.machine;
         text.push_str(&row(&machine));
         all.push(facts(&machine));

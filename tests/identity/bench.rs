@@ -97,7 +97,10 @@ pub fn machine(name: &str) -> Machine {
         return sliced;
     }
     if name != "wide" {
-        return hw::presets::load(name).unwrap();
+        let preset = hw::presets::load(name).unwrap();
+        // Of whole devices two slices: those behind them are the same.
+        let slices = Slices { count: preset.slices.count.min(2), ..preset.slices };
+        return Machine { slices, ..preset };
     }
     let model = MemoryModel::Dram(Box::new(Dram::preset("hbm2").unwrap()));
     let memory = hw::machine::Memory { beat_bytes: 64, model, ..tiny.memory };

@@ -19,7 +19,7 @@ fn silent(tool: &str, folder: &Path, args: &[&str]) {
 
 #[test]
 fn presets_are_clean_in_three_tools() {
-    for name in hw::presets::PRESETS.iter().map(|p| p.0).chain(["wide", "sliced", "narrow"]) {
+    for name in hw::presets::all().map(|p| p.0).chain(["wide", "sliced", "narrow"]) {
         let folder = emitted(&machine(name), &format!("lint-{name}"));
         let list = std::fs::read_to_string(folder.join("files.f")).unwrap();
         let files: Vec<&str> = list.split_whitespace().collect();

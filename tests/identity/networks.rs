@@ -206,6 +206,18 @@ fn pruned_weights_on_odd_paired_and_gemv() {
     }
 }
 
+/// Two slices of the accelerator for an Alveo U280; positions in both of its forms.
+#[test]
+fn pruned_weights_on_llm_u280() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    let pruned = |s: &&Scheme| s.weights.sparsity == Sparsity::TwoOfFour && s.weights.shared <= 4;
+    for scheme in models::schemes().iter().filter(pruned) {
+        let decoder = models::random_with(1, &models::SMALL, scheme);
+        let expected = evaluated(&decoder, &prompt, 1);
+        assert_eq!(answer(&decoder, "llm-u280", None, &prompt, 1), expected, "{}", scheme.name);
+    }
+}
+
 #[test]
 fn the_trained_network_on_tiny() {
     trained_on_tiny(&models::trained());

@@ -102,12 +102,9 @@ impl Chunker<'_> {
             ("channel", b.channel_bytes, u64::from(self.g.c_row)),
         ] {
             let share = u64::from(bytes / part);
-            // Two chunks, at least, lie side by side.
-            if tile > u64::from(bytes / part.min(2)) {
-                let why = format!(
-                    "one output tile needs {tile} bytes, a chunk may take {} of the {bytes}",
-                    bytes / part.min(2)
-                );
+            // Two chunks side by side are faster, one is enough.
+            if tile > u64::from(bytes) {
+                let why = format!("one output tile needs {tile} bytes of {bytes}");
                 return Err(Diagnostic::new(
                     "machine-too-small",
                     format!("a layer does not fit the {buffer} buffer"),

@@ -7,8 +7,8 @@ pub struct Options {
     pub context: Option<u32>,
     /// Tokens of a prefill step, rounded down to whole output tiles; as many as fit, up to 16, if not given.
     pub chunk: Option<u32>,
-    /// A weight chunk takes at most this part of each of its buffers; 4 or more lets loads run ahead of compute, and more lets them do so in smaller steps. A single output tile
-    /// may take half.
+    /// A weight chunk takes at most this part of each of its buffers; 4 or more lets loads run ahead of compute, and more in smaller
+    /// steps. A single output tile may take all of it.
     pub chunk_part: u32,
     /// Weight chunks of a layer that load during the end of the layer before, at least 1.
     pub prefetch: u32,
