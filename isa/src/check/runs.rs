@@ -1,6 +1,6 @@
 //! What the arguments and registers of a program can be, over all of its runs.
 
-use crate::program::ArgValue;
+use crate::program::{ArgValue, Ring};
 
 /// All runs that a program is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,22 @@ impl Runs {
                 let most = u128::from(scale) * u128::from(self.vocab.saturating_sub(1));
                 Value::spread(constant, most, scale.into())
             }
+            ArgValue::Ring { ring, .. } => self.around(value, ring),
             ArgValue::Position { div, quotient, remainder, constant } => {
                 let (most, step) = self.position(div.max(1), quotient.into(), remainder.into());
                 Value::spread(constant, most, step)
             }
         }
+    }
+
+    /// Of a ring: its values at every position, up to a whole round; behind the first they come again.
+    fn around(&self, value: &ArgValue, ring: Ring) -> Value {
+        let round = ring.places().saturating_add(ring.window);
+        // Steps need not divide a round: all positions are among what is said of it.
+        let step = if self.last < ring.places() { self.step.max(1) } else { 1 };
+        let positions = (0..=self.last.min(round)).step_by(step as usize);
+        let all = positions.map(|p| Value::of(value.at(p, &[])));
+        all.reduce(|a, b| a.or(&b)).unwrap_or(Value::of(0))
     }
 
     /// The most that `(p / div) * quotient + (p % div) * remainder` is, and what all its values are multiples of.
