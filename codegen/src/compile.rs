@@ -78,7 +78,8 @@ impl Target {
         };
         let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
-        let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS) / n * n;
+        let wanted =
+            options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS) / n * n;
         for chunk in (1..=wanted / n).rev().map(|tiles| tiles * n).filter(|&c| c > 1) {
             match at(context, chunk) {
                 Ok(target) => return Ok(target),

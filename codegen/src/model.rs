@@ -348,7 +348,8 @@ impl Model {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
         }
         if self.kind.window.is_some() && self.kind.learned.is_none() && !self.scales.is_empty() {
-            let why = "a window and fixed scales of activations, with a rotary embedding, need a register more";
+            let why =
+                "a window and fixed scales of activations, with a rotary embedding, need a register more";
             return Err(refuse("window", why.into()));
         }
         let gated = [Linear::Gate, Linear::Up];

@@ -2,8 +2,8 @@
 
 use crate::graph_values::{Values, evaluate};
 use codegen::generate::{Turn, logits};
-use codegen::plan::{Map, Value};
 use codegen::plan::width::Width;
+use codegen::plan::{Map, Value};
 use codegen::taps::{Byte, Codes, Part, Tap, taps, width};
 use codegen::{Compiled, Target, image};
 use ir::num::Scale;

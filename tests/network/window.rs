@@ -2,6 +2,8 @@
 
 use crate::{machine, models, target};
 use codegen::{Model, Target, generate, plan};
+use hw::Machine;
+use hw::machine::Slices;
 use ir::quant::{Scheme, scheme};
 
 /// A built-in scheme with a window.
@@ -44,6 +46,23 @@ fn windows_on_every_machine() {
         }
         println!("{name}, sink {sink}, window {window}: {} machines", last.len());
         assert!(last.len() >= 2 && last.windows(2).all(|pair| pair[0] == pair[1]), "machines differ");
+    }
+}
+
+/// Slices hold heads of the ring, and agree with one machine.
+#[test]
+fn windows_on_slices() {
+    let tokens: Vec<u32> = (0..40).map(|i| (i * 37 + 11) % 30).collect();
+    for config in [&models::SMALL, &models::SHARED] {
+        let decoder = models::random_with(1, config, &windowed("w2a8kv4", 2, 9));
+        let read = |count| {
+            let slices = Slices { count, crossing: 3 };
+            let machine = Machine { slices, ..machine("tiny") };
+            crate::check(&decoder, &target(&decoder, &machine, &plan::Options::default()), &tokens).pop()
+        };
+        let one =
+            crate::check(&decoder, &target(&decoder, &machine("tiny"), &Default::default()), &tokens).pop();
+        assert_eq!([read(2), read(3)], [one.clone(), one]);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rotary embedding and attention, on rows of tokens: a row holds the heads one after the other.
 
+use super::attr::{Attr, AttrValue};
 use super::linear::dot;
 use super::reduce::softmax;
-use super::attr::{Attr, AttrValue};
 use super::{Fault, Operator, one_float, operator, rank, result};
 use crate::tensor::{Data, Tensor};
 use crate::types::Type;

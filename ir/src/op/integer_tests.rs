@@ -34,11 +34,14 @@ fn attention_of_one_position_returns_its_value() {
     let q = int(DType::I8, &[1, 2], &[5, 6]);
     let k = int(DType::I4, &[1, 2], &[1, -7]);
     let s = int(DType::I32, &[1, 1], &[one()]);
-    let scores =
-        CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }.evaluate(&[&q, &s, &k, &s]).unwrap();
+    let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }
+        .evaluate(&[&q, &s, &k, &s])
+        .unwrap();
     assert_eq!(scores[0].ints(), [5 - 42]);
     let v_scale = int(DType::I32, &[1, 1], &[num::norm16(70_000).word() as i32]);
-    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }.evaluate(&[&scores[0], &v_scale]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }
+        .evaluate(&[&scores[0], &v_scale])
+        .unwrap();
     assert_eq!(p[0].ints(), [127]);
     let v = int(DType::I4, &[1, 2], &[7, -7]);
     let channel = int(DType::I32, &[1], &[Scale { mantissa: 37744, exponent: -15 }.word() as i32]);
@@ -52,10 +55,13 @@ fn rows_see_no_later_position() {
     let q = int(DType::I8, &[2, 2], &[1, 1, 1, 1]);
     let k = int(DType::I4, &[3, 2], &[1, 1, 2, 2, 3, 3]);
     let (s2, s3) = (int(DType::I32, &[2, 1], &[one(); 2]), int(DType::I32, &[3, 1], &[one(); 3]));
-    let scores =
-        CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }.evaluate(&[&q, &s2, &k, &s3]).unwrap();
+    let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }
+        .evaluate(&[&q, &s2, &k, &s3])
+        .unwrap();
     assert_eq!(scores[0].ints(), [2, 4, 0, 2, 4, 6]);
-    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }.evaluate(&[&scores[0], &s3]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }
+        .evaluate(&[&scores[0], &s3])
+        .unwrap();
     assert_eq!((p[0].ints()[2], p[0].ints()[5]), (0, 127));
 }
 

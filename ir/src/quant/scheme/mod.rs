@@ -255,10 +255,12 @@ impl Scheme {
             Visibility::Window { window: most, .. } => {
                 Ok(Visibility::Window { sink, window: window.min(most) })
             }
-            Visibility::Full => Err(Diagnostic::new("scheme-window", "a window of an encoder is not possible")
-                .at_item("attention.window")
-                .because("its tokens see all of their sequence, those behind them too")
-                .help("leave `attention.window` out of the scheme")),
+            Visibility::Full => {
+                Err(Diagnostic::new("scheme-window", "a window of an encoder is not possible")
+                    .at_item("attention.window")
+                    .because("its tokens see all of their sequence, those behind them too")
+                    .help("leave `attention.window` out of the scheme"))
+            }
         }
     }
 
