@@ -148,6 +148,27 @@ mod tests {
         assert!(tight >= 30, "{tight} of 35");
     }
 
+    /// Those of rings, too, at every position.
+    #[test]
+    fn values_of_rings_are_those_of_every_position() {
+        for (last, step, slot) in
+            [(9, 1, true), (12, 4, true), (500, 1, true), (500, 1, false), (500, 16, true)]
+        {
+            let (runs, ring) = (Runs { last, step, vocab: 1 }, Ring { sink: 3, window: 13, slot });
+            let arg = ArgValue::Ring { ring, div: 4, quotient: 64, remainder: 8, constant: 7 };
+            let value = runs.value(&arg);
+            for p in (0..=last).step_by(step as usize) {
+                let v = arg.at(p, &[]);
+                assert!((value.low..=value.high).contains(&v) && (v - 7) % 8 == 0, "{runs:?} {p}");
+                assert!((v - value.low) % value.step.max(1) == 0);
+            }
+            assert_eq!((value.low, value.high), (7, 7 + last.min(15) / 4 * 64 + last.min(15) % 4 * 8));
+        }
+        let ring = Ring { sink: 3, window: 13, slot: true };
+        assert_eq!([0, 15, 16, 28, 29].map(|p| ring.of(p)), [0, 15, 3, 15, 3]);
+        assert_eq!([0, 15, 16, 28].map(|p| Ring { slot: false, ..ring }.of(p)), [0, 15, 15, 15]);
+    }
+
     #[test]
     fn what_wraps_is_anything() {
         let any = Value { low: 0, high: u32::MAX, step: 1 };
