@@ -12,7 +12,7 @@ use codegen::model::Model;
 use codegen::plan::Options;
 use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
-use ir::decoder::Decoder;
+use ir::decoder::{Decoder, Visibility};
 use ir::diag::Diagnostic;
 use ir::quant::scheme::ScaleSource;
 use ir::quant::{QuantDecoder, QuantEnds, QuantLinear, Scheme};
@@ -79,6 +79,9 @@ pub struct Macs {
     /// Tokens see all of their sequence, not only those before them.
     #[serde(default)]
     pub full_attention: bool,
+    /// A token sees at most so many positions, its own with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 impl Macs {
@@ -87,8 +90,12 @@ impl Macs {
         let elements = |l: &QuantLinear| l.codes.ty().shape.elements().unwrap_or(0);
         let attention = 2 * (c.q_width() * quantised.layers.len()) as u64;
         let (all, full_attention) = (quantised.linears().map(elements).sum::<u64>(), c.is_encoder());
+        let seen = match c.attention {
+            Visibility::Window { sink, window } => Some((sink + window) as u64),
+            Visibility::Causal | Visibility::Full => None,
+        };
         if !full_attention {
-            return Macs { linear: all, attention, once: 0, full_attention };
+            return Macs { linear: all, attention, once: 0, full_attention, seen };
         }
         let ends: u64 = quantised.ends.iter().flat_map(QuantEnds::linears).map(elements).sum();
         let convs = quantised.ends.iter().flat_map(|ends| ends.front.convs());
@@ -97,14 +104,16 @@ impl Macs {
         let often = |n| convs.clone().skip(n + 1).map(|conv| conv.windows.stride as u64).product::<u64>();
         let by_token: u64 =
             convs.clone().enumerate().map(|(n, conv)| elements(&conv.linear) * often(n)).sum();
-        Macs { linear: all - ends + by_token, attention, once: ends - stem, full_attention }
+        Macs { linear: all - ends + by_token, attention, once: ends - stem, full_attention, seen }
     }
 
-    /// Of `tokens` tokens from `position` on; a token sees those before it and itself, or all of them.
+    /// Of `tokens` tokens from `position` on; a token sees those before it and itself, those of its window, or all of them.
     pub fn of(&self, position: u32, tokens: u32) -> u64 {
         let (first, count) = (u64::from(position), u64::from(tokens));
         let behind = if self.full_attention { count * count } else { count * (count + 1) / 2 };
-        let attention = self.attention.saturating_mul((count * first).saturating_add(behind));
+        let all = (count * first).saturating_add(behind);
+        let pairs = self.seen.map_or(all, |most| (first + 1..=first + count).map(|n| n.min(most)).sum());
+        let attention = self.attention.saturating_mul(pairs);
         self.linear.saturating_mul(count).saturating_add(attention).saturating_add(self.once)
     }
 }

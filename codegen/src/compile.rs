@@ -78,7 +78,8 @@ impl Target {
         };
         let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
-        let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(context).min(MOST_TOKENS) / n * n;
+        let wanted =
+            options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS) / n * n;
         for chunk in (1..=wanted / n).rev().map(|tiles| tiles * n).filter(|&c| c > 1) {
             match at(context, chunk) {
                 Ok(target) => return Ok(target),
@@ -172,7 +173,8 @@ impl Target {
             return Runs { last: 0, step: 1, vocab: self.model.vocab };
         }
         let step = if tokens > 1 { self.machine.matrix.outputs } else { 1 };
-        Runs { last: self.map.context.saturating_sub(tokens), step, vocab: self.model.vocab }
+        let most = if tokens > 1 { self.map.held } else { self.map.context };
+        Runs { last: most.saturating_sub(tokens), step, vocab: self.model.vocab }
     }
 
     /// Proves a program legal at every position that it may start at, for all tokens.
@@ -200,8 +202,18 @@ impl Target {
             let what = format!("{tokens} tokens at position {position} exceed the context");
             return Err(Diagnostic::new("context-full", what)
                 .at_item("position")
-                .because(format!("the cache holds {} positions", self.map.context))
+                .because(format!("runs may reach {} positions", self.map.context))
                 .help("compile for a longer context"));
+        }
+        if tokens > 1 && u64::from(position) + u64::from(tokens) > u64::from(self.map.held) {
+            let what = format!("{tokens} tokens at position {position} go over the end of the window");
+            return Err(Diagnostic::new("window-chunk", what)
+                .at_item("position")
+                .because(format!(
+                    "the cache holds {} positions, and behind them one token at a time takes the place of the oldest",
+                    self.map.held
+                ))
+                .help("run single tokens from there on"));
         }
         Ok(())
     }

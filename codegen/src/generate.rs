@@ -2,6 +2,7 @@
 //!
 //! A prompt is read in chunks, then what is left: in one program if its position allows (it starts behind whole chunks,
 //! which are whole tiles, so it does for a prompt read from position 0), else token by token. Then one token at a time.
+//! Where tokens see a window, a prompt behind what the cache holds is read token by token.
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
 use crate::compile::{Compiled, Slot, Target};
@@ -52,7 +53,9 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
         let aligned = at % tile == 0;
-        let (slot, count) = match left.len() as u32 {
+        // Behind the end of the cache, positions take each other's places one at a time.
+        let whole = (left.len() as u32).min(target.map.held.saturating_sub(at).max(1));
+        let (slot, count) = match whole {
             n if aligned && n >= target.chunk => (Slot::Chunk, target.chunk),
             n if aligned && n > 1 => (Slot::Rest, n),
             _ => (Slot::Decode, 1),

@@ -82,6 +82,7 @@ impl Model {
                 activation: support::activation(c.activation)?,
                 gated: c.activation.gated,
                 causal: !c.is_encoder(),
+                window: Kind::window(c.attention),
                 post_norm: c.placement == Placement::Stream,
                 early: c.exit == Exit::Attention,
                 pooled: decoder.ends.as_ref().and_then(|e| e.head.as_ref()).is_some_and(|h| h.pool.is_some()),

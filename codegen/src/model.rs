@@ -9,7 +9,7 @@
 
 use crate::nodes::Nodes;
 use hw::{Function, Mode};
-use ir::decoder::{NormKind, Positions};
+use ir::decoder::{NormKind, Positions, Visibility};
 use ir::diag::Diagnostic;
 
 /// Sizes and constants of a quantised decoder.
@@ -63,6 +63,8 @@ pub struct Kind {
     pub gated: bool,
     /// A token sees those before it and itself; otherwise all of its sequence.
     pub causal: bool,
+    /// Of those before it, it sees so many first ones and so many up to itself: sink and window.
+    pub window: Option<[u32; 2]>,
     /// The result of a norm replaces the residual stream.
     pub post_norm: bool,
     /// The logits stand behind the attention of the last layer.
@@ -83,6 +85,7 @@ impl Default for Kind {
             activation,
             gated: true,
             causal: true,
+            window: None,
             post_norm: false,
             early: false,
             pooled: false,
@@ -97,6 +100,15 @@ impl Kind {
         match positions {
             Positions::Rotary { .. } => None,
             Positions::Learned { first } => Some(u32::try_from(first).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Sink and window.
+    pub fn window(attention: Visibility) -> Option<[u32; 2]> {
+        let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        match attention {
+            Visibility::Window { sink, window } => Some([size(sink), size(window)]),
+            Visibility::Causal | Visibility::Full => None,
         }
     }
 
@@ -334,6 +346,11 @@ impl Model {
         }
         if self.head_dim % 2 != 0 && self.kind.learned.is_none() {
             return Err(refuse("head_dim", "the rotary embedding pairs the halves of a head".into()));
+        }
+        if self.kind.window.is_some() && self.kind.learned.is_none() && !self.scales.is_empty() {
+            let why =
+                "a window and fixed scales of activations, with a rotary embedding, need a register more";
+            return Err(refuse("window", why.into()));
         }
         let gated = [Linear::Gate, Linear::Up];
         let last = self.kind.causal && self.has_bias(Linear::Head);

@@ -35,7 +35,7 @@ pub struct Part {
     /// int32 words: bank and row.
     pub bank: u32,
     pub row: u32,
-    /// Rows from the start of the layout to `row`, and how many the instruction completes (scores: of a full context).
+    /// Rows from the start of the layout to `row`, and how many the instruction completes (scores: of a full cache).
     pub first: u32,
     pub rows: u32,
     pub codes: Option<Codes>,
@@ -78,7 +78,7 @@ pub fn taps(target: &Target, compiled: &Compiled) -> Vec<Tap> {
     for (segment, part) in compiled.plan.segments.iter().enumerate() {
         for (step, &word) in part.steps.iter().zip(&compiled.places[segment]) {
             if let Some(produces) = step.produces {
-                let parts = parts(step, produces, &g, target.map.context);
+                let parts = parts(step, produces, &g, target.map.held);
                 all.push(Tap { word, segment, value: produces.value, partial: produces.partial, parts });
             }
         }
@@ -86,11 +86,11 @@ pub fn taps(target: &Target, compiled: &Compiled) -> Vec<Tap> {
     all
 }
 
-fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
+fn parts(step: &Step, p: Produces, g: &Geometry, held: u32) -> Vec<Part> {
     match &step.body {
         Body::Gemm(b) => {
             let (bank, row) = vec_parts(b.dst);
-            let tiles = b.ntiles + if b.rntiles == 0 { 0 } else { context.div_ceil(g.n) - b.ntiles };
+            let tiles = b.ntiles + if b.rntiles == 0 { 0 } else { held.div_ceil(g.n) - b.ntiles };
             let part = |t| Part {
                 token: p.token + t * p.step,
                 head: p.head,
@@ -109,7 +109,7 @@ fn parts(step: &Step, p: Produces, g: &Geometry, context: u32) -> Vec<Part> {
             let (bank, row) = vec_parts(words);
             // Vectors of a token are its heads, or whole tokens in permuted groups.
             let heads = matches!(p.value, Value::RopeQ | Value::RopeK | Value::PackedV);
-            let rows = b.rows + if b.rrows == 0 { 0 } else { context.div_ceil(g.l) - b.rows };
+            let rows = b.rows + if b.rrows == 0 { 0 } else { held.div_ceil(g.l) - b.rows };
             let part = |t: u32, u: u32| Part {
                 token: if heads { p.token + t * p.step } else { p.token + (t * b.subs + u) * p.step },
                 head: if heads { u } else { p.head },

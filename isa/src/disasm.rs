@@ -118,6 +118,11 @@ fn formula(value: &ArgValue) -> String {
         ArgValue::Position { div, quotient, remainder, constant } => {
             format!("position / {div} * {quotient} + position % {div} * {remainder} + {constant:#x}")
         }
+        ArgValue::Ring { ring, div, quotient, remainder, constant } => {
+            let of = if ring.slot { "slot" } else { "seen" };
+            let of = format!("{of}[{}, {}]", ring.sink, ring.window);
+            format!("{of} / {div} * {quotient} + {of} % {div} * {remainder} + {constant:#x}")
+        }
         ArgValue::Token { index, scale, constant } => format!("token[{index}] * {scale} + {constant:#x}"),
     }
 }

@@ -47,7 +47,7 @@ loop stands in braces, or its length is given as `body=`.
 | `.isa VERSION` | the version of the instruction set |
 | `.machine tiny`, `.machine 0x12345678` | the machine, by the name of a built-in one or by hash; required |
 | `.base 0x1000` | the DRAM address of the first instruction, a multiple of 4096 |
-| `.arg NAME = FORMULA` | the next entry of the argument table: a number, or of `position / D * Q + position % D * R + C` or `token[I] * S + C` any part |
+| `.arg NAME = FORMULA` | the next entry of the argument table: a number, or of `position / D * Q + position % D * R + C` or `token[I] * S + C` any part; for `position`, of a ring, `seen[SINK, WINDOW]` or `slot[SINK, WINDOW]` |
 | `.region NAME addr=A bytes=N ro` | a range of DRAM that the program uses; `rw` if it may write there |
 | `.origin \"STEP\" [of \"NODE\" ...]`, `.origin N \"STEP\" [of ...]`, `.origin N` | what the following instructions were made for: a new origin (plan step, and the nodes of the model behind it), or one that was mentioned before |
 

@@ -19,6 +19,19 @@ pub enum ArgValue {
         /// Added.
         constant: u32,
     },
+    /// As `Position`, of what a ring makes of the position.
+    Ring {
+        /// The ring, and what of it is meant.
+        ring: Ring,
+        /// Divides it.
+        div: u32,
+        /// Factor of the whole part.
+        quotient: u32,
+        /// Factor of the remainder.
+        remainder: u32,
+        /// Added.
+        constant: u32,
+    },
     /// `token[index] * scale + constant`: an address derived from an input token.
     Token {
         /// Which token of the run.
@@ -28,6 +41,34 @@ pub enum ArgValue {
         /// Added.
         constant: u32,
     },
+}
+
+/// Places of cached positions where a token sees the first `sink` and the last `window`: there are `sink + window`, and behind the
+/// sink a new position takes the place of the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ring {
+    /// Positions that stay.
+    pub sink: u32,
+    /// Positions behind them.
+    pub window: u32,
+    /// The place of the position; else how many others a token at the position sees: all before it, at most all places but one.
+    pub slot: bool,
+}
+
+impl Ring {
+    /// Places; at least one.
+    pub fn places(&self) -> u32 {
+        self.sink.saturating_add(self.window).max(1)
+    }
+
+    /// What it makes of a position.
+    pub fn of(&self, position: u32) -> u32 {
+        match position < self.places() {
+            true => position,
+            false if self.slot => self.sink + (position - self.sink) % self.window.max(1),
+            false => self.places() - 1,
+        }
+    }
 }
 
 /// One entry of the argument table.
@@ -48,6 +89,9 @@ impl ArgValue {
                 let div = div.max(1);
                 let whole = (position / div).wrapping_mul(quotient);
                 whole.wrapping_add((position % div).wrapping_mul(remainder)).wrapping_add(constant)
+            }
+            ArgValue::Ring { ring, div, quotient, remainder, constant } => {
+                ArgValue::Position { div, quotient, remainder, constant }.at(ring.of(position), tokens)
             }
             ArgValue::Token { index, scale, constant } => {
                 tokens.get(index as usize).copied().unwrap_or(0).wrapping_mul(scale).wrapping_add(constant)

@@ -1,7 +1,7 @@
 //! Arbitrary instructions and programs for the round-trip laws: any fields that fit, legal for a machine or not.
 
 use crate::instr::{Head, Instr};
-use crate::program::{Arg, ArgValue, Origin, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region, Ring};
 use crate::table::{Body, Kind, TABLE, Unit};
 
 /// A seeded generator (SplitMix64).
@@ -62,9 +62,13 @@ impl Dice {
     fn arg(&mut self) -> Arg {
         let mut n = || self.bits(32) as u32;
         let (a, b, c, d) = (n(), n(), n(), n());
-        let value = match self.below(3) {
+        let value = match self.below(4) {
             0 => ArgValue::Const(a),
             1 => ArgValue::Position { div: a, quotient: b, remainder: c, constant: d },
+            2 => {
+                let ring = Ring { sink: a & 0xffff, window: b, slot: d & 1 != 0 };
+                ArgValue::Ring { ring, div: a, quotient: b, remainder: c, constant: d }
+            }
             _ => ArgValue::Token { index: a, scale: b, constant: c },
         };
         Arg { name: self.text(), value }

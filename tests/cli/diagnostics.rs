@@ -109,9 +109,6 @@ fn broken_models() {
     s.write("outside.onnx", outside);
     let config = include_str!("../corpus/trained_llama/config.json");
     s.write("config.json", config);
-    let window = config.replacen('{', "{\"sliding_window\": 64,", 1).replace("\"llama\"", "\"mistral\"");
-    std::fs::create_dir(s.0.join("window")).unwrap();
-    s.write("window/config.json", window);
     std::fs::create_dir(s.0.join("shards")).unwrap();
     s.write("shards/config.json", config);
     let index = r#"{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}"#;
@@ -120,7 +117,6 @@ fn broken_models() {
         "shards/model-00001-of-00002.safetensors",
         include_bytes!("../corpus/trained_llama/model.safetensors"),
     );
-    s.write("window/model.safetensors", include_bytes!("../corpus/trained_llama/model.safetensors"));
     insta::assert_snapshot!(told(
         &s,
         &[
@@ -132,10 +128,7 @@ fn broken_models() {
             &["run", "shapes.onnx", "--accuracy"],
             &["import", "outside.onnx"],
             &["import", "config.json", "--bind", "token=3"],
-            &["import", "window/config.json", "--bind", "tokens=65"],
             &["import", "shards/config.json"],
-            &["run", "window/config.json", "--context", "60", "--decode", "8"],
-            &["eval", "window/config.json", "--scheme", "w4a8"],
         ]
     ));
 }

@@ -35,6 +35,43 @@ fn slices_answer_alike() {
     assert_eq!((found["cycle_mismatches"].as_u64(), found["byte_mismatches"].as_u64()), (Some(0), Some(0)));
 }
 
+/// With a window, a token behind it costs what any other does: in cycles, bytes and multiplications.
+#[test]
+fn a_token_behind_the_window_costs_the_same_anywhere() {
+    let s = Scratch::new("window");
+    let scheme = s.good(&["schemes", "--show", "w2a8kv4"]);
+    let with = scheme.replace("[attention]\n", "[attention]\nsink = 4\nwindow = 32\n");
+    assert_ne!(scheme, with);
+    s.write("window.toml", with);
+    let at = |scheme, position| {
+        s.json(&["run", "--scheme", scheme, "--context", position, "--decode", "1", "--cache", "256"])
+    };
+    let [near, far, farther] = ["35", "100", "230"].map(|position| at("window.toml", position));
+    for key in ["cycles", "macs"] {
+        assert_eq!(near[key], far[key], "{key}");
+        assert_eq!(far[key], farther[key], "{key}");
+    }
+    assert_eq!(far["dram"]["read_bytes"], farther["dram"]["read_bytes"]);
+    let cycles = |json: &Value| json["cycles"].as_u64().unwrap();
+    let all = at("w2a8kv4", "230");
+    assert!(cycles(&farther) < cycles(&all), "{} of {}", cycles(&farther), cycles(&all));
+    println!("{} cycles at 35, 100 and 230; {} without a window at 230", cycles(&far), cycles(&all));
+}
+
+/// The window of a model's own, with nothing said by the scheme: what is behind it is read, too.
+#[test]
+fn a_model_brings_its_own_window() {
+    let s = Scratch::new("own-window");
+    let config = include_str!("../corpus/trained_llama/config.json");
+    let own = config.replacen('{', "{\"sliding_window\": 64,", 1).replace("\"llama\"", "\"mistral\"");
+    s.write("config.json", own);
+    s.write("model.safetensors", include_bytes!("../corpus/trained_llama/model.safetensors"));
+    let at = |position| s.json(&["run", "config.json", "--context", position, "--decode", "2"]);
+    let [far, farther] = ["100", "200"].map(at);
+    assert_eq!(far["cycles"], farther["cycles"]);
+    assert!(far["cycles"].as_u64().is_some_and(|cycles| cycles > 0));
+}
+
 /// A decoder that reads five tokens.
 const SMALL: onnx_writer::Sizes = onnx_writer::Sizes {
     tokens: 5,

@@ -89,6 +89,19 @@ fn a_small_network_on_unit() {
     small("unit");
 }
 
+/// Attention to the first positions and a window, over whose end new keys and values go round: the hardware's bits are the
+/// integer evaluator's. On slices, too.
+#[test]
+fn a_window_goes_round() {
+    let mut scheme = Scheme::named("w2a8kv4").unwrap();
+    (scheme.attention.sink, scheme.attention.window) = (Some(3), Some(7));
+    let decoder = models::random_with(1, &models::SMALL, &scheme);
+    let prompt: Vec<u32> = (0..12).map(|i| (i * 37 + 11) % 50).collect();
+    for name in ["odd", "sliced"] {
+        assert_eq!(answer(&decoder, name, None, &prompt, 9), evaluated(&decoder, &prompt, 9), "{name}");
+    }
+}
+
 /// Weights of all widths: those of 2 bits in one beat, others in two.
 #[test]
 fn every_dense_scheme_on_quads() {

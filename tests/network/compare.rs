@@ -2,8 +2,8 @@
 
 use crate::graph_values::{Values, evaluate};
 use codegen::generate::{Turn, logits};
-use codegen::plan::Value;
 use codegen::plan::width::Width;
+use codegen::plan::{Map, Value};
 use codegen::taps::{Byte, Codes, Part, Tap, taps, width};
 use codegen::{Compiled, Target, image};
 use ir::num::Scale;
@@ -123,7 +123,7 @@ impl<'a> Watch<'a> {
         let here =
             format!("{:?} of layer {layer}, token {}, head {head}, slice {slice}", tap.value, part.token);
         let lie = width(map, tap.value);
-        for (e, place) in places(part, lie.as_ref(), self.position, slice, g.l) {
+        for (e, place) in places(part, lie.as_ref(), map, self.position, slice, g.l) {
             let element = |t: &Tensor| t.ints()[index(t, tap.value, part, heads, e)];
             let (row, lane) = (place / g.l, place % g.l);
             if let Some(words) = &want.words {
@@ -156,15 +156,28 @@ impl<'a> Watch<'a> {
 }
 
 /// Elements of a part in a slice and their places from its first row on.
-fn places(part: &Part, width: Option<&Width>, position: u32, slice: u32, lanes: u32) -> Vec<(u32, u32)> {
+fn places(
+    part: &Part,
+    width: Option<&Width>,
+    map: &Map,
+    position: u32,
+    slice: u32,
+    lanes: u32,
+) -> Vec<(u32, u32)> {
     match width {
         Some(w) => {
             let (from, to) = (part.first * lanes, (part.first + part.rows) * lanes);
             let all = w.in_slice(slice).map(|(e, row, lane)| (e, row * lanes + lane));
             all.filter(|&(_, p)| (from..to).contains(&p)).map(|(e, p)| (e, p - from)).collect()
         }
-        // Positions up to the token's own.
-        None => (0..position + part.token + 1).map(|e| (e, e)).collect(),
+        // Positions up to the token's own, or those of them that it sees, where they lie in the ring.
+        None => {
+            let own = position + part.token;
+            let [sink, window] = map.window.unwrap_or([own + 1, 1]);
+            let seen = (0..=own).filter(|&e| e < sink || e + window > own);
+            let place = |e| if e < sink { e } else { sink + (e - sink) % window };
+            seen.map(|e| (e, place(e))).collect()
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod origins;
 mod reference;
 mod slices;
 mod vectors;
+mod window;
 
 use codegen::{Model, Slot, Target, generate, image, plan};
 use hw::{Machine, Mode};

@@ -213,7 +213,9 @@ pub fn random_with(seed: u64, config: &Config, scheme: &Scheme) -> QuantDecoder 
     let layers = (0..2).map(|_| layer(&mut draw)).collect();
     let final_norm = draw.norm(h, outer);
     let head = match (config.attention, config.placement) {
-        (Visibility::Causal, _) => Some(Head { pool: None, lm_head: draw.linear(config.vocab, h, false) }),
+        (Visibility::Causal | Visibility::Window { .. }, _) => {
+            Some(Head { pool: None, lm_head: draw.linear(config.vocab, h, false) })
+        }
         (Visibility::Full, Placement::Stream) => {
             Some(Head { pool: Some(draw.linear(h, h, true)), lm_head: draw.linear(11, h, true) })
         }

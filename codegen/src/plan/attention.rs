@@ -184,7 +184,7 @@ impl Builder<'_> {
     fn units(&self, group: u32, div: u32, reg: Reg) -> (u32, u32, u32) {
         let (positions, grows) = self.seen(group);
         let fixed = positions.div_ceil(div);
-        if grows { (fixed, reg as u32, self.map.context.div_ceil(div) - fixed) } else { (fixed, 0, 0) }
+        if grows { (fixed, reg as u32, self.map.held.div_ceil(div) - fixed) } else { (fixed, 0, 0) }
     }
 
     fn scores(&mut self, item: Item, keys: Resident) {
@@ -218,7 +218,7 @@ impl Builder<'_> {
     fn softmax(&mut self, item: Item, kv: u32) {
         let (rows, rrows, more) = self.units(item.group, self.g.l, Reg::Rows);
         let (len, rlen) = match self.seen(item.group) {
-            (_, true) => (item.group * self.g.t + 1, Reg::Position as u32),
+            (_, true) => (item.group * self.g.t + 1, self.map.seen() as u32),
             (all, false) => (all, 0),
         };
         let softmax = Vector {

@@ -159,9 +159,9 @@ impl Sizes<'_> {
         bump.check(self.tokens, self.map.context)
     }
 
-    /// Rows of probabilities of a full context.
+    /// Rows of probabilities of a full cache.
     fn probability_rows(&self) -> u32 {
-        self.map.context.div_ceil(self.g.l)
+        self.map.held.div_ceil(self.g.l)
     }
 
     fn activations(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
@@ -219,7 +219,7 @@ impl Sizes<'_> {
         let mut bank = self.bank("vector bank 1");
         let at = |row| vec_addr(RESULTS, row);
         to.attention_stride = w.q.share + w.head.stride - w.head.rows;
-        to.score_rows = map.context.div_ceil(g.n) * (g.n / g.l);
+        to.score_rows = map.held.div_ceil(g.n) * (g.n / g.l);
         // k is in the cache before the first attention output is written.
         to.k = at(bank.take((tokens * w.kv.stride).max(few * to.attention_stride), 1));
         to.attention = to.k;

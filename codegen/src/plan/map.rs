@@ -16,7 +16,7 @@ use hw::machine::BLOCK_BYTES;
 use hw::{Form, Geometry, Machine};
 use ir::decoder::NormKind;
 use ir::diag::Diagnostic;
-use isa::program::ArgValue;
+use isa::program::{ArgValue, Ring};
 
 /// Bytes reserved for each program.
 pub const PROGRAM_BYTES: u32 = 1 << 16;
@@ -89,8 +89,12 @@ pub struct Map {
     /// Heads of q, and of k and v, in a slice.
     pub heads: u32,
     pub kv_heads: u32,
-    /// Positions of the cache.
+    /// Positions that runs may reach.
     pub context: u32,
+    /// Positions of the cache: all of those, or sink and window.
+    pub held: u32,
+    /// Sink and window, if these are fewer than all.
+    pub window: Option<[u32; 2]>,
     /// Tokens of the sequence, of encoders, at most `context`: all see all of them.
     pub sequence: Option<u32>,
     /// Most tokens of a program, or of a chunk of an encoder.
@@ -215,11 +219,14 @@ impl Map {
         let layer_end = chunker.at;
         let (carried, last) = chunker.last(&layer, start)?;
         let record = u64::from(layer_end.max(chunker.at));
+        let all = |[sink, window]: &[u32; 2]| sink.saturating_add(*window);
+        let window = model.kind.window.filter(|window| all(window) < context);
+        let held = window.as_ref().map_or(context, all);
         let mut parts = parts(model, &widths, &g);
         let mut cache_blocks = 0;
         for p in &mut parts {
             p.at = cache_blocks;
-            p.head_blocks = p.most_blocks(context.div_ceil(p.div));
+            p.head_blocks = p.most_blocks(held.div_ceil(p.div));
             cache_blocks += p.head_blocks * heads.kv;
         }
         let head = last.iter().filter(|c| c.linear == Linear::Head);
@@ -265,6 +272,8 @@ impl Map {
             heads: heads.q,
             kv_heads: heads.kv,
             context,
+            held,
+            window,
             sequence: (!model.kind.causal).then_some(context),
             tokens,
             attending: tokens,
@@ -320,8 +329,36 @@ impl Map {
         [&blocks[..], &bytes].concat()
     }
 
+    /// The register that says how many others a token at the position of the run sees.
+    pub fn seen(&self) -> Reg {
+        match (self.window, self.learned) {
+            (Some(_), None) => Reg::Seen,
+            _ => Reg::Position,
+        }
+    }
+
     /// What an address register holds at the start of a run.
     pub fn register(&self, reg: Reg) -> Option<ArgValue> {
+        let value = self.unbounded(reg)?;
+        let (Some([sink, window]), ArgValue::Position { div, quotient, remainder, constant }) =
+            (self.window, &value)
+        else {
+            return Some(value);
+        };
+        // Where positions are learned, nothing else needs the position itself in a register of sizes.
+        let whole = match self.learned {
+            None => reg == Reg::Position,
+            Some(_) => reg == Reg::PositionRow,
+        };
+        if whole {
+            return Some(value);
+        }
+        let ring = Ring { sink, window, slot: Reg::STORES.contains(&reg) };
+        let (div, quotient, remainder, constant) = (*div, *quotient, *remainder, *constant);
+        Some(ArgValue::Ring { ring, div, quotient, remainder, constant })
+    }
+
+    fn unbounded(&self, reg: Reg) -> Option<ArgValue> {
         let blocks_of = |part: usize| Some(self.parts[part].load_blocks(1).1);
         let store_to = |p: usize| {
             let at = (self.cache + self.parts[p].at) * BLOCK_BYTES;
@@ -340,6 +377,7 @@ impl Map {
             Reg::KScaleStore => store_to(part::K_SCALE),
             Reg::VStore => store_to(part::V),
             Reg::VScaleStore => store_to(part::V_SCALE),
+            Reg::Seen if self.learned.is_none() => self.window.map(|_| position(1)),
             Reg::PositionRow => self.learned.map(|first| ArgValue::Position {
                 div: 1,
                 quotient: self.embedding_blocks,

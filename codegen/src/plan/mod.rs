@@ -102,6 +102,8 @@ impl Reg {
     pub const Scales: Reg = Reg::PositionRow;
     /// A fixed scale.
     pub const Scale: Reg = Reg::Token;
+    /// With a window and a rotary embedding: others that a token sees, where it is not the position.
+    pub const Seen: Reg = Reg::PositionRow;
 }
 
 /// Registers of encoders, which load whole caches and need no sizes that grow with the position.

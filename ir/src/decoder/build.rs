@@ -239,7 +239,7 @@ impl Rebuild<'_> {
                 self.op(Concat { axis: 0 }, &[past_v, v], &origins.cache_v)?,
             ),
         };
-        let causal = !c.is_encoder();
+        let causal = c.attention;
         let attention = Attention { heads: c.heads, kv_heads: c.kv_heads, scale: c.scale(), causal };
         let mixed = self.op(attention, &[q, k, v], &origins.values)?;
         Ok((self.linear(mixed, &layer.wo)?, [k, v]))

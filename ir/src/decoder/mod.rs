@@ -28,6 +28,7 @@ use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
 use crate::num::Point;
+pub use crate::op::Visibility;
 use crate::types::Shape;
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub struct Config {
     pub eps: f64,
     /// What stands between the two halves of the MLP.
     pub activation: Activation,
-    /// Most positions the model was made for, if the model file says so, at most its window of attention. An ONNX graph does not.
+    /// Most positions the model was made for, if the model file says so. An ONNX graph does not.
     pub max_positions: Option<usize>,
 }
 
@@ -77,15 +78,6 @@ pub enum Positions {
         /// Row of the table for position 0.
         first: usize,
     },
-}
-
-/// Which tokens a token sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visibility {
-    /// Those before it and itself.
-    Causal,
-    /// All of its sequence.
-    Full,
 }
 
 /// Where the norms of a layer stand.
@@ -153,8 +145,7 @@ impl Config {
             None => Ok(()),
             Some(most) => Err(asked()
                 .because(format!(
-                    "the model was made for {most} positions, or a token sees no more than {most}: behind them this decoder would \
-                     compute something else"
+                    "the model was made for {most} positions: behind them this decoder would compute something else"
                 ))
                 .help("ask for fewer tokens, or shorter texts")),
         }

@@ -1,11 +1,65 @@
 //! Rotary embedding and attention, on rows of tokens: a row holds the heads one after the other.
 
+use super::attr::{Attr, AttrValue};
 use super::linear::dot;
 use super::reduce::softmax;
 use super::{Fault, Operator, one_float, operator, rank, result};
 use crate::tensor::{Data, Tensor};
 use crate::types::Type;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
+
+/// Which tokens a token sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Those before it and itself.
+    Causal,
+    /// The first `sink` of the sequence, and the last `window` up to itself, which counts: at position p those at
+    /// `0..sink` and at `p + 1 - window..=p`, none behind p (Xiao et al., "StreamingLLM", 2023).
+    Window {
+        /// Positions at the start that are always seen.
+        sink: usize,
+        /// Positions up to the token's own, at least 1.
+        window: usize,
+    },
+    /// All of its sequence.
+    Full,
+}
+
+impl Visibility {
+    /// Of `rows` positions, those that token `t` of the last `n` sees: two ranges, apart and ascending.
+    pub fn seen(&self, t: usize, n: usize, rows: usize) -> [Range<usize>; 2] {
+        let end = rows - n + t + 1;
+        match *self {
+            Visibility::Causal => [0..end, end..end],
+            Visibility::Window { sink, window } => {
+                let sink = sink.min(end);
+                [0..sink, end.saturating_sub(window).max(sink)..end]
+            }
+            Visibility::Full => [0..rows, rows..rows],
+        }
+    }
+}
+
+/// `true`, `false`, or `[sink, window]`.
+impl AttrValue for Visibility {
+    fn to_attr(&self) -> Attr {
+        match *self {
+            Visibility::Causal => true.to_attr(),
+            Visibility::Full => false.to_attr(),
+            Visibility::Window { sink, window } => vec![sink, window].to_attr(),
+        }
+    }
+    fn from_attr(attr: &Attr) -> Option<Self> {
+        match bool::from_attr(attr) {
+            Some(true) => Some(Visibility::Causal),
+            Some(false) => Some(Visibility::Full),
+            None => match Vec::<usize>::from_attr(attr)?[..] {
+                [sink, window] if window > 0 => Some(Visibility::Window { sink, window }),
+                _ => None,
+            },
+        }
+    }
+}
 
 operator! {
     /// Rotary position embedding of `x [tokens, heads * head_dim]` in the half-rotation layout: elements `i` and
@@ -74,8 +128,8 @@ operator! {
         kv_heads: usize,
         /// Factor of the scores, usually 1 / sqrt(d).
         scale: f64,
-        /// Whether rows see no rows behind their own.
-        causal: bool,
+        /// Which rows a row sees: `true` for those before it and itself, `false` for all.
+        causal: Visibility,
     }
 }
 
@@ -103,7 +157,7 @@ impl Operator for Attention {
             ));
         }
         let rows = q.shape.0[0].fixed().zip(k.shape.0[0].fixed());
-        if self.causal && rows.is_some_and(|(n, t)| n > t) {
+        if self.causal != Visibility::Full && rows.is_some_and(|(n, t)| n > t) {
             return Err(
                 Fault::new("k has at least as many rows as q").help("join the cache and the new rows first")
             );
@@ -119,12 +173,13 @@ impl Operator for Attention {
         for (i, row) in q.floats().chunks_exact(width.max(1)).enumerate() {
             for (h, query) in row.chunks_exact(dim.max(1)).enumerate() {
                 let kv = |t: usize| t * kv_width + h / group * dim..t * kv_width + (h / group + 1) * dim;
-                let seen = if self.causal { rows - n + i + 1 } else { rows };
+                let seen = || self.causal.seen(i, n, rows).into_iter().flatten();
                 let scale = self.scale as f32;
-                let mut scores: Vec<f32> = (0..seen).map(|t| dot(query, &k[kv(t)]) * scale).collect();
-                softmax(&mut scores, 0..seen);
+                let mut scores: Vec<f32> = seen().map(|t| dot(query, &k[kv(t)]) * scale).collect();
+                let count = scores.len();
+                softmax(&mut scores, 0..count);
                 let mut sums = vec![0f64; dim];
-                for (t, &p) in scores.iter().enumerate() {
+                for (t, &p) in seen().zip(&scores) {
                     for (s, &x) in sums.iter_mut().zip(&v[kv(t)]) {
                         *s += f64::from(p) * f64::from(x);
                     }

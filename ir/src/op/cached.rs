@@ -2,11 +2,11 @@
 //!
 //! The cache holds a row per position; a row holds the heads one after the other, as codes of 4 or 8 bits with a scale per
 //! head, and a zero point if they are unsigned. With `n` rows of q and `p` positions in the cache, row `t` of q stands at position `p - n + t` and sees the positions up to its
-//! own, or all of them where attention is not causal. Results of positions that a row does not see are 0 and stand for nothing.
+//! own, those of them in its window, or all where attention is not causal ([`Visibility`]). Results of positions that a row does not see are 0 and stand for nothing.
 
 use super::integer::{dims, require, scales};
 use super::quantise::{Code, check_zeros, code_of, differences};
-use super::{Fault, Operator, operator, result};
+use super::{Fault, Operator, Visibility, operator, result};
 use crate::num::{self, Scale};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
@@ -66,19 +66,14 @@ operator! {
         kv_heads: usize,
         /// Added to the right shift of the epilogue.
         shift: i32,
-        /// Rows see the positions up to their own only.
-        causal: bool,
+        /// Which positions a row sees: `true` for those up to its own, `false` for all.
+        causal: Visibility,
     }
 }
 
 /// Refuses head counts that do not share evenly.
 fn shared(heads: usize, kv_heads: usize) -> Result<(), Fault> {
     require(kv_heads > 0 && heads > 0 && heads % kv_heads == 0, "heads of q share those of k and v evenly")
-}
-
-/// Positions that row `t` of `n` sees in a cache of `p`.
-fn seen(causal: bool, t: usize, n: usize, p: usize) -> usize {
-    if causal { p - n + t + 1 } else { p }
 }
 
 /// The code of q or of the probabilities.
@@ -118,10 +113,10 @@ impl Operator for CachedScores {
         for (row, y) in data.chunks_exact_mut(p.max(1)).enumerate() {
             let (h, t) = (row / n, row % n);
             let (query, head) = (&q[(t * self.heads + h) * dim..][..dim], h / (self.heads / self.kv_heads));
-            for (i, y) in y.iter_mut().enumerate().take(seen(self.causal, t, n, p)) {
+            for i in self.causal.seen(t, n, p).into_iter().flatten() {
                 let at = i * self.kv_heads + head;
                 let sum = num::dot(query, &k[at * dim..][..dim]);
-                *y = num::epilogue(sum.into(), k_scales[at], q_scales[t * self.heads + h], self.shift);
+                y[i] = num::epilogue(sum.into(), k_scales[at], q_scales[t * self.heads + h], self.shift);
             }
         }
         result(DType::I32, [self.heads, n, p], Data::Int(data))
@@ -136,8 +131,8 @@ operator! {
         kv_heads: usize,
         /// Bits of a code: 8 or 4.
         bits: u32,
-        /// Rows see the positions up to their own only.
-        causal: bool,
+        /// Which positions a row sees: `true` for those up to its own, `false` for all.
+        causal: Visibility,
     }
 }
 
@@ -160,8 +155,14 @@ impl Operator for FoldedSoftmax {
         let mut weights = vec![0; p];
         for (row, scores) in operands[0].ints().chunks_exact(p.max(1)).enumerate() {
             let head = row / n / (heads / self.kv_heads);
-            let v: Vec<Scale> = (0..p).map(|i| v_scales[i * self.kv_heads + head]).collect();
-            let sum = num::softmax(scores, &v, seen(self.causal, row % n, n, p), &mut weights);
+            // The sum is one of integers: the order of positions has no part in it.
+            let seen: Vec<usize> = self.causal.seen(row % n, n, p).into_iter().flatten().collect();
+            let v: Vec<Scale> = seen.iter().map(|i| v_scales[i * self.kv_heads + head]).collect();
+            let of_seen: Vec<i32> = seen.iter().map(|&i| scores[i]).collect();
+            let mut y = vec![0; seen.len()];
+            let sum = num::softmax(&of_seen, &v, seen.len(), &mut y);
+            weights.fill(0);
+            seen.iter().zip(y).for_each(|(&i, y)| weights[i] = y);
             let scale = num::quantise_vector(&weights, steps, &mut codes[row * p..][..p]);
             words.push(num::softmax_slot(scale, sum).word() as i32);
         }

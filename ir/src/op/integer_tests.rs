@@ -1,4 +1,4 @@
-use super::super::{CachedScores, CachedValues, FoldedSoftmax, IntRope, Quantise};
+use super::super::{CachedScores, CachedValues, FoldedSoftmax, IntRope, Quantise, Visibility};
 use super::*;
 
 fn int(dtype: DType, shape: &[usize], data: &[i32]) -> Tensor {
@@ -34,11 +34,14 @@ fn attention_of_one_position_returns_its_value() {
     let q = int(DType::I8, &[1, 2], &[5, 6]);
     let k = int(DType::I4, &[1, 2], &[1, -7]);
     let s = int(DType::I32, &[1, 1], &[one()]);
-    let scores =
-        CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: true }.evaluate(&[&q, &s, &k, &s]).unwrap();
+    let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }
+        .evaluate(&[&q, &s, &k, &s])
+        .unwrap();
     assert_eq!(scores[0].ints(), [5 - 42]);
     let v_scale = int(DType::I32, &[1, 1], &[num::norm16(70_000).word() as i32]);
-    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: true }.evaluate(&[&scores[0], &v_scale]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }
+        .evaluate(&[&scores[0], &v_scale])
+        .unwrap();
     assert_eq!(p[0].ints(), [127]);
     let v = int(DType::I4, &[1, 2], &[7, -7]);
     let channel = int(DType::I32, &[1], &[Scale { mantissa: 37744, exponent: -15 }.word() as i32]);
@@ -52,10 +55,13 @@ fn rows_see_no_later_position() {
     let q = int(DType::I8, &[2, 2], &[1, 1, 1, 1]);
     let k = int(DType::I4, &[3, 2], &[1, 1, 2, 2, 3, 3]);
     let (s2, s3) = (int(DType::I32, &[2, 1], &[one(); 2]), int(DType::I32, &[3, 1], &[one(); 3]));
-    let scores =
-        CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: true }.evaluate(&[&q, &s2, &k, &s3]).unwrap();
+    let scores = CachedScores { heads: 1, kv_heads: 1, shift: 0, causal: Visibility::Causal }
+        .evaluate(&[&q, &s2, &k, &s3])
+        .unwrap();
     assert_eq!(scores[0].ints(), [2, 4, 0, 2, 4, 6]);
-    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: true }.evaluate(&[&scores[0], &s3]).unwrap();
+    let p = FoldedSoftmax { kv_heads: 1, bits: 8, causal: Visibility::Causal }
+        .evaluate(&[&scores[0], &s3])
+        .unwrap();
     assert_eq!((p[0].ints()[2], p[0].ints()[5]), (0, 127));
 }
 
@@ -63,7 +69,7 @@ fn rows_see_no_later_position() {
 fn refuses_shapes_that_do_not_fit() {
     let (i8s, i32s) = (|d: &[usize]| Type::of(DType::I8, d), |d: &[usize]| Type::of(DType::I32, d));
     let i4s = |d: &[usize]| Type::of(DType::I4, d);
-    let scores = CachedScores { heads: 2, kv_heads: 1, shift: 0, causal: true };
+    let scores = CachedScores { heads: 2, kv_heads: 1, shift: 0, causal: Visibility::Causal };
     assert!(scores.infer(&[i8s(&[1, 4]), i32s(&[1, 2]), i4s(&[3, 2]), i32s(&[3, 1])]).is_ok());
     assert!(scores.infer(&[i8s(&[1, 4]), i32s(&[1, 2]), i4s(&[3, 4]), i32s(&[3, 1])]).is_err());
     assert!(scores.infer(&[i8s(&[4, 4]), i32s(&[4, 2]), i4s(&[3, 2]), i32s(&[3, 1])]).is_err());

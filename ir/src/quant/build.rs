@@ -336,7 +336,7 @@ impl<'d> Build<'d> {
         let q = self.rope(q, &origins.rope_q)?;
         let code = d.scheme.attention_code();
         let q = self.quantise(q, code, heads, &origins.rope_q)?;
-        let causal = !c.is_encoder();
+        let causal = c.attention;
         let scores = CachedScores { heads, kv_heads, shift: d.score_shift, causal };
         let operands: Vec<ValueId> = q.all().chain(key.all()).collect();
         let scores = self.op(scores, &operands, &origins.scores)?;

@@ -100,7 +100,7 @@ impl QuantEnds {
 pub struct QuantDecoder {
     /// Name of the model.
     pub name: Arc<str>,
-    /// Sizes and constants of the float decoder.
+    /// Sizes and constants of the float decoder; its window is the scheme's, if that has one.
     pub config: Config,
     /// The scheme.
     pub scheme: Scheme,
@@ -232,7 +232,7 @@ impl QuantDecoder {
         };
         Ok(QuantDecoder {
             name: decoder.name.clone(),
-            config: config.clone(),
+            config: Config { attention: scheme.visibility(config.attention)?, ..config.clone() },
             scheme: scheme.clone(),
             inputs,
             layers: decoder

@@ -3,7 +3,7 @@
 use super::field;
 use super::grammar::{At, Directive, Fault, Instruction, Line, Term, Value};
 use crate::instr::Instr;
-use crate::program::{Arg, ArgValue, Origin, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region, Ring};
 use crate::table::{Body, ISA_VERSION};
 use ir::diag::{Diagnostic, Spot};
 use std::collections::BTreeMap;
@@ -218,11 +218,11 @@ fn value_of(terms: &[At<Term>]) -> Result<ArgValue, Fault> {
         let left = *left;
         let clash = match *it {
             Term::Number(n) => constant.replace(number(left, n)?).is_some(),
-            Term::Quotient { div, times } => {
-                quotient.replace((number(left, div)?, number(left, times)?)).is_some()
+            Term::Quotient { of, div, times } => {
+                quotient.replace((of, number(left, div)?, number(left, times)?)).is_some()
             }
-            Term::Remainder { div, times } => {
-                remainder.replace((number(left, div)?, number(left, times)?)).is_some()
+            Term::Remainder { of, div, times } => {
+                remainder.replace((of, number(left, div)?, number(left, times)?)).is_some()
             }
             Term::Token { index, times } => {
                 token.replace((number(left, index)?, number(left, times)?)).is_some()
@@ -238,9 +238,9 @@ fn value_of(terms: &[At<Term>]) -> Result<ArgValue, Fault> {
         (None, None, None) => Ok(ArgValue::Const(constant_part)),
         (None, None, Some((index, scale))) => Ok(ArgValue::Token { index, scale, constant: constant_part }),
         (q, r, None) => {
-            let div = q.or(r).map_or(1, |(div, _)| div);
-            if r.is_some_and(|(d, _)| d != div) {
-                let why = "an argument divides the position by one number";
+            let (of, div) = q.or(r).map_or((None, 1), |(of, div, _)| (of, div));
+            if r.is_some_and(|(o, d, _)| (o, d) != (of, div)) {
+                let why = "an argument divides the position, or what a ring makes of it, by one number";
                 return Err(Fault::new(
                     left,
                     "two divisors",
@@ -248,8 +248,15 @@ fn value_of(terms: &[At<Term>]) -> Result<ArgValue, Fault> {
                     "write `position / 16 * 4 + position % 16`",
                 ));
             }
-            let part = |p: Option<(u32, u32)>| p.map_or(0, |(_, times)| times);
-            Ok(ArgValue::Position { div, quotient: part(q), remainder: part(r), constant: constant_part })
+            let part = |p: Option<(_, u32, u32)>| p.map_or(0, |(_, _, times)| times);
+            let (quotient, remainder, constant) = (part(q), part(r), constant_part);
+            match of {
+                None => Ok(ArgValue::Position { div, quotient, remainder, constant }),
+                Some((sink, window, slot)) => {
+                    let ring = Ring { sink: number(left, sink)?, window: number(left, window)?, slot };
+                    Ok(ArgValue::Ring { ring, div, quotient, remainder, constant })
+                }
+            }
         }
         _ => {
             let why = "an argument comes from the position or from a token";

@@ -19,7 +19,7 @@ use nom::character::complete::{char, none_of, one_of, space0};
 use nom::combinator::{all_consuming, map, not, opt, peek, recognize, value};
 use nom::error::{ErrorKind, ParseError};
 use nom::multi::{fold_many0, many0, many1, separated_list1};
-use nom::sequence::{delimited, preceded, separated_pair};
+use nom::sequence::{delimited, preceded, separated_pair, terminated};
 use nom::{IResult, Parser};
 
 /// Why a line does not parse; `left` is the number of bytes from the fault to the end of the line.
@@ -91,12 +91,15 @@ pub enum Directive<'a> {
     Origin { index: Option<At<i64>>, origin: Option<Origin> },
 }
 
+/// What an argument is computed from: the position, or sink, window and kind of a ring.
+pub type Of = Option<(i64, i64, bool)>;
+
 /// A summand of an argument's formula.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Term {
     Number(i64),
-    Quotient { div: i64, times: i64 },
-    Remainder { div: i64, times: i64 },
+    Quotient { of: Of, div: i64, times: i64 },
+    Remainder { of: Of, div: i64, times: i64 },
     Token { index: i64, times: i64 },
 }
 
@@ -294,15 +297,26 @@ fn term(input: &str) -> Parsed<'_, Term> {
         map(opt(by), |n| n.unwrap_or(1)).parse(i)
     };
     let by = |sign: char| preceded((space0, char(sign), space0), number);
-    let position = alt((
-        map((by('/'), times), |(div, times)| Term::Quotient { div, times }),
-        map((by('%'), times), |(div, times)| Term::Remainder { div, times }),
-        map(times, |times| Term::Quotient { div: 1, times }),
+    let parts = alt((
+        map((by('/'), times), |(div, times)| (true, div, times)),
+        map((by('%'), times), |(div, times)| (false, div, times)),
+        map(times, |times| (true, 1, times)),
     ));
+    let comma = (space0, char(','), space0);
+    let ring = (delimited((char('['), space0), number, comma), terminated(number, (space0, char(']'))));
+    let kind = alt((value(true, tag("slot")), value(false, tag("seen"))));
+    let of = alt((
+        value(None, tag("position")),
+        map((kind, ring), |(slot, (sink, window))| Some((sink, window, slot))),
+    ));
+    let position = map((of, parts), |(of, (whole, div, times))| match whole {
+        true => Term::Quotient { of, div, times },
+        false => Term::Remainder { of, div, times },
+    });
     let token = delimited((char('['), space0), number, (space0, char(']')));
     alt((
         map(number, Term::Number),
-        preceded(tag("position"), position),
+        position,
         map((preceded(tag("token"), token), times), |(index, times)| Term::Token { index, times }),
     ))
     .parse(input)

@@ -2,7 +2,7 @@
 
 use super::{MAGIC, checksum};
 use crate::instr::Instr;
-use crate::program::{Arg, ArgValue, Origin, Program, Region};
+use crate::program::{Arg, ArgValue, Origin, Program, Region, Ring};
 use crate::table::ISA_VERSION;
 use ir::diag::{Diagnostic, Spot};
 
@@ -165,6 +165,11 @@ impl<'a> Cursor<'a> {
             [0, c, 0, 0, 0] => ArgValue::Const(c),
             [1, div, quotient, remainder, constant] => {
                 ArgValue::Position { div, quotient, remainder, constant }
+            }
+            [kind @ (3 | 4), div, quotient, remainder, constant] => {
+                let (sink, window) = (self.number("an argument")?, self.number("an argument")?);
+                let ring = Ring { sink, window, slot: kind == 4 };
+                ArgValue::Ring { ring, div, quotient, remainder, constant }
             }
             [2, index, scale, constant, 0] => ArgValue::Token { index, scale, constant },
             _ => return Err(corrupt(at, format!("argument `{name}` is of no known kind"))),

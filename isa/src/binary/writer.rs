@@ -55,9 +55,15 @@ fn arg(out: &mut Vec<u8>, arg: &Arg) -> Result<(), Diagnostic> {
     let numbers = match arg.value {
         ArgValue::Const(c) => [0, c, 0, 0, 0],
         ArgValue::Position { div, quotient, remainder, constant } => [1, div, quotient, remainder, constant],
+        ArgValue::Ring { ring, div, quotient, remainder, constant } => {
+            [3 + u32::from(ring.slot), div, quotient, remainder, constant]
+        }
         ArgValue::Token { index, scale, constant } => [2, index, scale, constant, 0],
     };
     numbers.into_iter().for_each(|n| put(out, n));
+    if let ArgValue::Ring { ring, .. } = arg.value {
+        [ring.sink, ring.window].into_iter().for_each(|n| put(out, n));
+    }
     Ok(())
 }
 

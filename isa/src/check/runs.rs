@@ -1,6 +1,6 @@
 //! What the arguments and registers of a program can be, over all of its runs.
 
-use crate::program::ArgValue;
+use crate::program::{ArgValue, Ring};
 
 /// All runs that a program is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,22 @@ impl Runs {
                 let most = u128::from(scale) * u128::from(self.vocab.saturating_sub(1));
                 Value::spread(constant, most, scale.into())
             }
+            ArgValue::Ring { ring, .. } => self.around(value, ring),
             ArgValue::Position { div, quotient, remainder, constant } => {
                 let (most, step) = self.position(div.max(1), quotient.into(), remainder.into());
                 Value::spread(constant, most, step)
             }
         }
+    }
+
+    /// Of a ring: its values at every position, up to a whole round; behind the first they come again.
+    fn around(&self, value: &ArgValue, ring: Ring) -> Value {
+        let round = ring.places().saturating_add(ring.window);
+        // Steps need not divide a round: all positions are among what is said of it.
+        let step = if self.last < ring.places() { self.step.max(1) } else { 1 };
+        let positions = (0..=self.last.min(round)).step_by(step as usize);
+        let all = positions.map(|p| Value::of(value.at(p, &[])));
+        all.reduce(|a, b| a.or(&b)).unwrap_or(Value::of(0))
     }
 
     /// The most that `(p / div) * quotient + (p % div) * remainder` is, and what all its values are multiples of.
@@ -135,6 +146,27 @@ mod tests {
             }
         }
         assert!(tight >= 30, "{tight} of 35");
+    }
+
+    /// Those of rings, too, at every position.
+    #[test]
+    fn values_of_rings_are_those_of_every_position() {
+        for (last, step, slot) in
+            [(9, 1, true), (12, 4, true), (500, 1, true), (500, 1, false), (500, 16, true)]
+        {
+            let (runs, ring) = (Runs { last, step, vocab: 1 }, Ring { sink: 3, window: 13, slot });
+            let arg = ArgValue::Ring { ring, div: 4, quotient: 64, remainder: 8, constant: 7 };
+            let value = runs.value(&arg);
+            for p in (0..=last).step_by(step as usize) {
+                let v = arg.at(p, &[]);
+                assert!((value.low..=value.high).contains(&v) && (v - 7) % 8 == 0, "{runs:?} {p}");
+                assert!((v - value.low) % value.step.max(1) == 0);
+            }
+            assert_eq!((value.low, value.high), (7, 7 + last.min(15) / 4 * 64 + last.min(15) % 4 * 8));
+        }
+        let ring = Ring { sink: 3, window: 13, slot: true };
+        assert_eq!([0, 15, 16, 28, 29].map(|p| ring.of(p)), [0, 15, 3, 15, 3]);
+        assert_eq!([0, 15, 16, 28].map(|p| Ring { slot: false, ..ring }.of(p)), [0, 15, 15, 15]);
     }
 
     #[test]

@@ -144,7 +144,8 @@ impl Bert {
             *value = net.linear(x, &format!("{name}.attention.self.{part}"), [h, h], true)?;
         }
         let scale = ((h / self.heads) as f64).sqrt().recip();
-        let attention = Attention { heads: self.heads, kv_heads: self.heads, scale, causal: false };
+        let attention =
+            Attention { heads: self.heads, kv_heads: self.heads, scale, causal: Visibility::Full };
         let mixed = net.op(&format!("{name}.attention.self"), attention, &projected)?;
         let mixed = net.linear(mixed, &format!("{name}.attention.output.dense"), [h, h], true)?;
         let sum = net.op(&format!("{name}.attention.output"), Add {}, &[mixed, x])?;

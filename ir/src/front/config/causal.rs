@@ -94,6 +94,7 @@ impl Causal {
         }
         let used = kind == "mistral" || fields.flag("use_sliding_window", false)?;
         let window = if used { fields.size("sliding_window", Some(usize::MAX))? } else { usize::MAX };
+        let most = fields.size("max_position_embeddings", Some(2048))?;
         let config = Config {
             vocab: fields.size("vocab_size", None)?,
             hidden,
@@ -102,14 +103,17 @@ impl Causal {
             head_dim,
             intermediate: fields.size("intermediate_size", None)?,
             positions: Positions::Rotary { theta },
-            attention: Visibility::Causal,
+            // Up to its window a token sees all before it, as without one.
+            attention: match window {
+                _ if window >= most => Visibility::Causal,
+                window => Visibility::Window { sink: 0, window },
+            },
             placement: Placement::Branch,
             exit: Exit::Layers,
             norm: NormKind::Rms,
             eps: fields.number("rms_norm_eps", 1e-6)?,
             activation: Activation::SWIGLU,
-            // Within its window a token sees all before it, as without one; further texts are refused.
-            max_positions: Some(fields.size("max_position_embeddings", Some(2048))?.min(window)),
+            max_positions: Some(most),
         };
         Ok(Causal {
             config,

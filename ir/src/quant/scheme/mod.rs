@@ -6,7 +6,7 @@
 mod verify;
 
 use crate::diag::Diagnostic;
-use crate::op::Code;
+use crate::op::{Code, Visibility};
 use crate::types::DType;
 use serde::Deserialize;
 
@@ -102,12 +102,17 @@ pub enum ScaleSource {
     Mse,
 }
 
-/// Queries and probabilities: per token and head, found at run time, symmetric.
+/// Queries and probabilities: per token and head, found at run time, symmetric. With a window, a token at position p sees
+/// the positions `0..sink` and `p + 1 - window..=p`: `window` counts the token itself; without one, all up to its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionScheme {
     /// Bits of a code: 4 or 8.
     pub bits: u32,
+    /// Positions at the start that every token sees, beside its window; left out: none.
+    pub sink: Option<usize>,
+    /// Positions that a token sees up to its own, which counts; left out: all, or those of the model's own window.
+    pub window: Option<usize>,
 }
 
 /// Keys and values: per token and head, found at run time.
@@ -237,6 +242,28 @@ impl Scheme {
     /// Codes of queries and probabilities.
     pub fn attention_code(&self) -> Code {
         Code { bits: self.attention.bits, symmetric: true }
+    }
+
+    /// Which tokens a token sees, of a model whose tokens see `own`: the scheme's window, no wider than the model's own.
+    ///
+    /// # Errors
+    /// The model is an encoder.
+    pub fn visibility(&self, own: Visibility) -> Result<Visibility, Diagnostic> {
+        let (Some(window), sink) = (self.attention.window, self.attention.sink.unwrap_or(0)) else {
+            return Ok(own);
+        };
+        match own {
+            Visibility::Causal => Ok(Visibility::Window { sink, window }),
+            Visibility::Window { window: most, .. } => {
+                Ok(Visibility::Window { sink, window: window.min(most) })
+            }
+            Visibility::Full => {
+                Err(Diagnostic::new("scheme-window", "a window of an encoder is not possible")
+                    .at_item("attention.window")
+                    .because("its tokens see all of their sequence, those behind them too")
+                    .help("leave `attention.window` out of the scheme"))
+            }
+        }
     }
 
     /// Codes of the cache.

@@ -2,6 +2,7 @@
 
 use super::{ActivationScheme, ScaleSource, Scheme, Sparsity, WeightScheme};
 use crate::diag::Diagnostic;
+use crate::op::MAX_POSITIONS;
 
 /// Most weights that share a group scale.
 const MAX_GROUP: usize = 1 << 16;
@@ -13,6 +14,13 @@ impl Scheme {
         self.lm_head().verify("lm_head")?;
         self.activations.verify()?;
         one_of("attention.bits", self.attention.bits, &[4, 8])?;
+        let (sink, window) = (self.attention.sink, self.attention.window);
+        let why = "positions are below 65536, and a token sees at least itself";
+        let fits = |n: usize, least| (least..MAX_POSITIONS).contains(&n);
+        rule("attention.window", window.is_none_or(|n| fits(n, 1)), why, "choose 1 to 65535")?;
+        rule("attention.sink", sink.is_none_or(|n| fits(n, 0)), why, "choose 0 to 65535")?;
+        let why = "without a window a token sees all positions before it";
+        rule("attention.sink", sink.is_none() || window.is_some(), why, "leave it out, or say `window`")?;
         one_of("kv_cache.bits", self.kv_cache.bits, &[4, 8])?;
         one_of("embedding.bits", self.embedding.bits, &[8, 16])
     }
