@@ -525,15 +525,15 @@ pub const QUAD: &[Fault] = &[
     fault(
         "wide weights take one beat",
         "tw_matrix.sv",
-        "(!halves && (!alone ||",
-        "(!halves && (!alone || @ ||",
+        "(alone && token",
+        "(alone && !@ && token",
         "",
     ),
     fault(
         "a single token takes two beats",
         "tw_matrix.sv",
-        "token_last_q == '0));",
-        "(token_last_q == '0 && !@)));",
+        "token_last_q != '0);",
+        "(token_last_q != '0 || @));",
         "",
     ),
     fault(
@@ -546,15 +546,15 @@ pub const QUAD: &[Fault] = &[
     fault(
         "odd tokens add the products of even ones",
         "tw_matrix.sv",
-        "fire && (second_q || !alone)};",
-        "fire && (second_q || !alone || @)};",
+        "fire && (!first || !alone)};",
+        "fire && (!first || !alone || @)};",
         "",
     ),
     fault(
         "even tokens add the products of odd ones",
         "tw_matrix.sv",
-        "fire && (!second_q || halves)};",
-        "fire && (!second_q || halves || @)};",
+        "fire && (first || PACKED != 4)};",
+        "fire && (first || PACKED != 4 || @)};",
         "",
     ),
     fault(
