@@ -57,7 +57,9 @@ fn an_engine_of_dots_is_small() {
         let of = |kind: &str| cells.iter().filter(|c| c.0.starts_with(kind)).map(|c| c.1).sum::<u64>();
         let (luts, flip_flops) = (of("LUT") as f64 / 256.0, of("FD") as f64 / 256.0);
         let dsps = of("DSP48E2");
-        println!("{what}: {dsps} DSP48E2, {luts:.2} LUT and {flip_flops:.2} flip-flops for each of 256 products");
+        println!(
+            "{what}: {dsps} DSP48E2, {luts:.2} LUT and {flip_flops:.2} flip-flops for each of 256 products"
+        );
         assert_eq!(dsps, 128);
         assert!(luts <= most, "{luts} LUT for each product of {what}");
     }

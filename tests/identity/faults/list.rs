@@ -522,13 +522,7 @@ pub const QUAD: &[Fault] = &[
         "if (!both_x && !@) term_d",
         "",
     ),
-    fault(
-        "wide weights take one beat",
-        "tw_matrix.sv",
-        "(alone && token",
-        "(alone && !@ && token",
-        "",
-    ),
+    fault("wide weights take one beat", "tw_matrix.sv", "(alone && token", "(alone && !@ && token", ""),
     fault(
         "a single token takes two beats",
         "tw_matrix.sv",
