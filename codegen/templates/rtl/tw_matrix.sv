@@ -111,7 +111,7 @@ module tw_matrix #(
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
   logic unused_bits;
-  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, sum_valid_6};
+  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, sum_valid_6, halves};
 
   // ------------------------------------------------------------------ instruction
 

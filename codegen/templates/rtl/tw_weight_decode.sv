@@ -15,11 +15,11 @@
 // PACKED is 3: weights are those of tw_dsp_dot, w1 + w0*2^14 for lanes 2j and 2j+1. The byte of
 // lane 2j is w0, of which the lower half counts; that of lane 2j+1 is w1, its upper half the sign.
 // Of codes of two bits w0 is less by one if w1 is negative. Of wider ones w1 is not negative but 8
-// too large; bytes are their lower half first, then (beat_i is 1) their upper half, and of the lower
+// too large; bytes are their lower half first, then (beat_i 1) their upper half, and of the lower
 // half w0 is 8 too small, so that it has four signed bits.
 //
-// PACKED is 5 or 6: weights are digits of 2 or 4 bits, above each the bit of the weight below it, in
-// the low bits of its byte. The lowest digit comes first: of 2 bits one each beat, of 4 bits each
+// PACKED is 5 or 6: weights are digits of 2 or 4 bits, and below each the next lower bit, in the
+// low bits of its byte. The lowest digit comes first: of 2 bits one each beat, of 4 bits each
 // twice. Of digits of 2 bits a code of w2 stands for c-2, as above.
 module tw_weight_decode #(
   parameter int N     = 8,
@@ -101,6 +101,7 @@ module tw_weight_decode #(
         // A weight and the bit below its lowest.
         logic [8:0] w;
         logic [4:0] digit_d, digit_q;
+        logic       unused_nibble;
 
         if (MODES[3] || MODES[5]) begin : gen_digits_of_bytes
           logic by_lane;
@@ -119,6 +120,7 @@ module tw_weight_decode #(
 
         assign w_o[8*(n*L+l) +: 8] = {3'd0, digit_q};
         assign nibble_q = nibble_d;
+        assign unused_nibble = ^nibble_q;
       end
 
       // The lower lane of four columns counts from the first of them, the upper one from the

