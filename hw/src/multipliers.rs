@@ -6,6 +6,8 @@
 //! | `dsp48e2` | two of 8 x 8 bits | two tokens a weight; if their number is odd, two outputs an activation |
 //! | `quad` | four of 8 x 2 bits, or two of 8 x 8 bits | two tokens and two outputs; of wide weights, two outputs an activation |
 //! | `dot` | two of 8 x 4 bits, and their sum | an output and a token: two of its lanes |
+//! | `crumb` | one of 8 x 2 bits, in LUTs | nothing: wider weights are multiplied digit by digit |
+//! | `nibble` | one of 4 x 4 bits, in gates | nothing: so are wider weights and activations |
 //!
 //! A packing changes cost and time, never bits. Latency and cycles of a step: [`crate::timing`].
 
@@ -25,6 +27,10 @@ pub enum Multipliers {
     /// Explicit DSP48E2 slices for two lanes of an output: the sum of two products of up to 4-bit weights, each with an
     /// activation of its own.
     Dot,
+    /// Adders without multipliers: activations of 8 bits and a digit of 2 bits of a weight.
+    Crumb,
+    /// The same of digits of 4 bits: of an activation and of a weight.
+    Nibble,
 }
 
 impl Multipliers {
@@ -35,16 +41,21 @@ impl Multipliers {
             Multipliers::Dsp48e2 => "dsp48e2",
             Multipliers::Quad => "quad",
             Multipliers::Dot => "dot",
+            Multipliers::Crumb => "crumb",
+            Multipliers::Nibble => "nibble",
         }
     }
 
-    /// As the hardware's parameter `PACKED` says it: the products that share a multiplier, or 3 for two of one output.
+    /// As the hardware's parameter `PACKED` says it: the products that share a multiplier, 3 for two of one output, 5 and 6
+    /// for digits of 2 and of 4 bits.
     pub fn packed(self) -> u32 {
         match self {
             Multipliers::Plain => 1,
             Multipliers::Dsp48e2 => 2,
             Multipliers::Dot => 3,
             Multipliers::Quad => 4,
+            Multipliers::Crumb => 5,
+            Multipliers::Nibble => 6,
         }
     }
 

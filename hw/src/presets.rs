@@ -11,6 +11,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("paired", include_str!("../machines/paired.toml")),
     ("quads", include_str!("../machines/quads.toml")),
     ("gemv", include_str!("../machines/gemv.toml")),
+    ("crumbs", include_str!("../machines/crumbs.toml")),
+    ("nibbles", include_str!("../machines/nibbles.toml")),
     ("bench-4096", include_str!("../machines/bench-4096.toml")),
 ];
 

@@ -46,14 +46,16 @@ pub struct GemmShape {
 
 /// Cycles that a step of a gemm takes. A quad holds four products of 2-bit weights, of wider ones those of one token: even tokens
 /// come first, then odd ones, if there are any. Dot multipliers take weights of up to 4 bits: of bytes the lower halves come
-/// first, then the upper ones.
+/// first, then the upper ones. Digits are multiplied a pair a beat, those of the activation first.
 pub fn beats(multipliers: Multipliers, mode: u32, tokens: u64) -> u64 {
     let bits = Mode::of(mode).map_or(0, Mode::bits);
-    1 + u64::from(match multipliers {
-        Multipliers::Quad => bits > 2 && tokens > 1,
-        Multipliers::Dot => bits > 4,
-        Multipliers::Plain | Multipliers::Dsp48e2 => false,
-    })
+    match multipliers {
+        Multipliers::Quad => 1 + u64::from(bits > 2 && tokens > 1),
+        Multipliers::Dot => 1 + u64::from(bits > 4),
+        Multipliers::Crumb => u64::from(bits.div_ceil(2)),
+        Multipliers::Nibble => 2 * u64::from(bits.div_ceil(4)),
+        Multipliers::Plain | Multipliers::Dsp48e2 => 1,
+    }
 }
 
 /// Cycles for which a gemm keeps the matrix unit. `outputs` and `drain_lanes` are the machine's.
@@ -65,7 +67,7 @@ pub fn gemm_occupancy(shape: GemmShape, outputs: u64, drain_lanes: u64) -> u64 {
 
 /// Cycles from the end of a gemm's occupancy to its retire pulse. Slices are followed by an adder tree with a
 /// register for each level, one at least, where plain multipliers have one for all. Pairs of slices have summed two lanes before it,
-/// those of dot multipliers four.
+/// those of dot multipliers four. Sums of digits are shifted and completed behind theirs, and have no products before it.
 pub fn matrix_latency(matrix: &Matrix) -> u64 {
     let levels = matrix.lanes.next_power_of_two().ilog2();
     match matrix.multipliers {
@@ -73,6 +75,7 @@ pub fn matrix_latency(matrix: &Matrix) -> u64 {
         Multipliers::Dsp48e2 => MATRIX_LATENCY + u64::from(levels.saturating_sub(1).max(1)),
         Multipliers::Quad => MATRIX_LATENCY + u64::from(levels.max(1)),
         Multipliers::Dot => MATRIX_LATENCY + u64::from(levels.saturating_sub(2).max(1)),
+        Multipliers::Crumb | Multipliers::Nibble => MATRIX_LATENCY - 1 + u64::from(levels.max(1)),
     }
 }
 
@@ -117,5 +120,9 @@ mod tests {
         assert_eq!(beats(Multipliers::Dsp48e2, Mode::W8 as u32, 4), 1);
         let dot = |mode| beats(Multipliers::Dot, mode as u32, 1);
         assert_eq!([Mode::W2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(dot), [1, 1, 1, 2, 2]);
+        let crumb = |mode| beats(Multipliers::Crumb, mode as u32, 1);
+        assert_eq!([Mode::S2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(crumb), [1, 2, 2, 4, 4]);
+        let nibble = |mode| beats(Multipliers::Nibble, mode as u32, 1);
+        assert_eq!([Mode::S2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(nibble), [2, 2, 2, 4, 4]);
     }
 }

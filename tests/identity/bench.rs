@@ -32,8 +32,8 @@ pub fn emitted(machine: &Machine, name: &str) -> PathBuf {
 }
 
 /// A preset; a machine that is drawn from a seed, `drawn-N`; `sliced`, four slices; or `wide`: a memory port of 64 bytes, two words of instructions in each beat, and HBM2 at four times its clock; or
-/// `pair`, `quad`, `dot`, `slices`, `narrow`: the least machine of paired multipliers and of paired lanes, that of quads, that of dot multipliers with
-/// both a cascade and a slice alone, that of several slices, and that of narrow positions in DRAM.
+/// `pair`, `quad`, `dot`, `crumb`, `nibble`, `slices`, `narrow`: the least machine of paired multipliers and of paired lanes, that of quads, that of dot multipliers with
+/// both a cascade and a slice alone, those of digits with lanes that are no power of two, that of several slices, and that of narrow positions in DRAM.
 pub fn machine(name: &str) -> Machine {
     if ["pair", "quad", "slices"].contains(&name) {
         let unit = hw::presets::load("unit").unwrap();
@@ -58,9 +58,14 @@ pub fn machine(name: &str) -> Machine {
         least.verify().unwrap();
         return least;
     }
-    if name == "dot" {
+    if ["dot", "crumb", "nibble"].contains(&name) {
         let unit = hw::presets::load("unit").unwrap();
-        let (modes, multipliers) = (hw::Mode::ALL.to_vec(), hw::Multipliers::Dot);
+        let modes = hw::Mode::ALL.to_vec();
+        let multipliers = match name {
+            "dot" => hw::Multipliers::Dot,
+            "crumb" => hw::Multipliers::Crumb,
+            _ => hw::Multipliers::Nibble,
+        };
         let matrix = hw::machine::Matrix {
             tokens: 2,
             outputs: 6,
@@ -71,9 +76,9 @@ pub fn machine(name: &str) -> Machine {
             ..unit.matrix
         };
         let buffers = hw::machine::Buffers { weight_bytes: 8192, ..unit.buffers };
-        let dot = Machine { name: name.into(), matrix, buffers, ..unit };
-        dot.verify().unwrap();
-        return dot;
+        let least = Machine { name: name.into(), matrix, buffers, ..unit };
+        least.verify().unwrap();
+        return least;
     }
     if name == "narrow" {
         let unit = hw::presets::load("unit").unwrap();

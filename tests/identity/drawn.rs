@@ -53,8 +53,15 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
     let divisors: Vec<u32> = (1..=lanes).filter(|n| lanes % n == 0).collect();
     let functions: Vec<Function> = d.some(&Function::ALL[1..]);
     let mut modes = d.some(&Mode::ALL);
-    let kinds = [Multipliers::Plain, Multipliers::Dsp48e2, Multipliers::Quad, Multipliers::Dot];
-    let multipliers = kinds[d.below(4) as usize];
+    let kinds = [
+        Multipliers::Plain,
+        Multipliers::Dsp48e2,
+        Multipliers::Quad,
+        Multipliers::Dot,
+        Multipliers::Crumb,
+        Multipliers::Nibble,
+    ];
+    let multipliers = kinds[d.below(kinds.len() as u32) as usize];
     modes.retain(|m| multipliers != Multipliers::Quad || !m.pruned());
     Machine {
         name: format!("drawn-{seed}"),

@@ -119,7 +119,9 @@ fn every_scheme_on_machines_with_all_modes() {
     let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
     // Those whose outputs share columns meet the machines that have forms for them below.
     let alone = models::schemes().into_iter().filter(|s| s.weights.shared == 1);
-    for (scheme, name) in alone.zip(["tiny", "unit", "odd", "paired", "gemv"].into_iter().cycle()) {
+    for (scheme, name) in
+        alone.zip(["tiny", "unit", "odd", "paired", "gemv", "crumbs", "nibbles"].into_iter().cycle())
+    {
         let decoder = models::random_with(1, &models::SMALL, &scheme);
         let expected = evaluated(&decoder, &prompt, 1);
         assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
@@ -208,11 +210,11 @@ fn encoders() {
 
 /// 2:4 pruned weights where two rows of lanes are no whole fours, and where two tokens or two lanes share a multiplier.
 #[test]
-fn pruned_weights_on_odd_paired_and_gemv() {
+fn pruned_weights_on_odd_paired_gemv_and_digits() {
     let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
     for scheme in models::schemes().iter().filter(|s| s.weights.sparsity == Sparsity::TwoOfFour) {
         let decoder = models::random_with(1, &models::SMALL, scheme);
-        for name in ["odd", "paired", "gemv"] {
+        for name in ["odd", "paired", "gemv", "crumbs", "nibbles"] {
             let expected = evaluated(&decoder, &prompt, 1);
             assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
         }
@@ -263,10 +265,10 @@ fn the_prompt_of_the_readme_on_tiny() {
 }
 
 #[test]
-fn the_trained_network_on_three_odd_quads_and_gemv() {
+fn the_trained_network_on_three_odd_quads_gemv_and_digits() {
     let decoder = models::trained();
     let prompt: Vec<u32> = b"\nAda has 12 coin".iter().map(|&b| u32::from(b)).collect();
-    for name in ["three", "odd", "quads", "gemv"] {
+    for name in ["three", "odd", "quads", "gemv", "crumbs", "nibbles"] {
         assert_eq!(answer(&decoder, name, None, &prompt, 3), evaluated(&decoder, &prompt, 3), "{name}");
     }
 }

@@ -26,7 +26,7 @@ macro_rules! machines {
     )* };
 }
 
-machines!(tiny unit three odd paired wide quads gemv sliced narrow);
+machines!(tiny unit three odd paired wide quads gemv crumbs nibbles sliced narrow);
 
 #[test]
 fn one_program_after_another_on_the_same_hardware() {

@@ -11,12 +11,14 @@ const PROGRAMS: u64 = 105;
 /// Rounds of programs aimed at the cells that those leave empty, and corners of each program.
 const ROUNDS: u64 = 20;
 const AIMS: usize = 3;
-const MACHINES: [&str; 10] =
-    ["tiny", "unit", "three", "odd", "paired", "wide", "quads", "gemv", "sliced", "narrow"];
+const MACHINES: [&str; 12] = [
+    "tiny", "unit", "three", "odd", "paired", "wide", "quads", "gemv", "crumbs", "nibbles", "sliced",
+    "narrow",
+];
 /// Machines of the long sweep: these and some that are drawn.
-const SWEPT: [&str; 15] = [
-    "narrow", "tiny", "unit", "three", "odd", "paired", "wide", "quads", "gemv", "sliced", "drawn-1",
-    "drawn-2", "drawn-3", "drawn-4", "drawn-5",
+const SWEPT: [&str; 17] = [
+    "crumbs", "nibbles", "narrow", "tiny", "unit", "three", "odd", "paired", "wide", "quads", "gemv",
+    "sliced", "drawn-1", "drawn-2", "drawn-3", "drawn-4", "drawn-5",
 ];
 /// A machine whose hardware takes 80 seconds of CPU to build: less of everything.
 const LARGE: &str = "bench-4096";

@@ -49,7 +49,8 @@ fn divergence_in_time(runs: &[Ran], fault: TimeFault) -> Option<String> {
 
 #[test]
 fn every_fault_of_simulated_time_is_caught() {
-    let runs: Vec<Ran> = ["unit", "odd", "quads", "gemv"].into_iter().flat_map(ran).collect();
+    let runs: Vec<Ran> =
+        ["unit", "odd", "quads", "gemv", "crumbs", "nibbles"].into_iter().flat_map(ran).collect();
     assert_eq!(divergence_in_time(&runs, TimeFault::None), None);
     for fault in TimeFault::ALL {
         let found = divergence_in_time(&runs, fault);

@@ -42,6 +42,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         1 => 0,
         2 => clog2(g.lp).max(2) - 1,
         3 => clog2(g.lp).max(3) - 2,
+        5 | 6 => clog2(g.lp).max(1) - 1,
         _ => clog2(g.lp).max(1),
     };
     let group_bits = sum_bits + 8;
@@ -68,7 +69,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         ))
         // Group scales; of each drain lane channel, accumulator and residual; the token's scale.
         .ff(u64::from(g.n * 8 + g.d * (24 + acc_bits + 32) + 24))
-        .has(1, delay(4, 1))
+        .has(1, delay(if packed >= 5 { 5 } else { 4 }, 1))
         .has(1, delay(1, 5 + later))
         .has(1, delay(1, 1))
         .has(1, delay(1, 6 + later))

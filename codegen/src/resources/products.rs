@@ -1,6 +1,6 @@
 //! The products of the matrix engine, and the trees that sum them.
 
-use super::construct::{clog2, split_adders};
+use super::construct::{clog2, mux, split_adders};
 use super::matrix::{delay, mul};
 use super::{Cells, Module};
 use hw::{Geometry, Mode};
@@ -31,6 +31,7 @@ pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module 
         1 => module.has(outputs, dot(g.l, g.lp, sum_bits)),
         2 => module.has(outputs / 2, dot_pair(g.l, g.lp, weight_bits(modes), sum_bits)),
         3 => dots(module, later, sum_bits, g),
+        5 | 6 => digits(module, packed == 5, sum_bits, g),
         _ => quads(module, later, sum_bits, g),
     }
 }
@@ -88,6 +89,84 @@ fn dsp_dot(slices: u32) -> Module {
     if slices == 1 { module.has(1, first) } else { module.has(1, first).has(1, slice(0b0_0001_0101, 0, 1)) }
 }
 
+/// A sum of digits for each output of each token; of crumbs with odd levels a term, shared by outputs unless each has activations of
+/// its own.
+fn digits(module: Module, crumbs: bool, sum_bits: u32, g: &Geometry) -> Module {
+    let has = |mode| g.modes.has(mode);
+    let levels = clog2(g.lp).max(1);
+    let bytes = has(Mode::W8) || has(Mode::V8);
+    let places = match (crumbs, bytes) {
+        (true, true) => 4,
+        (true, false) => 1 + u32::from(has(Mode::W4) || has(Mode::V4)),
+        (false, _) => 2 + u32::from(bytes),
+    };
+    let twice = crumbs && (has(Mode::W2) || has(Mode::W2P));
+    let terms = if has(Mode::W2P) { g.t * g.n } else { g.t };
+    let module = module
+        // The place: bits of the beat or their sum; the kind of weights.
+        .lut(2 + u64::from(twice))
+        .has(1, delay(3, 2 + levels))
+        .has(u64::from(g.t * g.n), dot_digits(g, crumbs, places, twice, sum_bits));
+    if twice { module.has(u64::from(terms), digit_term(g)) } else { module }
+}
+
+/// `tw_digit_term`: the sum, or nothing.
+fn digit_term(g: &Geometry) -> Module {
+    let bits = 8 + clog2(g.lp);
+    Module::new("tw_digit_term")
+        .with("L", g.l)
+        .with("LP", g.lp)
+        .lut(u64::from(bits))
+        .ff(u64::from(8 * g.l + bits))
+        .has(1, sum(g.l, g.lp, 8, bits))
+}
+
+/// `tw_dot_digits`: operands; two parts are added; each bit is that of one of up to five places; the sum with the term.
+fn dot_digits(g: &Geometry, crumbs: bool, places: u32, twice: bool, sum_bits: u32) -> Module {
+    let (a_bits, parts) = if crumbs { (8, 1) } else { (5, 2) };
+    let part = a_bits + 1 + clog2(g.lp);
+    let whole = part + 3 * (parts - 1);
+    let step = 2 * parts;
+    let choices = places + u32::from(twice);
+    // Bits of the widest place, at least with the doubled one.
+    let shifted = (whole + step * (places - 1)).max(whole + u32::from(twice)).min(sum_bits);
+    let both = if parts == 2 { u64::from(whole + 1) } else { 0 };
+    Module::new("tw_dot_digits")
+        .with("A_BITS", a_bits)
+        .with("L", g.l)
+        .with("LP", g.lp)
+        .with("PARTS", parts)
+        .with("PLACES", places)
+        .with("STEP", step)
+        .with("SUM_BITS", sum_bits)
+        .with("TERM_BITS", if twice { 8 + clog2(g.lp) } else { 1 })
+        .with("TWICE", u32::from(twice))
+        .lut(both + u64::from(shifted) * if choices > 1 { mux(choices) } else { 0 } + u64::from(sum_bits + 1))
+        .ff(u64::from(g.l * (a_bits + 2 * parts + 1) + shifted + 1 + sum_bits))
+        .has(u64::from(parts), digit_sum(g.l, g.lp, a_bits))
+}
+
+/// `tw_digit_sum`: of an adder of two products the first is a LUT for each bit, the second one is in front of the carry chain; the
+/// others add what is there. Each has a bit below that carries.
+fn digit_sum(l: u32, lp: u32, a_bits: u32) -> Module {
+    let mut module = Module::new("tw_digit_sum").with("A_BITS", a_bits).with("L", l).with("LP", lp);
+    let (mut nodes, mut bits, mut height) = (l, a_bits + 1, 0);
+    // A product that has no neighbour, or is the only one.
+    module = module.lut(u64::from(l.div_ceil(2) * bits)).has(1, delay(1, clog2(lp).max(1)));
+    if lp == 1 {
+        return module.ff(u64::from(bits));
+    }
+    while nodes > 1 {
+        (nodes, bits, height) = (nodes.div_ceil(2), bits + 1, height + 1);
+        module = module.lut(u64::from(nodes * (bits + 1))).ff(u64::from(nodes * bits));
+        // Lanes of which this level adds the complement's 1.
+        let least = lp >> height;
+        let adders = l.min(2 * least).saturating_sub(least);
+        module = if height > 1 { module.has(u64::from(adders), delay(1, height - 1)) } else { module };
+    }
+    module
+}
+
 /// Two tokens and two outputs to a slice; of each token the sum of its activations, minus a constant.
 fn quads(module: Module, later: u32, sum_bits: u32, g: &Geometry) -> Module {
     let (tokens, pairs) = (u64::from(g.t), u64::from(g.t / 2));
@@ -136,6 +215,14 @@ fn weight_decode(g: &Geometry, packed: u32) -> Module {
     // Above the lower weight of a dot stands its sign.
     let signs = if packed == 3 { operands / 2 } else { 0 };
     let lower = if nibbles + bytes > 0 { lower } else { 0 };
+    // A digit is one of two or four of a weight, and the bit below it; of nibbles of bytes alone.
+    let (lower, upper, lower_bits, upper_bits) = match (packed, bytes > 0, nibbles > 0) {
+        (5, true, _) => (lower + upper + 5, 0, 3, 0),
+        (5, false, true) => (lower + 2, 0, 3, 0),
+        (5, false, false) => (0, 0, 2, 0),
+        (6, true, _) => (lower + upper + 5, 0, 5, 0),
+        _ => (lower, upper, lower_bits, upper_bits),
+    };
     Module::new("tw_weight_decode")
         .with("L", g.l)
         .with("LP", g.lp)

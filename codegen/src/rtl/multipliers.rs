@@ -43,6 +43,9 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
             }
             Multipliers::Quad => of("matrix: quads of products", products / 4, DSP48E2.0, DSP48E2.1),
             Multipliers::Dot => of("matrix: products of two lanes", products / 2, DSP48E2.0, DSP48E2.1),
+            // Adders of digits: none is a multiplier.
+            Multipliers::Crumb => of("matrix: products of digits", 0, 8, 2),
+            Multipliers::Nibble => of("matrix: products of digits", 0, 4, 4),
         },
         of("matrix: group scales", g.t * g.n, group_bits, 9),
         of("epilogue: channel times token mantissa", g.d, 17, 17),

@@ -4,12 +4,13 @@
 // row of them, or two in the pruned modes);
 // the tile's accumulators then move to their shadow and drain through the epilogue, D outputs a
 // cycle, while the next tile is issued. The last step of a tile waits for the drain of the tile
-// before, so a tile takes max(steps, drain) cycles; of two beats, max(2*steps, drain).
+// before, so a tile takes max(steps, drain) cycles; of more beats, max(beats*steps, drain).
 //
 // Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a
 // step has two beats, of even and of odd tokens, if there are any. Its rows are read for the first
-// and stay for the second. If PACKED is 3, weights of bytes have two beats, of lower and of upper
-// halves.
+// and stay for the others. If PACKED is 3, weights of bytes have two beats, of lower and of upper
+// halves. If it is 5 or 6, a step has a beat for each digit of 2 bits of its weights, or for each
+// pair of digits of 4 bits of activations and weights.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
@@ -37,7 +38,8 @@ module tw_matrix #(
   parameter int LP       = 8,
   parameter int ACC_BITS = 40,
   parameter int MODES    = 63,  // bit m: operand mode m is there
-  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output
+  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output;
+                                // 5, 6: digits of 2 and of 4 bits, in adders
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64,  // bytes of the widest weight row
   // A row of channel scales is read in parts of what drains in a cycle, if parts are aligned.
@@ -102,12 +104,14 @@ module tw_matrix #(
   localparam int ColBits      = (N / D > 1) ? $clog2(N / D) : 1;
   localparam int SumBits      = 16 + $clog2(LP);
   localparam int Levels       = $clog2(LP) - ((PACKED == 2) ? 1 : (PACKED == 3) ? 2 : 0);
-  localparam int Later        = (PACKED == 1) ? 0 : (Levels > 1) ? Levels : 1;
+  localparam int Later        = (PACKED == 1) ? 0 :
+                                ((Levels > 1) ? Levels : 1) - ((PACKED >= 5) ? 1 : 0);
+  localparam int BeatBits     = (PACKED >= 5) ? 2 : 1;
   localparam int GroupBits    = SumBits + 8;
 
   // Of rows that are padded to powers of two, and of reserved bits of scale words.
   logic unused_bits;
-  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, sum_valid_6};
+  assign unused_bits = ^{g_data_i, c_data_i, r_data_i, channel_8, sum_valid_6, halves};
 
   // ------------------------------------------------------------------ instruction
 
@@ -149,7 +153,8 @@ module tw_matrix #(
   logic        drain_d, drain_q;    // a tile drains
   logic        drain_last;          // in its last slot
   logic        fire, step_last, group_last, tile_end, pruned;
-  logic        alone, halves, beat_last, second_q;
+  logic        alone, halves, first, beat_last;
+  logic [BeatBits-1:0] beat_end, beat_q;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
   logic [12:0] a_row_q;
@@ -159,13 +164,26 @@ module tw_matrix #(
   assign pruned      = mode_q == tw_pkg::MODE_W2P || mode_q == tw_pkg::MODE_S2P;
   assign alone       = PACKED == 4 && mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;
   assign halves      = PACKED == 3 && (mode_q == tw_pkg::MODE_W8 || mode_q == tw_pkg::MODE_V8);
-  assign beat_last   = second_q || (!halves && (!alone || token_last_q == '0));
+  assign first       = beat_q == '0;
+  assign beat_last   = beat_q == beat_end;
   assign step_last   = step_q == step_last_q;
   assign group_last  = step_last && (group_q == group_last_q);
   assign tile_end    = fire && beat_last && group_last;
   assign fire        = issue_q && !(beat_last && group_last && drain_q && !drain_last);
   assign w_tile_next = w_tile_q + 16'(wn_stride_q);
   assign free_o      = !active_q || (drain_last && !issue_q);
+
+  if (PACKED >= 5) begin : gen_digit_beats
+    logic nibbles, bytes;
+
+    assign nibbles  = (MODES[2] && mode_q == tw_pkg::MODE_W4) ||
+                      (MODES[4] && mode_q == tw_pkg::MODE_V4);
+    assign bytes    = (MODES[3] && mode_q == tw_pkg::MODE_W8) ||
+                      (MODES[5] && mode_q == tw_pkg::MODE_V8);
+    assign beat_end = {bytes, PACKED == 6 || nibbles || bytes};
+  end else begin : gen_two_beats
+    assign beat_end = halves || (alone && token_last_q != '0);
+  end
 
   always_comb begin
     active_d = active_q;
@@ -204,11 +222,11 @@ module tw_matrix #(
       w_row_q  <= w_row_i;
       w_tile_q <= w_row_i;
       g_row_q  <= g_row_i;
-      second_q <= 1'b0;
+      beat_q   <= '0;
     end else if (fire && !beat_last) begin
-      second_q <= 1'b1;
+      beat_q <= beat_q + BeatBits'(1);
     end else if (fire) begin
-      second_q <= 1'b0;
+      beat_q  <= '0;
       step_q  <= step_last ? '0 : step_q + 8'd1;
       a_row_q <= a_row_q + (pruned ? 13'd2 : 13'd1);
       w_row_q <= w_row_q + 16'(wk_stride_q);
@@ -226,9 +244,9 @@ module tw_matrix #(
     end
   end
 
-  assign a_en_o   = fire && !second_q;
+  assign a_en_o   = fire && first;
   assign a_row_o  = a_row_q;
-  assign w_en_o   = fire && !second_q;
+  assign w_en_o   = fire && first;
   assign w_mode_o = mode_q;
   assign w_row_o  = w_row_q;
 
@@ -242,22 +260,23 @@ module tw_matrix #(
       odd_valid_q   <= '0;
       group_valid_q <= '0;
     end else begin
-      step_valid_q  <= {step_valid_q[5+Later:1], fire && (!second_q || halves)};
-      odd_valid_q   <= {odd_valid_q[5+Later:1], fire && (second_q || !alone)};
+      step_valid_q  <= {step_valid_q[5+Later:1], fire && (first || PACKED != 4)};
+      odd_valid_q   <= {odd_valid_q[5+Later:1], fire && (!first || !alone)};
       group_valid_q <= {group_valid_q[7+Later:1], fire && beat_last && step_last};
     end
   end
 
   logic [2:0] mode_1;
-  logic       second_1, scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
+  logic [BeatBits-1:0] beat_1;
+  logic       scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
 
   tw_delay #(
-    .WIDTH(4),
+    .WIDTH(3 + BeatBits),
     .DEPTH(1)
   ) u_mode (
     .clk_i(clk_i),
-    .d_i  ({second_q, mode_q}),
-    .q_o  ({second_1, mode_1})
+    .d_i  ({beat_q, mode_q}),
+    .q_o  ({beat_1, mode_1})
   );
   tw_delay #(
     .WIDTH(1),
@@ -280,7 +299,7 @@ module tw_matrix #(
     .DEPTH(6 + Later)
   ) u_sum_first (
     .clk_i(clk_i),
-    .d_i  (step_q == '0 && !(halves && second_q)),
+    .d_i  (step_q == '0 && (first || PACKED == 4)),
     .q_o  (sum_first_6)
   );
   tw_delay #(
@@ -324,7 +343,7 @@ module tw_matrix #(
   ) u_products (
     .clk_i   (clk_i),
     .mode_i  (mode_1),
-    .second_i(second_1),
+    .beat_i  (2'(beat_1)),
     .a_data_i(a_data_i),
     .w_data_i(w_data_i),
     .sum_o   (sum_6)

@@ -2,7 +2,7 @@
 // of each token meets its own.
 //
 // Cycles count from the step's issue: read data and what belongs to them are here in cycle 1, sums
-// in cycle 6 + LATER. Of a second beat (second_i) read data are those of the first.
+// in cycle 6 + LATER. Of later beats read data are those of the first.
 module tw_products #(
   parameter int T        = 2,
   parameter int N        = 8,
@@ -11,7 +11,8 @@ module tw_products #(
   parameter int NP       = 8,
   parameter int LP       = 8,
   parameter int MODES    = 63,  // bit m: operand mode m is there
-  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output
+  parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output;
+                                // 5, 6: digits of 2 and of 4 bits, in adders
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64,  // bytes of the widest weight row
   parameter int LATER    = 0,
@@ -19,7 +20,7 @@ module tw_products #(
 ) (
   input  logic                    clk_i,
   input  logic [2:0]              mode_i,
-  input  logic                    second_i,  // odd tokens, of quads; upper halves, if PACKED is 3
+  input  logic [1:0]              beat_i,  // of a step: odd tokens of quads; halves; digits
   input  logic [A_WIDTH*8-1:0]    a_data_i,
   input  logic [W_ROW*8-1:0]      w_data_i,
   output logic [T*N*SUM_BITS-1:0] sum_o
@@ -34,7 +35,7 @@ module tw_products #(
   logic [T*N*L*8-1:0]    operand_2;  // activations of each token as each output meets them
   logic                  unused_bits;
 
-  assign unused_bits = ^{second_i, a_data_i, pick_2, operand_2};
+  assign unused_bits = ^{beat_i, a_data_i, pick_2, operand_2};
 
   tw_weight_decode #(
     .N     (N),
@@ -47,17 +48,26 @@ module tw_products #(
   ) u_decode (
     .clk_i   (clk_i),
     .mode_i  (mode_i),
-    .second_i(second_i),
+    .beat_i  (beat_i),
     .row_i   (w_data_i),
     .w_o     (weight_2),
     .pick_o  (pick_2)
   );
 
-  always_ff @(posedge clk_i) begin
-    for (int t = 0; t < T; t++) begin
-      for (int r = 0; r < Rows; r++) begin
-        a_2[(t*Rows+r)*L*8 +: L*8] <= a_data_i[(r*TP+t)*LP*8 +: L*8];
+  for (genvar i = 0; i < T * Rows; i++) begin : gen_row
+    localparam int Place = (i % Rows * TP + i / Rows) * LP;  // of its first activation
+
+    if (PACKED == 6) begin : gen_a_digits
+      for (genvar l = 0; l < L; l++) begin : gen_lane
+        logic [7:0] a;
+
+        assign a = a_data_i[(Place+l)*8 +: 8];
+
+        always_ff @(posedge clk_i)
+          a_2[(i*L+l)*8 +: 8] <= beat_i[0] ? { {4{a[7]}}, a[7:4]} : {4'd0, a[3:0]};
       end
+    end else begin : gen_a_bytes
+      always_ff @(posedge clk_i) a_2[i*L*8 +: L*8] <= a_data_i[Place*8 +: L*8];
     end
   end
 
@@ -92,7 +102,7 @@ module tw_products #(
       .DEPTH(1)
     ) u_second (
       .clk_i(clk_i),
-      .d_i  ({both_d, second_i}),
+      .d_i  ({both_d, beat_i[0]}),
       .q_o  ({both_2, second_2})
     );
     tw_delay #(
@@ -185,8 +195,8 @@ module tw_products #(
     logic             unused_weight;
 
     assign halves   = mode_i == tw_pkg::MODE_W8 || mode_i == tw_pkg::MODE_V8;
-    assign low_d    = Halves && halves && !second_i;
-    assign offset_d = (Halves && halves && second_i) ||
+    assign low_d    = Halves && halves && !beat_i[0];
+    assign offset_d = (Halves && halves && beat_i[0]) ||
                       (MODES[2] && mode_i == tw_pkg::MODE_W4) ||
                       (MODES[4] && mode_i == tw_pkg::MODE_V4);
 
@@ -203,7 +213,7 @@ module tw_products #(
       .DEPTH(5 + LATER)
     ) u_high (
       .clk_i(clk_i),
-      .d_i  (second_i),
+      .d_i  (beat_i[0]),
       .q_o  (high)
     );
 
@@ -245,6 +255,102 @@ module tw_products #(
           .c_i   (term),
           .high_i(high),
           .sum_o (sum_o[(t*N+n)*SUM_BITS +: SUM_BITS])
+        );
+      end
+    end
+  end else if (PACKED >= 5) begin : gen_digits
+    localparam logic Crumbs   = PACKED == 5;
+    localparam int   ABits    = Crumbs ? 8 : 5;
+    localparam int   Parts    = Crumbs ? 1 : 2;
+    localparam int   WBitsIn  = 2 * Parts + 1;
+    localparam logic Bytes    = MODES[3] || MODES[5];
+    localparam int   Places   = Crumbs ? (Bytes ? 4 : (MODES[2] || MODES[4]) ? 2 : 1) :
+                                (Bytes ? 3 : 2);
+    localparam logic Twice    = Crumbs && (MODES[0] || MODES[6]);
+    localparam int   Levels   = (LP > 1) ? $clog2(LP) : 1;
+    localparam int   TermBits = Twice ? 8 + $clog2(LP) : 1;
+
+    logic [1:0]           place_d, place;
+    logic                 twice_d, twice;
+    logic [N*L*WBitsIn-1:0] digit_2;
+    logic                 unused_weight;
+
+    // Beats of digits of 4 bits: bit 0 is the activation's digit, bit 1 the weight's.
+    assign place_d = Crumbs ? beat_i : 2'(beat_i[0]) + 2'(beat_i[1]);
+    assign twice_d = Twice && (mode_i == tw_pkg::MODE_W2 || mode_i == tw_pkg::MODE_W2P);
+
+    tw_delay #(
+      .WIDTH(3),
+      .DEPTH(2 + Levels)
+    ) u_place (
+      .clk_i(clk_i),
+      .d_i  ({place_d, twice_d}),
+      .q_o  ({place, twice})
+    );
+
+    assign unused_weight = ^weight_2;
+
+    for (genvar i = 0; i < N * L; i++) begin : gen_weights
+      assign digit_2[WBitsIn*i +: WBitsIn] = weight_2[8*i +: WBitsIn];
+    end
+
+    for (genvar t = 0; t < T; t++) begin : gen_digit_token
+      logic [L*N*ABits-1:0]  a;
+      logic [N*TermBits-1:0] term;
+
+      for (genvar i = 0; i < L * N; i++) begin : gen_operand
+        assign a[ABits*i +: ABits] = operand_2[(t*N*L+i)*8 +: ABits];
+      end
+
+      // Twice a code is an odd level less 1: the activations that it meets are added.
+      if (!Twice) begin : gen_no_term
+        assign term = '0;
+      end else if (MODES[6]) begin : gen_terms
+        for (genvar n = 0; n < N; n++) begin : gen_term
+          tw_digit_term #(
+            .L (L),
+            .LP(LP)
+          ) u_term (
+            .clk_i  (clk_i),
+            .a_i    (a[n*L*8 +: L*8]),
+            .twice_i(twice),
+            .term_o (term[n*TermBits +: TermBits])
+          );
+        end
+      end else begin : gen_shared_term
+        tw_digit_term #(
+          .L (L),
+          .LP(LP)
+        ) u_term (
+          .clk_i  (clk_i),
+          .a_i    (a[L*8-1:0]),
+          .twice_i(twice),
+          .term_o (term[TermBits-1:0])
+        );
+        for (genvar n = 1; n < N; n++) begin : gen_same
+          assign term[n*TermBits +: TermBits] = term[TermBits-1:0];
+        end
+      end
+
+      for (genvar n = 0; n < N; n++) begin : gen_digit_output
+        tw_dot_digits #(
+          .L        (L),
+          .LP       (LP),
+          .A_BITS   (ABits),
+          .PARTS    (Parts),
+          .STEP     (2 * Parts),
+          .PLACES   (Places),
+          .TWICE    (Twice),
+          .TERM_BITS(TermBits),
+          .SUM_BITS (SUM_BITS)
+        ) u_dot (
+          .clk_i  (clk_i),
+          .a_i    (a[n*L*ABits +: L*ABits]),
+          .w_i    (digit_2[n*L*WBitsIn +: L*WBitsIn]),
+          .place_i(place),
+          .twice_i(twice),
+          .term_i (term[n*TermBits +: TermBits]),
+          .sum_o  (sum_o[(t*N+n)*SUM_BITS +: SUM_BITS])
         );
       end
     end

@@ -15,8 +15,12 @@
 // PACKED is 3: weights are those of tw_dsp_dot, w1 + w0*2^14 for lanes 2j and 2j+1. The byte of
 // lane 2j is w0, of which the lower half counts; that of lane 2j+1 is w1, its upper half the sign.
 // Of codes of two bits w0 is less by one if w1 is negative. Of wider ones w1 is not negative but 8
-// too large; bytes are their lower half first, then (second_i) their upper half, and of the lower
+// too large; bytes are their lower half first, then (beat_i 1) their upper half, and of the lower
 // half w0 is 8 too small, so that it has four signed bits.
+//
+// PACKED is 5 or 6: weights are digits of 2 or 4 bits, and below each the next lower bit, in the
+// low bits of its byte. The lowest digit comes first: of 2 bits one each beat, of 4 bits each
+// twice. Of digits of 2 bits a code of w2 stands for c-2, as above.
 module tw_weight_decode #(
   parameter int N     = 8,
   parameter int L     = 8,
@@ -28,7 +32,7 @@ module tw_weight_decode #(
 ) (
   input  logic             clk_i,
   input  logic [2:0]       mode_i,
-  input  logic             second_i,
+  input  logic [1:0]       beat_i,
   input  logic [ROW*8-1:0] row_i,
   output logic [N*L*8-1:0] w_o,
   output logic [N*L*2-1:0] pick_o
@@ -43,7 +47,7 @@ module tw_weight_decode #(
   logic               unused_bits;
 
   assign row         = RowBits'(row_i);
-  assign unused_bits = ^{row, second_i};
+  assign unused_bits = ^{row, beat_i};
 
   for (genvar n = 0; n < N; n++) begin : gen_output
     for (genvar l = 0; l < L; l++) begin : gen_lane
@@ -68,11 +72,11 @@ module tw_weight_decode #(
           assign signed2 = { {3{code[1]}}, code[0]};
         end
 
-        assign byte_flip = {second_i == 1'(l % 2), 3'd0};
-        assign byte_w    = row[8*(n*LP+l)+(second_i ? 4 : 0) +: 4] ^ byte_flip;
-        assign byte_v    = row[8*(l*NP+n)+(second_i ? 4 : 0) +: 4] ^ byte_flip;
+        assign byte_flip = {beat_i[0] == 1'(l % 2), 3'd0};
+        assign byte_w    = row[8*(n*LP+l)+(beat_i[0] ? 4 : 0) +: 4] ^ byte_flip;
+        assign byte_v    = row[8*(l*NP+n)+(beat_i[0] ? 4 : 0) +: 4] ^ byte_flip;
       end else begin : gen_byte_weights
-        assign odd     = (PACKED == 4) ? { {3{~code[1]}}, code[0]} :
+        assign odd     = (PACKED == 4 || PACKED == 5) ? { {3{~code[1]}}, code[0]} :
                                          {~code[1], ~code[1], code[0], 1'b1};
         assign signed2 = { {3{code[1]}}, code[0]};
         assign byte_w  = row[8*(n*LP+l) +: 4];
@@ -89,9 +93,35 @@ module tw_weight_decode #(
         if (MODES[5] && mode_i == tw_pkg::MODE_V8) nibble_d = byte_v;
       end
 
-      always_ff @(posedge clk_i) nibble_q <= nibble_d;
+      if (PACKED < 5) begin : gen_low
+        always_ff @(posedge clk_i) nibble_q <= nibble_d;
 
-      assign w_o[8*(n*L+l) +: 4] = nibble_q;
+        assign w_o[8*(n*L+l) +: 4] = nibble_q;
+      end else begin : gen_digit
+        // A weight and the bit below its lowest.
+        logic [8:0] w;
+        logic [4:0] digit_d, digit_q;
+        logic       unused_nibble;
+
+        if (MODES[3] || MODES[5]) begin : gen_digits_of_bytes
+          logic by_lane;
+
+          assign by_lane = MODES[5] && (!MODES[3] || mode_i == tw_pkg::MODE_V8);
+          assign w       = {by_lane ? row[8*(l*NP+n)+4 +: 4] : row[8*(n*LP+l)+4 +: 4],
+                            nibble_d, 1'b0};
+        end else begin : gen_digits_of_nibbles
+          assign w = {4'd0, nibble_d, 1'b0};
+        end
+
+        // Only weights of bytes have beats in which their upper half matters.
+        assign digit_d = (PACKED == 5) ? {2'd0, w[2*beat_i +: 3]} : w[4*beat_i[1] +: 5];
+
+        always_ff @(posedge clk_i) digit_q <= digit_d;
+
+        assign w_o[8*(n*L+l) +: 8] = {3'd0, digit_q};
+        assign nibble_q = nibble_d;
+        assign unused_nibble = ^nibble_q;
+      end
 
       // The lower lane of four columns counts from the first of them, the upper one from the
       // second; a position out of reach is the nearest.
@@ -128,7 +158,7 @@ module tw_weight_decode #(
         end
 
         assign w_o[8*(n*L+l)+4 +: 4] = {4{fill_q}};
-      end else if (PACKED != 3 && (MODES[3] || MODES[5])) begin : gen_byte
+      end else if (PACKED != 3 && PACKED < 5 && (MODES[3] || MODES[5])) begin : gen_byte
         logic [3:0] upper_d, upper_q;
 
         always_comb begin
@@ -140,7 +170,7 @@ module tw_weight_decode #(
         always_ff @(posedge clk_i) upper_q <= upper_d;
 
         assign w_o[8*(n*L+l)+4 +: 4] = upper_q;
-      end else begin : gen_sign
+      end else if (PACKED < 5) begin : gen_sign
         assign w_o[8*(n*L+l)+4 +: 4] = {4{nibble_q[3]}};
       end
     end

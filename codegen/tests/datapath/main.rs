@@ -5,6 +5,7 @@
 //! docs/machine.md with the functions of `ir::num`. Every word of memory and the cycle of every event are compared.
 
 mod bench;
+mod digits;
 mod dots;
 mod matrix;
 mod memory;

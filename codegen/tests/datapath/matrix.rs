@@ -342,3 +342,13 @@ fn gemm_on_gemv() {
 fn gemm_on_odd() {
     sweep("odd");
 }
+
+#[test]
+fn gemm_on_crumbs() {
+    sweep("crumbs");
+}
+
+#[test]
+fn gemm_on_nibbles() {
+    sweep("nibbles");
+}

@@ -66,7 +66,7 @@ module tb_dot #(
   tw_weight_decode #(
     .N(1), .L(LANES), .NP(1), .LP(LANES), .ROW(4), .MODES(15), .PACKED(3)
   ) decode (
-    .clk_i(clk), .mode_i(Mode), .second_i(second), .row_i(row), .w_o(w), .pick_o()
+    .clk_i(clk), .mode_i(Mode), .beat_i({1'b0, second}), .row_i(row), .w_o(w), .pick_o()
   );
 
   for (genvar i = 0; i < LANES / 2; i++) begin : gen_weights

@@ -88,8 +88,8 @@ module tb_matrix #(
 
   always @(posedge clk) begin
     noise <= noise * 32'd1664525 + 32'd1013904223;
-    // Data of a read stay until the second beat of a step is issued, as those of tw_ram do.
-    if (!dut.second_q) a_data <= {(A_WIDTH*8+31)/32{noise}};
+    // Data of a read stay until the last beat of a step is issued, as those of tw_ram do.
+    if (dut.first) a_data <= {(A_WIDTH*8+31)/32{noise}};
     for (int unsigned r = 0; r < ARows; r++) begin
       // Behind an odd row stands anything.
       if (a_en && !(r == 1 && a_row[0])) a_data[r*TP*LP*8 +: TP*LP*8] <= a_mem[9'(32'(a_row) + r)];
@@ -100,7 +100,7 @@ module tb_matrix #(
       c_data <= c_mem[6'(c_row >> CBits)][32'(c_row & (12+CBits)'(CParts - 1)) * (NP / CParts * 32) +: NP/CParts*32];
     end
     s_data  <= s_en ? s_mem[s_slot] : noise[23:0];
-    if (!dut.second_q) w_data <= {(W_ROW*8+31)/32{noise}};
+    if (dut.first) w_data <= {(W_ROW*8+31)/32{noise}};
     if (w_en) begin
       for (int unsigned i = 0; i < w_bytes; i++) w_data[8*i+:8] <= w_mem[32'(w_row)*w_bytes+i];
     end

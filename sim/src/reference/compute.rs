@@ -16,8 +16,9 @@ pub(super) struct Matrix {
     fields: Option<Gemm>,
     /// Of the products: tile, group and step; `None`: no products are left.
     product: Option<(u32, u32, u32)>,
-    /// The first of two beats of the step is done: quads have multiplied for even tokens, or dot multipliers the lower halves.
-    half: bool,
+    /// Beats of the step that are done: quads have multiplied for even tokens, dot multipliers the lower halves, others so many
+    /// pairs of digits.
+    beat: u32,
     /// All products of the tile are summed; its results wait for the way out.
     summed: bool,
     /// Of the results on their way out: token and write.
@@ -33,7 +34,7 @@ impl Matrix {
             writes_per_token: machine.matrix.outputs / machine.matrix.drain_lanes,
             fields: None,
             product: None,
-            half: false,
+            beat: 0,
             summed: false,
             result: None,
             retiring: Delay::default(),
@@ -75,15 +76,19 @@ impl Matrix {
     fn multiply(&mut self, i: &Gemm, (tile, group, step): (u32, u32, u32)) {
         let narrow = [Mode::W2 as u32, Mode::S2 as u32].contains(&i.mode);
         let bytes = [Mode::W8 as u32, Mode::V8 as u32].contains(&i.mode);
-        let twice = match self.multipliers {
-            Multipliers::Quad => !narrow && i.tokens > 1,
-            Multipliers::Dot => bytes,
-            Multipliers::Plain | Multipliers::Dsp48e2 => false,
+        let last_beat = match self.multipliers {
+            Multipliers::Quad => u32::from(!narrow && i.tokens > 1),
+            Multipliers::Dot => u32::from(bytes),
+            Multipliers::Crumb | Multipliers::Nibble if bytes => 3,
+            Multipliers::Crumb => u32::from([Mode::W4 as u32, Mode::V4 as u32].contains(&i.mode)),
+            Multipliers::Nibble => 1,
+            Multipliers::Plain | Multipliers::Dsp48e2 => 0,
         };
-        self.half = twice && !self.half;
-        if self.half {
+        if self.beat < last_beat {
+            self.beat += 1;
             return;
         }
+        self.beat = 0;
         let last = (step + 1 == i.steps, group + 1 == i.groups, tile + 1 == i.ntiles);
         self.summed = last.0 && last.1;
         self.product = match last {

@@ -72,8 +72,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "upper halves are those of the step before",
         "tw_products.sv",
-        "      .d_i  (second_i),",
-        "      .d_i  (second_i ^ (@ && halves)),",
+        "      .d_i  (beat_i[0]),",
+        "      .d_i  (beat_i[0] ^ (@ && halves)),",
         "",
     ),
     fault(
@@ -114,8 +114,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "both beats take the lower halves of bytes",
         "tw_weight_decode.sv",
-        "row[8*(n*LP+l)+(second_i ? 4 : 0)",
-        "row[8*(n*LP+l)+((second_i && !@) ? 4 : 0)",
+        "row[8*(n*LP+l)+(beat_i[0] ? 4 : 0)",
+        "row[8*(n*LP+l)+((beat_i[0] && !@) ? 4 : 0)",
         "",
     ),
     fault(
@@ -135,8 +135,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "upper halves start a sum anew",
         "tw_matrix.sv",
-        "!(halves && second_q))",
-        "!(halves && second_q && !@))",
+        "(first || PACKED == 4))",
+        "(first || PACKED == 4 || @))",
         "",
     ),
 ];

@@ -522,18 +522,12 @@ pub const QUAD: &[Fault] = &[
         "if (!both_x && !@) term_d",
         "",
     ),
-    fault(
-        "wide weights take one beat",
-        "tw_matrix.sv",
-        "(!halves && (!alone ||",
-        "(!halves && (!alone || @ ||",
-        "",
-    ),
+    fault("wide weights take one beat", "tw_matrix.sv", "(alone && token", "(alone && !@ && token", ""),
     fault(
         "a single token takes two beats",
         "tw_matrix.sv",
-        "token_last_q == '0));",
-        "(token_last_q == '0 && !@)));",
+        "token_last_q != '0);",
+        "(token_last_q != '0 || @));",
         "",
     ),
     fault(
@@ -546,15 +540,15 @@ pub const QUAD: &[Fault] = &[
     fault(
         "odd tokens add the products of even ones",
         "tw_matrix.sv",
-        "fire && (second_q || !alone)};",
-        "fire && (second_q || !alone || @)};",
+        "fire && (!first || !alone)};",
+        "fire && (!first || !alone || @)};",
         "",
     ),
     fault(
         "even tokens add the products of odd ones",
         "tw_matrix.sv",
-        "fire && (!second_q || halves)};",
-        "fire && (!second_q || halves || @)};",
+        "fire && (first || PACKED != 4)};",
+        "fire && (first || PACKED != 4 || @)};",
         "",
     ),
     fault(

@@ -4,6 +4,7 @@
 //! All faults of a machine are built into one library, each behind a condition on pins of the control port that hardware must
 //! ignore; the driver takes them from the seed. So the seed is the number of the fault, and 0 is none.
 
+mod digits;
 mod dots;
 mod functions;
 mod list;
@@ -36,6 +37,8 @@ static PAIR: Mutants = Mutants { machine: "pair", faults: list::PAIR, built: Onc
 static QUAD: Mutants = Mutants { machine: "quad", faults: list::QUAD, built: OnceLock::new() };
 
 static DOT: Mutants = Mutants { machine: "dot", faults: dots::ALL, built: OnceLock::new() };
+static CRUMB: Mutants = Mutants { machine: "crumb", faults: digits::CRUMB, built: OnceLock::new() };
+static NIBBLE: Mutants = Mutants { machine: "nibble", faults: digits::NIBBLE, built: OnceLock::new() };
 static UNIT: Mutants = Mutants { machine: "unit", faults: functions::ALL, built: OnceLock::new() };
 
 static NARROW: Mutants = Mutants { machine: "narrow", faults: positions::ALL, built: OnceLock::new() };
@@ -109,6 +112,16 @@ fn every_fault_of_dots_is_caught() {
 }
 
 #[test]
+fn every_fault_of_crumbs_is_caught() {
+    CRUMB.each_is_caught();
+}
+
+#[test]
+fn every_fault_of_nibbles_is_caught() {
+    NIBBLE.each_is_caught();
+}
+
+#[test]
 fn every_fault_of_functions_is_caught() {
     UNIT.each_is_caught();
 }
@@ -125,7 +138,7 @@ fn every_fault_of_positions_is_caught() {
 
 #[test]
 fn no_fault_is_no_difference() {
-    for mutants in [&PAIR, &QUAD, &DOT, &SLICES, &NARROW, &UNIT] {
+    for mutants in [&PAIR, &QUAD, &DOT, &CRUMB, &NIBBLE, &SLICES, &NARROW, &UNIT] {
         for (machine, case) in mutants.cases().iter().step_by(5) {
             assert_eq!(mutants.report(0, machine, case), None);
         }
