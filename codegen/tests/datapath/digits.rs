@@ -18,11 +18,9 @@ fn products_of_digits_are_exact() {
             }
         }
         // Two lanes of all operands there are.
-        for kind in [0] {
-            let parameters = [("PACKED", packed), ("KIND", kind), ("L", 2), ("ALL", 1)];
-            let (events, _) = Bench::build("digits", &machine, &parameters).run(1, 0, &[], &[]);
-            assert_eq!(events.done, [1 << 20], "{name}: kind {kind}, two lanes");
-        }
+        let parameters = [("PACKED", packed), ("KIND", 0), ("L", 2), ("ALL", 1)];
+        let (events, _) = Bench::build("digits", &machine, &parameters).run(1, 0, &[], &[]);
+        assert_eq!(events.done, [1 << 20], "{name}: kind 0, two lanes");
     }
 }
 
