@@ -179,7 +179,7 @@ fn streams(machine: &Machine, seed: u32) -> isa::Program {
         let (blocks, addr) = (1 + draw(4) * draw(60), 64 + draw(3000));
         text.push_str(&format!("load space=w addr={addr} blocks={blocks}\n"));
         // Words to be fetched between the bursts.
-        text.push_str(&"nop\n".repeat(draw(40) as usize));
+        text.push_str(&"nop\n".repeat(draw(30) as usize));
         if draw(3) == 0 {
             text.push_str(&format!(
                 "store.blocks bank=0 src=0 addr={} blocks={}\n",
