@@ -64,11 +64,9 @@ impl Compiled {
                 "choose a smaller position",
             );
         }
-        let outputs = self.machine.matrix.outputs;
-        if reads > 1 && position % outputs != 0 {
-            let why = format!(
-                "a program of several tokens starts at multiples of {outputs}, the machine's outputs"
-            );
+        let step = codegen::starts(&self.machine, reads);
+        if position % step != 0 {
+            let why = format!("a program of {reads} tokens starts at multiples of {step}");
             return refuse(format!("position {position} is not aligned"), why, "choose a multiple");
         }
         Ok(self.program.arg_values(position, tokens))

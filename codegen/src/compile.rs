@@ -23,11 +23,11 @@ pub struct Target {
     pub machine: Machine,
     pub options: Options,
     pub map: Map,
-    /// Tokens of a prefill step: a whole number of output tiles, or 1 if no larger step fits.
+    /// Tokens of a prefill step: a whole number of output tiles, or a part of one, or 1 if no larger step fits.
     pub chunk: u32,
 }
 
-/// A program for a number of tokens, at any position: for more than one token, at multiples of the machine's outputs.
+/// A program for a number of tokens, at any position: for more than one token, at multiples of [`starts`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     pub tokens: u32,
@@ -78,9 +78,8 @@ impl Target {
         };
         let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
-        let wanted =
-            options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS) / n * n;
-        for chunk in (1..=wanted / n).rev().map(|tiles| tiles * n).filter(|&c| c > 1) {
+        let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS);
+        for chunk in (2..=wanted).rev().filter(|&c| c % n == 0 || c < n && starts(machine, c) == c) {
             match at(context, chunk) {
                 Ok(target) => return Ok(target),
                 Err(error) if options.chunk.is_some() => return Err(error),
@@ -172,7 +171,7 @@ impl Target {
         if self.map.sequence.is_some() {
             return Runs { last: 0, step: 1, vocab: self.model.vocab };
         }
-        let step = if tokens > 1 { self.machine.matrix.outputs } else { 1 };
+        let step = starts(&self.machine, tokens);
         let most = if tokens > 1 { self.map.held } else { self.map.context };
         Runs { last: most.saturating_sub(tokens), step, vocab: self.model.vocab }
     }
@@ -190,12 +189,12 @@ impl Target {
     /// # Errors
     /// Why not.
     pub fn accepts(&self, tokens: u32, position: u32) -> Result<(), Diagnostic> {
-        let n = self.machine.matrix.outputs;
-        if tokens > 1 && position % n != 0 {
+        let step = starts(&self.machine, tokens);
+        if position % step != 0 {
             let what = format!("{tokens} tokens cannot start at position {position}");
             return Err(Diagnostic::new("position-unaligned", what)
                 .at_item("position")
-                .because(format!("more than one token starts at a multiple of {n}, the machine's outputs"))
+                .because(format!("so many start at multiples of {step}, within output tiles of the machine"))
                 .help("run single tokens up to there"));
         }
         if u64::from(position) + u64::from(tokens) > u64::from(self.map.context) {
@@ -217,6 +216,14 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Positions at which programs of so many tokens start: multiples of this. New positions fill whole tiles of cached keys and rows
+/// of cached values, or lie within one of each.
+pub fn starts(machine: &Machine, tokens: u32) -> u32 {
+    let (n, l) = (machine.matrix.outputs, machine.matrix.lanes);
+    let within = |d: u32| if d < l { l % d == 0 } else { d % l == 0 && n % d == 0 };
+    (tokens..n).find(|&d| within(d)).unwrap_or(n)
 }
 
 /// No sum of a linear layer wraps in the machine's accumulators. Scores and weighted values, of 8 by 8 bits over at most

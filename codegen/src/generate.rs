@@ -1,11 +1,10 @@
 //! The host's side of a generation: which program runs next, with which arguments, and what it answered.
 //!
-//! A prompt is read in chunks, then what is left: in one program if its position allows (it starts behind whole chunks,
-//! which are whole tiles, so it does for a prompt read from position 0), else token by token. Then one token at a time.
+//! A prompt is read in chunks, then what is left: in one program if its position allows ([`starts`]), else token by token. Then one token at a time.
 //! Where tokens see a window, a prompt behind what the cache holds is read token by token.
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
-use crate::compile::{Compiled, Slot, Target};
+use crate::compile::{Compiled, Slot, Target, starts};
 use crate::taps::{Byte, element, logit};
 use ir::diag::Diagnostic;
 
@@ -49,15 +48,14 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
         }
         return Ok(vec![Turn { slot: Slot::Decode, tokens: tokens.to_vec(), position }]);
     }
-    let tile = target.machine.matrix.outputs;
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
-        let aligned = at % tile == 0;
+        let aligned = |tokens: u32| at % starts(&target.machine, tokens) == 0;
         // Behind the end of the cache, positions take each other's places one at a time.
         let whole = (left.len() as u32).min(target.map.held.saturating_sub(at).max(1));
         let (slot, count) = match whole {
-            n if aligned && n >= target.chunk => (Slot::Chunk, target.chunk),
-            n if aligned && n > 1 => (Slot::Rest, n),
+            n if n >= target.chunk && aligned(target.chunk) => (Slot::Chunk, target.chunk),
+            n if n > 1 && n < target.chunk && aligned(n) => (Slot::Rest, n),
             _ => (Slot::Decode, 1),
         };
         let slot = if count == 1 { Slot::Decode } else { slot };

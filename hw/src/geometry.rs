@@ -148,7 +148,7 @@ impl Geometry {
             ("weight", self.weight_bytes / self.narrowest_row(), 16),
             ("group_scale", self.group_scale_bytes / self.g_row, 14),
             ("channel", self.channel_bytes / self.c_row, 12),
-            ("activation", self.activation_bytes / self.a_row, 13),
+            ("activation", self.activation_bytes / self.a_row, 16),
             ("vector", self.vector_bank_bytes / self.v_row, 14),
         ]
     }

@@ -192,6 +192,9 @@ pub struct Buffers {
     pub channel_bytes: u32,
     /// Quantised activations.
     pub activation_bytes: u32,
+    /// What that memory is made of, on an FPGA.
+    #[serde(default, skip_serializing_if = "RamStyle::is_auto")]
+    pub activation_ram: RamStyle,
     /// Token-scale slots.
     pub token_scales: u32,
     /// Vector banks, separate memories.
@@ -280,6 +283,7 @@ impl Machine {
             group_scale_bytes,
             channel_bytes,
             activation_bytes,
+            activation_ram,
             token_scales,
             vector_banks,
             vector_bank_bytes,
@@ -314,7 +318,11 @@ impl Machine {
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
         let functions = format!("vector.functions={names:?}\n");
-        let ultra = if weight_ram.is_auto() { "" } else { "buffers.weight_ram=ultra\n" }.to_string();
+        let styles = [("weight_ram", weight_ram), ("activation_ram", activation_ram)]
+            .into_iter()
+            .filter(|(_, style)| !style.is_auto())
+            .map(|(key, style)| format!("buffers.{key}={}\n", style.name()))
+            .collect();
         let Slices { count, crossing } = slices;
         let slices = match slices.alone() {
             true => String::new(),
@@ -323,7 +331,7 @@ impl Machine {
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions, form::canonical(forms), slices, ultra])
+            .chain([modes, functions, form::canonical(forms), slices, styles])
             .collect()
     }
 
@@ -544,7 +552,7 @@ mod tests {
             let machine = crate::presets::load(name).unwrap();
             let mut file = Vec::new();
             flatten("", &toml::from_str(text).unwrap(), &mut file);
-            let named = ["matrix.multipliers", "buffers.weight_ram"];
+            let named = ["matrix.multipliers", "buffers.weight_ram", "buffers.activation_ram"];
             file.iter_mut().filter(|line| named.iter().any(|n| line.starts_with(n))).for_each(|line| {
                 *line = line.replace('"', "");
             });

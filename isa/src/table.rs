@@ -344,7 +344,7 @@ instructions! {
         /// groups have scales
         scaled: 1 flag,
         /// first activation row, even if the mode is pruned
-        a_row: 13 num,
+        a_row: 16 num,
         /// first weight row, in rows of the mode
         w_row: 16 num,
         /// weight rows between output tiles

@@ -169,10 +169,9 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
         notes.push(format!(
             "the sequence goes through every layer in chunks of {chunk} tokens, {padding} of them padding"
         ));
-    } else if read > 1 && product.target.chunk == 1 && machine.matrix.tokens > 1 {
+    } else if read > 1 && product.target.chunk == 1 {
         notes.push(format!(
-            "the prompt is read token by token: no step of {} tokens fits the buffers or the context of this machine",
-            machine.matrix.outputs
+            "the prompt is read token by token: no step of more fits the buffers or the context of this machine"
         ));
     }
     let random = matches!(machine.memory.model, MemoryModel::Random { .. });

@@ -5,7 +5,7 @@
 
 use super::access::touches;
 use super::buffers::{Buffers, CONSTANTS, align};
-use super::map::Map;
+use super::map::{Chunk, Map};
 use super::ring::Ring;
 use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reg, Segment, Site, Step, Value};
 use crate::model::{Linear, Model};
@@ -37,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub biases: usize,
     /// Blocks from the record of the layer at hand to the one that weights are loaded from.
     pub record_ahead: u32,
+    /// Several chunks may be multiplied together.
+    together: bool,
 }
 
 const NEXT_NORM: Task = Task("next norm", &[Operator::InputNorm, Operator::FinalNorm]);
@@ -61,11 +63,13 @@ pub fn build(
     let o = map.of(Linear::O).count();
     let most = if options.early { o + map.of(model.first_half()).count() } else { 0 };
     let mut result = None;
-    for early in [most, o, 0] {
+    let several = buf.groups > 1;
+    let earlier = |together| [most, o, 0].map(|early| (together, early));
+    for (together, early) in [true, false].into_iter().filter(|&t| several || !t).flat_map(earlier) {
         if early > most {
             continue;
         }
-        let mut builder = Builder::new(model, machine, map, buf.clone(), tokens);
+        let mut builder = Builder { together, ..Builder::new(model, machine, map, buf.clone(), tokens) };
         match builder.plan(early) {
             Ok(plan) => return Ok(plan),
             Err(error) => result = Some(error),
@@ -92,6 +96,7 @@ impl<'a> Builder<'a> {
             origins: Vec::new(),
             biases: 0,
             record_ahead: 0,
+            together: false,
         }
     }
 
@@ -114,7 +119,7 @@ impl<'a> Builder<'a> {
         let epilogue = self.epilogue()?;
         // Weights, channels, and group scales where there are some.
         let loads = if self.model.widths.group.is_some() { 3 } else { 2 };
-        let carries = carries(self.map.carried, loads, [&prologue, &body, &epilogue]);
+        let carries = carries(self.buf.groups, self.map.carried, loads, [&prologue, &body, &epilogue]);
         let segments = [("prologue", prologue), ("layer", body), ("epilogue", epilogue)];
         let segments = segments.into_iter().map(|(name, steps)| Segment { name, steps }).collect();
         let next = self.map.strides().into_iter().chain(self.next_scales()).map(Flow::advance);
@@ -184,10 +189,10 @@ impl<'a> Builder<'a> {
             _ => (self.buf.q, Value::Q),
         };
         let place = (dst, map.widths.outputs(linear).stride);
-        for chunk in map.of(linear) {
-            let held = self.chunk(chunk, carried)?;
-            self.gemms(chunk, &held, input, place, None, value);
-            self.give(&held);
+        for batch in self.batches(linear) {
+            let held = batch.into_iter().map(|chunk| Ok((chunk, self.chunk(chunk, carried)?)));
+            let held: Vec<_> = held.collect::<Result<_, Diagnostic>>()?;
+            self.gemms(&held, input, place, None, value);
         }
         self.bias(linear, place, value);
         match linear {
@@ -260,16 +265,36 @@ impl<'a> Builder<'a> {
         let map = self.map;
         let place = (dst, map.widths.outputs(linear).stride);
         let residual = (dst == self.buf.x).then_some(dst);
-        for chunk in map.of(linear) {
-            let held = match ahead.pop_front() {
-                Some(held) => held,
-                None => self.chunk(chunk, &mut map.carried.clone())?,
-            };
-            self.gemms(chunk, &held, input, place, residual, value);
-            self.give(&held);
+        for batch in self.batches(linear) {
+            let held = batch.into_iter().map(|chunk| match ahead.pop_front() {
+                Some(held) => Ok((chunk, held)),
+                None => Ok((chunk, self.chunk(chunk, &mut map.carried.clone())?)),
+            });
+            let held: Vec<_> = held.collect::<Result<_, Diagnostic>>()?;
+            self.gemms(&held, input, place, residual, value);
         }
         self.bias(linear, place, value);
         Ok(())
+    }
+
+    /// The chunks of a linear layer by those that are multiplied together: each token group by all of them, so that vector work
+    /// on one goes on while the next is multiplied. Two batches have room side by side.
+    fn batches(&self, linear: Linear) -> Vec<Vec<&'a Chunk>> {
+        let mut batches: Vec<Vec<&Chunk>> = Vec::new();
+        let mut used = [0; 3];
+        for chunk in self.map.of(linear) {
+            let sizes = chunk.held().map(|blocks| blocks * BLOCK_BYTES);
+            let room = (0..3).all(|i| used[i] + sizes[i] <= self.rings[i].size() / 2);
+            match batches.last_mut().filter(|_| self.together && room) {
+                Some(batch) => batch.push(chunk),
+                None => {
+                    batches.push(vec![chunk]);
+                    used = [0; 3];
+                }
+            }
+            (0..3).for_each(|i| used[i] += sizes[i]);
+        }
+        batches
     }
 
     /// Appends a step; `extra` as for [`touches`].
@@ -362,7 +387,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A chunk's place: carried ones are there already, others are loaded.
-    pub fn chunk(&mut self, chunk: &super::map::Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
+    pub fn chunk(&mut self, chunk: &Chunk, carried: &mut usize) -> Result<Held, Diagnostic> {
         if let Some(&at) = self.buf.carried.get(*carried) {
             *carried += 1;
             return Ok(Held { at });
@@ -407,7 +432,7 @@ impl<'a> Builder<'a> {
             let sizes: Vec<u32> = chunks.iter().map(|chunk| chunk.held()[i] * BLOCK_BYTES).collect();
             self.rings[i].before_end(&sizes, align[i])
         });
-        let place = |(n, chunk): (usize, &&super::map::Chunk)| {
+        let place = |(n, chunk): (usize, &&Chunk)| {
             (chunk.linear, chunk.first_tile, [0, 1, 2].map(|i| places[i][n]))
         };
         chunks.iter().enumerate().map(place).collect()
@@ -434,13 +459,16 @@ pub(super) struct Held {
     pub at: [u32; 3],
 }
 
-/// Tokens that cross segments: each carried chunk to its first gemm, and the norm to the first gemm of all.
+/// Tokens that cross segments: each carried chunk to its first gemm, and the norm of each token group to the group's first gemm.
 /// A carried chunk is `each` loads.
-fn carries(carried: usize, each: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
+fn carries(groups: u32, carried: usize, each: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
     let of = |steps: &Vec<Step>, unit| -> Vec<usize> {
         (0..steps.len()).filter(|&i| steps[i].unit() == unit).collect()
     };
-    let last_norm = |steps| of(steps, Unit::Vector).last().copied().into_iter().collect();
+    let norms = |steps: &Vec<Step>| -> Vec<usize> {
+        let norm = |&i: &usize| matches!(steps[i].produces, Some(p) if p.value == Value::InputNorm);
+        of(steps, Unit::Vector).into_iter().filter(norm).collect()
+    };
     // The last load of a chunk tells of all.
     let loads = |steps| {
         let all = of(steps, Unit::Load);
@@ -450,13 +478,17 @@ fn carries(carried: usize, each: usize, [prologue, body, epilogue]: [&Vec<Step>;
         let first = |&i: &usize| matches!(steps[i].produces, Some(p) if p.token == 0);
         of(steps, Unit::Matrix).into_iter().filter(first).take(carried).collect()
     };
-    let first = |steps| first_gemms(steps).into_iter().take(1).collect();
+    let of_groups = |steps: &Vec<Step>| -> Vec<usize> {
+        let gemms = of(steps, Unit::Matrix);
+        let first = |u| gemms.iter().copied().find(|&i| steps[i].produces.is_some_and(|p| p.token == u));
+        (0..groups).filter_map(first).collect()
+    };
     vec![
         Carry {
             from: Unit::Vector,
             to: Unit::Matrix,
-            posts: [last_norm(prologue), last_norm(body)],
-            waits: [first(body), first(epilogue)],
+            posts: [norms(prologue), norms(body)],
+            waits: [of_groups(body), of_groups(epilogue)],
         },
         Carry {
             from: Unit::Load,

@@ -116,8 +116,7 @@ impl Builder<'_> {
         let place = (buf.x, map.widths.hidden.stride);
         for chunk in map.of(Linear::Pool) {
             let held = self.chunk(chunk, &mut none)?;
-            self.gemms(chunk, &held, input, place, None, Value::Pool);
-            self.give(&held);
+            self.gemms(&[(chunk, held)], input, place, None, Value::Pool);
         }
         self.bias(Linear::Pool, place, Value::Pool);
         let tanh = Vector {
@@ -137,8 +136,7 @@ impl Builder<'_> {
         for chunk in map.of(Linear::Head) {
             let held = self.chunk(chunk, &mut none)?;
             let rows = logits_rows(chunk, &self.g);
-            self.gemms(chunk, &held, input, (buf.logits[0], rows), None, Value::Logits);
-            self.give(&held);
+            self.gemms(&[(chunk, held)], input, (buf.logits[0], rows), None, Value::Logits);
             let per_tile = self.g.n / self.g.l;
             let part = chunk.first_tile * per_tile..(chunk.first_tile + chunk.tiles) * per_tile;
             self.bias_rows(Linear::Head, (buf.logits[0], rows), part, Value::Logits);

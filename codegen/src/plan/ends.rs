@@ -125,8 +125,7 @@ impl Builder<'_> {
             let held = self.chunk(chunk, &mut carried)?;
             let rows = super::map::logits_rows(chunk, &self.g);
             let dst = buf.logits[i % 2];
-            self.gemms(chunk, &held, (buf.a_input, buf.s_input), (dst, rows), None, Value::Logits);
-            self.give(&held);
+            self.gemms(&[(chunk, held)], (buf.a_input, buf.s_input), (dst, rows), None, Value::Logits);
             let blocks = self.tokens * rows * self.g.v_row / BLOCK_BYTES;
             let task = Task("logits", &[Operator::Linear(Linear::Head)]);
             self.store_rows(task, dst, (map.logits + done, Reg::Zero), blocks);

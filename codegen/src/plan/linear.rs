@@ -41,12 +41,26 @@ impl Builder<'_> {
         }
     }
 
-    /// A chunk times every token group. `input`: activation rows and slots; `(dst, stride)`: where token 0's outputs of
-    /// the layer go and the rows of a token.
+    /// Chunks times every token group, and their places given back. `input`: activation rows and slots; `(dst, stride)`: where
+    /// token 0's outputs of the layer go and the rows of a token.
     pub fn gemms(
         &mut self,
-        chunk: &Chunk,
-        held: &Held,
+        chunks: &[(&Chunk, Held)],
+        input: (u32, u32),
+        place: (u32, u32),
+        residual: Option<u32>,
+        value: Value,
+    ) {
+        for u in 0..self.buf.groups {
+            chunks.iter().for_each(|chunk| self.gemm(chunk, u, input, place, residual, value));
+        }
+        chunks.iter().for_each(|(_, held)| self.give(held));
+    }
+
+    fn gemm(
+        &mut self,
+        (chunk, held): &(&Chunk, Held),
+        u: u32,
         input: (u32, u32),
         (dst, stride): (u32, u32),
         residual: Option<u32>,
@@ -66,32 +80,30 @@ impl Builder<'_> {
             _ => &[linear],
         };
         let partial = self.model.has_bias(chunk.linear);
-        for u in 0..self.buf.groups {
-            let gemm = Gemm {
-                mode: mode as u32,
-                tokens: self.in_group(u),
-                ntiles: chunk.tiles,
-                groups,
-                steps: steps / groups,
-                scaled: scaled.into(),
-                a_row: input.0 + u * width.gathered(),
-                w_row: held.at[0] / self.g.w_row(mode),
-                wn_stride: steps,
-                wk_stride: 1,
-                g_row: held.at[1] / self.g.g_row,
-                c_row: held.at[2] / self.g.c_row,
-                dst: dst + first + u * stride,
-                dst_stride: self.apart(self.in_group(u), stride),
-                slot: input.1 + u * self.g.t,
-                shift: self.model.shift(chunk.linear),
-                residual: residual.is_some().into(),
-                res: residual.map_or(0, |res| res + first + u * stride),
-                ..Default::default()
-            };
-            self.push(Task(chunk.linear.name(), operators), gemm.into(), 0);
-            let (count, step) = (self.in_group(u), self.buf.groups);
-            self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row, partial });
-        }
+        let gemm = Gemm {
+            mode: mode as u32,
+            tokens: self.in_group(u),
+            ntiles: chunk.tiles,
+            groups,
+            steps: steps / groups,
+            scaled: scaled.into(),
+            a_row: input.0 + u * width.gathered(),
+            w_row: held.at[0] / self.g.w_row(mode),
+            wn_stride: steps,
+            wk_stride: 1,
+            g_row: held.at[1] / self.g.g_row,
+            c_row: held.at[2] / self.g.c_row,
+            dst: dst + first + u * stride,
+            dst_stride: self.apart(self.in_group(u), stride),
+            slot: input.1 + u * self.g.t,
+            shift: self.model.shift(chunk.linear),
+            residual: residual.is_some().into(),
+            res: residual.map_or(0, |res| res + first + u * stride),
+            ..Default::default()
+        };
+        self.push(Task(chunk.linear.name(), operators), gemm.into(), 0);
+        let (count, step) = (self.in_group(u), self.buf.groups);
+        self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row, partial });
     }
 
     /// Adds the bias of a linear layer, if it has one, to its outputs at `(dst, stride)`, in place.
@@ -156,31 +168,7 @@ impl Builder<'_> {
         stride: u32,
         (value, site): (Value, Option<Site>),
     ) {
-        let (n, groups, rows) = (self.tokens, self.buf.groups, template.rows);
-        if stride != rows {
-            return (0..groups).for_each(|u| self.one_group(task, template, stride, u, (value, site)));
-        }
-        let (planes, rest) = (n / groups, n % groups);
-        for (plane, tokens, subs) in [(0, planes, groups), (planes, 1, rest)] {
-            if subs == 0 {
-                continue;
-            }
-            let first = plane * groups * rows;
-            let body = Vector {
-                tokens,
-                subs,
-                a: template.a + first,
-                a_stride: self.apart(tokens, rows),
-                d: template.d + first,
-                d_stride: self.apart(tokens, rows),
-                o_token: plane,
-                ..template
-            };
-            self.coded(task, body, site);
-            let (token, count) = (plane * groups, tokens * subs);
-            self.last().produces =
-                Some(Produces { value, token, step: 1, count, head: 0, row: 0, partial: false });
-        }
+        (0..self.buf.groups).for_each(|u| self.one_group(task, template, stride, u, (value, site)));
     }
 
     /// The same for one permuted group, one vector of each token; b moves with a.

@@ -60,7 +60,7 @@ fn cross_one(plan: &mut Plan, earlier: usize, later: usize) {
         step.after.iter().for_each(|&a| inside[unit_of(&plan.segments[later].steps[a])] = true);
         for unit in (0..4).filter(|&u| u != own && !inside[u]) {
             if let Some(owed) = sources[unit].filter(|&s| s < past.len())
-                && !carried(plan, later, at, unit)
+                && !carried(plan, (earlier, owed), (later, at), unit)
             {
                 owe(plan, (earlier, owed), (later, at), first[unit]);
             }
@@ -69,11 +69,12 @@ fn cross_one(plan: &mut Plan, earlier: usize, later: usize) {
     }
 }
 
-/// Whether a carried token of `unit` tells the step, or one before it in its unit, of everything before the segment.
-fn carried(plan: &Plan, later: usize, at: usize, unit: usize) -> bool {
+/// Whether a carried token of `unit` tells the step, or one before it in its unit, of the step `owed` of the segment before.
+fn carried(plan: &Plan, (earlier, owed): (usize, usize), (later, at): (usize, usize), unit: usize) -> bool {
     let to = plan.segments[later].steps[at].unit();
-    plan.carries.iter().any(|c| {
-        c.from.queue() == Some(unit) && c.to == to && c.waits[later - 1].first().is_some_and(|&w| w <= at)
+    plan.carries.iter().filter(|c| c.from.queue() == Some(unit) && c.to == to).any(|c| {
+        let mut tokens = c.posts[earlier].iter().zip(&c.waits[later - 1]);
+        tokens.any(|(&post, &wait)| owed <= post && wait <= at)
     })
 }
 

@@ -17,6 +17,11 @@ impl Ring {
         Ring { from, to: to.max(from), next: from, used: Vec::new() }
     }
 
+    /// Bytes of all of it.
+    pub fn size(&self) -> u32 {
+        self.to - self.from
+    }
+
     /// Takes `bytes` (at least 1) at a multiple of `align`; `None` if no gap is large enough.
     pub fn take(&mut self, bytes: u32, align: u32) -> Option<u32> {
         let bytes = bytes.max(1);

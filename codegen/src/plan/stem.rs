@@ -126,8 +126,7 @@ impl Builder<'_> {
         let place = (buf.gate, out.stride);
         for chunk in map.of(linear) {
             let held = self.chunk(chunk, &mut none)?;
-            self.gemms(chunk, &held, (buf.a_input, buf.s_input), place, None, Value::Stem);
-            self.give(&held);
+            self.gemms(&[(chunk, held)], (buf.a_input, buf.s_input), place, None, Value::Stem);
         }
         self.bias(linear, place, Value::Stem);
         let active = Vector {

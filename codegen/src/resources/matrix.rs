@@ -63,7 +63,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         // Counters of steps, groups and tiles, and their ends; rows of operands; slots, their rows, parts and columns; addresses.
         .lut(405 + u64::from(g.lp))
         // The instruction; what is under way; counters; rows; valid steps, groups and slots; slots and addresses.
-        .ff(150 + 3 + 16 + 16 + 8 + 13 + 16 + 16 + 14 + u64::from(30 + 3 * later))
+        .ff(150 + 3 + 16 + 16 + 8 + 16 + 16 + 16 + 14 + u64::from(30 + 3 * later))
         .ff(u64::from(
             6 + clog2(rows_per_tile) + clog2(parts_per_row) + slot_bits + col_bits + 3 * 14 + 2 * 12,
         ))

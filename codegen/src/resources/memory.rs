@@ -223,8 +223,8 @@ pub fn memories(machine: &Machine, g: &Geometry) -> Module {
         .has(1, weights(machine, g))
         .has(1, scales(b.group_scale_bytes, g.g_width, g.beat, g.g_row, 14))
         .has(1, scales(b.channel_bytes, g.c_width, g.beat, g.c_part, 12 + clog2(g.c_row / g.c_part)))
-        .has(1, row(g.a_width, g.a_row, 13, index_bits(a_words)))
-        .has(1, ram(g.a_width * 8, a_words, g.lp * 8, "auto"))
+        .has(1, row(g.a_width, g.a_row, 16, index_bits(a_words)))
+        .has(1, ram(g.a_width * 8, a_words, g.lp * 8, b.activation_ram.name()))
         .has(1, ram(24, b.token_scales, 24, "auto"))
         .has(1, vbanks(machine, g))
 }

@@ -274,8 +274,8 @@ fn write(g: &Geometry) -> Module {
         .with("NP", g.np)
         .with("T", g.t)
         .lut(words * (16 * 3 + 8 * 2 + 8 * 2 + 6))
-        .lut(5 * 14 + 3 * 14 + 3 * 8 + 2 * 13 + 3 * (14 + bytes) + 37)
-        .ff(words * 36 + 14 + 15 + 13 + 13 + 5 + 8 + 8 + 14 + 4 + 10 + 6 + 6 + 14 + bytes)
+        .lut(5 * 14 + 3 * 14 + 3 * 8 + 2 * 16 + 3 * (14 + bytes) + 37)
+        .ff(words * 36 + 14 + 15 + 16 + 16 + 5 + 8 + 8 + 14 + 4 + 10 + 6 + 6 + 14 + bytes)
         .has(1, pack(g))
 }
 

@@ -15,6 +15,7 @@ pub struct Constant {
 pub struct View {
     hash: String,
     weight_ram: &'static str,
+    activation_ram: &'static str,
     groups: Vec<(&'static str, Vec<Constant>)>,
 }
 
@@ -25,6 +26,7 @@ impl View {
         View {
             hash,
             weight_ram: machine.buffers.weight_ram.name(),
+            activation_ram: machine.buffers.activation_ram.name(),
             groups: vec![
                 ("Memory port and sequencer.", control(machine)),
                 ("Array.", array(machine)),

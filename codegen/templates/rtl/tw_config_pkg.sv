@@ -13,5 +13,6 @@ package tw_config_pkg;
 
   // What the weight buffer is made of.
   localparam W_RAM = "{{ weight_ram }}";
+  localparam A_RAM = "{{ activation_ram }}";
 
 endpackage

@@ -41,7 +41,7 @@ module tw_datapath #(
 
   // --- matrix ---
   logic                               ma_en, mw_en, mg_en, mc_en, ms_en, mr_en, md_en;
-  logic [12:0]                        ma_row;
+  logic [15:0]                        ma_row;
   logic [2:0]                         mw_mode;
   logic [15:0]                        mw_row;
   logic [13:0]                        mg_row;
@@ -123,7 +123,7 @@ module tw_datapath #(
   logic [17:0]      va_addr, vb_addr, vd_addr;
   logic [LP*32-1:0] va_data, vb_data, vd_data;
   logic [LP*4-1:0]  vd_strb;
-  logic [12:0]      act_row;
+  logic [15:0]      act_row;
   logic [4:0]       act_token;
   logic [LP*8-1:0]  act_data;
   logic [7:0]       vs_slot;

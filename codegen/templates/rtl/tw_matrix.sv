@@ -58,7 +58,7 @@ module tw_matrix #(
   input  logic [15:0]        groups_i,
   input  logic [7:0]         steps_i,
   input  logic               scaled_i,
-  input  logic [12:0]        a_row_i,
+  input  logic [15:0]        a_row_i,
   input  logic [15:0]        w_row_i,
   input  logic [11:0]        wn_stride_i,
   input  logic [11:0]        wk_stride_i,
@@ -72,7 +72,7 @@ module tw_matrix #(
   input  logic [17:0]        res_i,
 
   output logic               a_en_o,
-  output logic [12:0]        a_row_o,
+  output logic [15:0]        a_row_o,
   input  logic [A_WIDTH*8-1:0] a_data_i,
   output logic               w_en_o,
   output logic [2:0]         w_mode_o,
@@ -119,7 +119,7 @@ module tw_matrix #(
   logic [5:0]  token_last_q;
   logic [15:0] tile_last_q, group_last_q;
   logic [7:0]  step_last_q;
-  logic [12:0] a_first_q;
+  logic [15:0] a_first_q;
   logic [11:0] wn_stride_q, wk_stride_q;
   logic [17:0] dst_q, res_q;
   logic [9:0]  dst_stride_q;
@@ -157,7 +157,7 @@ module tw_matrix #(
   logic [BeatBits-1:0] beat_end, beat_q;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
-  logic [12:0] a_row_q;
+  logic [15:0] a_row_q;
   logic [15:0] w_row_q, w_tile_q, w_tile_next;
   logic [13:0] g_row_q;
 
@@ -228,7 +228,7 @@ module tw_matrix #(
     end else if (fire) begin
       beat_q  <= '0;
       step_q  <= step_last ? '0 : step_q + 8'd1;
-      a_row_q <= a_row_q + (pruned ? 13'd2 : 13'd1);
+      a_row_q <= a_row_q + (pruned ? 16'd2 : 16'd1);
       w_row_q <= w_row_q + 16'(wk_stride_q);
       if (step_last) begin
         group_q <= group_q + 16'd1;

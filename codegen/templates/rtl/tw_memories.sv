@@ -26,7 +26,7 @@ module tw_memories #(
   output logic [BEAT*8-1:0]                  store_data_o,
   // matrix: operands and scales
   input  logic                               a_en_i,
-  input  logic [12:0]                        a_row_i,
+  input  logic [15:0]                        a_row_i,
   output logic [tw_config_pkg::A_WIDTH*8-1:0] a_data_o,
   input  logic                               w_en_i,
   input  logic [2:0]                         w_mode_i,
@@ -61,7 +61,7 @@ module tw_memories #(
   input  logic [LP*4-1:0]                    vector_strb_i,
   input  logic [LP*32-1:0]                   vector_data_i,
   input  logic                               act_en_i,
-  input  logic [12:0]                        act_row_i,
+  input  logic [15:0]                        act_row_i,
   input  logic [4:0]                         act_token_i,
   input  logic [LP*8-1:0]                    act_data_i,
   input  logic                               scale_en_i,
@@ -140,7 +140,7 @@ module tw_memories #(
   logic [tw_config_pkg::A_ROW*8-1:0]   a_first;
 
   tw_row #(
-    .WIDTH(tw_config_pkg::A_WIDTH), .ROW(tw_config_pkg::A_ROW), .ADDR_W(13), .WORD_AW(A_AW)
+    .WIDTH(tw_config_pkg::A_WIDTH), .ROW(tw_config_pkg::A_ROW), .ADDR_W(16), .WORD_AW(A_AW)
   ) u_activation_row (
     .clk_i, .en_i(a_en_i), .row_i(a_row_i), .word_o(a_word), .data_i(a_data), .row_o(a_first)
   );
@@ -157,6 +157,7 @@ module tw_memories #(
   tw_ram #(
     .WIDTH(tw_config_pkg::A_WIDTH * 8),
     .DEPTH(A_WORDS),
+    .RAM_STYLE(tw_config_pkg::A_RAM),
     .STRB(LP * 8)
   ) u_activations (
     .clk_i,

@@ -82,7 +82,7 @@ module tw_vector #(
   output logic [LP*4-1:0]  d_strb_o,
   output logic [LP*32-1:0] d_data_o,
   output logic             act_en_o,
-  output logic [12:0]      act_row_o,
+  output logic [15:0]      act_row_o,
   output logic [4:0]       act_token_o,
   output logic [LP*8-1:0]  act_data_o,
   output logic             s_en_o,
@@ -521,7 +521,7 @@ module tw_vector #(
 
   // ------------------------------------------------------------------ results and codes
   logic        act_en;
-  logic [12:0] act_row;
+  logic [15:0] act_row;
   logic [4:0]  act_token;
 
   tw_vwrite #(

@@ -18,12 +18,12 @@ module tw_vturn #(
   output logic             turn_last_o,
   output logic [6:0]       turn_o,
   input  logic             en_i,
-  input  logic [12:0]      row_i,
+  input  logic [15:0]      row_i,
   input  logic [4:0]       token_i,
   input  logic [WIDTH-1:0] own_i,
   input  logic [WIDTH-1:0] code_i,       // of all slices
   output logic             en_o,
-  output logic [12:0]      row_o,
+  output logic [15:0]      row_o,
   output logic [4:0]       token_o,
   output logic [WIDTH-1:0] code_o
 );

@@ -48,7 +48,7 @@ module tw_vwrite #(
   output logic [LP*4-1:0]  d_strb_o,
   output logic [LP*32-1:0] d_data_o,
   output logic             act_en_o,
-  output logic [12:0]      act_row_o,
+  output logic [15:0]      act_row_o,
   output logic [4:0]       act_token_o,
   output logic [LP*8-1:0]  act_data_o,
   output logic             s_en_o,
@@ -67,7 +67,7 @@ module tw_vwrite #(
 
   logic [13:0]         write_q;       // row of the result in its vector
   logic                write_odd_q;
-  logic [12:0]         act_first_q, act_q;
+  logic [15:0]         act_first_q, act_q;
   logic [4:0]          act_token_q;
   logic [7:0]          slot_token_q, slot_q;
   logic [13:0]         stage_q;       // staging row of the token
@@ -102,8 +102,8 @@ module tw_vwrite #(
     end
     // Activation rows run on from sub to sub.
     if (start_i) begin
-      act_first_q  <= o_i[12:0];
-      act_q        <= o_i[12:0];
+      act_first_q  <= o_i[15:0];
+      act_q        <= o_i[15:0];
       act_token_q  <= o_token_i;
       slot_token_q <= o_step_i[7:0] + 8'(o_token_i);
       slot_q       <= o_step_i[7:0] + 8'(o_token_i);
@@ -111,7 +111,7 @@ module tw_vwrite #(
       o_bank_q     <= o_i[17:14];
       o_step_q     <= o_step_i;
     end else begin
-      if (quant_i && valid_i[19]) act_q <= act_q + 13'd1;
+      if (quant_i && valid_i[19]) act_q <= act_q + 16'd1;
       if (vector_end_i) begin
         slot_q <= slot_q + 8'(T);
         if (sub_last_i) begin
