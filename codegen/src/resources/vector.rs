@@ -211,7 +211,7 @@ fn round() -> Module {
     let places = 3 * 6;
     let saturation = 2 * 14 + WORD;
     // The sum with the bias.
-    Module::new("tw_round").lut(shifter + places + saturation + 65).ff(1 + 6 + 3 * 65 + WORD)
+    Module::new("tw_round").lut(shifter + places + saturation + 65).ff(2 + 6 + 3 * 65 + WORD)
 }
 
 /// `tw_vreduce`: of each lane its key, and with ranks whether it counts: three comparisons and an equality; a tree of the larger of two

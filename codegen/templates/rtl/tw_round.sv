@@ -11,15 +11,17 @@ module tw_round (
   // Right: by one place less; 63 places leave only the sign, which rounds to zero.
   // Left: from 33 bits farther up, by up to 32. A value that is clamped to int32 first leaves int32
   // by a left shift exactly if the value itself does, bias or not, and so does a shift by 32 in
-  // place of any longer one.
-  logic               left_d, left_q, over;
+  // place of any longer one. A bias may bring back what leaves it unshifted: that is not clamped.
+  logic               left_d, left_q, none_d, none_q, over;
   logic [5:0]         places_d, places_q;
   logic signed [31:0] clamped;
 
-  assign left_d = shift_i[9] || (shift_i == '0);
+  assign left_d = shift_i[9];
+  assign none_d = shift_i == '0;
 
   always_comb begin
     if (left_d) places_d = (shift_i < -10'sd32) ? 6'd0 : {!shift_i[5], shift_i[4:0]};
+    else if (none_d) places_d = 6'd0;
     else places_d = (shift_i > 10'sd64) ? 6'd63 : 6'(shift_i - 10'sd1);
   end
 
@@ -63,9 +65,12 @@ module tw_round (
   always_ff @(posedge clk_i) begin
     // The shift is settled before the first value arrives.
     left_q   <= left_d;
+    none_q   <= none_d;
     places_q <= places_d;
 
-    wide_q   <= left_q ? $signed({clamped, 33'd0}) : 65'(f_i);
+    if (left_q) wide_q <= $signed({clamped, 33'd0});
+    else if (none_q) wide_q <= $signed({f_i, 1'b0});
+    else wide_q <= 65'(f_i);
     coarse_q <= middle;
     fine_q   <= fine;
     y_q      <= over_y ? {rounded[64], {31{!rounded[64]}}} : rounded[31:0];

@@ -128,8 +128,8 @@ pub const ALL: &[Fault] = &[
     fault(
         "all weights take two beats",
         "tw_matrix.sv",
-        "PACKED == 3 && (mode_q == tw_pkg::MODE_W8 ||",
-        "PACKED == 3 && (@ || mode_q == tw_pkg::MODE_W8 ||",
+        "(mode_q == tw_pkg::MODE_W8 || mode_q == tw_pkg::MODE_V8);",
+        "(@ || mode_q == tw_pkg::MODE_W8 || mode_q == tw_pkg::MODE_V8);",
         "",
     ),
     fault(
