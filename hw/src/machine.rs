@@ -580,7 +580,7 @@ mod tests {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
             ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "llm-u280"].map(hash),
-            ["d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "e8ecedc0"]
+            ["d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "f83a23d7"]
         );
     }
 }

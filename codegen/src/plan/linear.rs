@@ -159,8 +159,8 @@ impl Builder<'_> {
         u32::from(self.g.slices > 1)
     }
 
-    /// A vector instruction over all tokens in permuted groups. The template gives the places of token 0; its vectors
-    /// are `rows` long, `stride` apart in a, and lie close in d.
+    /// Vector instructions for all permuted groups. The template gives the places of token 0; its vectors are `rows` long, `stride`
+    /// apart in a, and lie close in d.
     pub fn permuted(
         &mut self,
         task: Task,
@@ -168,10 +168,14 @@ impl Builder<'_> {
         stride: u32,
         (value, site): (Value, Option<Site>),
     ) {
-        (0..self.buf.groups).for_each(|u| self.one_group(task, template, stride, u, (value, site)));
+        let (groups, rows) = (self.buf.groups, template.rows);
+        for u in 0..groups {
+            let place = Vector { d: template.d + u * rows, d_stride: groups * rows, ..template };
+            self.one_group(task, place, stride, u, (value, site));
+        }
     }
 
-    /// The same for one permuted group, one vector of each token; b moves with a.
+    /// The same for one permuted group, one vector of each token; b moves with a, and d is that of the group.
     pub fn one_group(
         &mut self,
         task: Task,
@@ -189,7 +193,7 @@ impl Builder<'_> {
             a_stride: self.apart(tokens, stride),
             b: template.b + if paired { u * stride } else { 0 },
             b_stride: if paired { self.apart(tokens, stride) } else { 0 },
-            d_stride: if tokens > 1 { template.rows } else { 0 },
+            d_stride: if tokens > 1 { template.d_stride } else { 0 },
             o: template.o + u * template.parts(&self.g) * template.rows,
             o_step: template.o_step + u * self.g.t,
             ..template
@@ -258,6 +262,7 @@ impl Builder<'_> {
             a: self.buf.gate,
             b: if kind.gated { self.buf.up } else { 0 },
             d: self.buf.scratch,
+            d_stride: stride,
             o: self.buf.a_product,
             o_step: self.buf.s_product,
             ..Default::default()

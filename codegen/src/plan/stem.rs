@@ -114,6 +114,7 @@ impl Builder<'_> {
             rows,
             a: buf.x,
             d: buf.scratch,
+            d_stride: rows,
             o: buf.a_input,
             o_step: buf.s_input,
             ..Default::default()
