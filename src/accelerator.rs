@@ -1,7 +1,8 @@
 //! A model on a simulated machine: it reads tokens, and gives logits and the times of every instruction.
 //!
 //! Every pass runs a program twice: for its bytes (`sim::functional`) and for its cycles (`sim::timing`). Nothing but the
-//! machine's own memory carries over from one pass to the next. Without weights there are cycles only.
+//! machine's own memory carries over from one pass to the next. Without weights there are cycles only, and as no pass's depend on
+//! another's, they are simulated side by side, one on each processor.
 
 use crate::frames::Frames;
 use crate::perfetto;
@@ -11,10 +12,14 @@ use codegen::taps::{Byte, frame};
 use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
+use rayon::prelude::*;
 use sim::functional::{State, run_slices};
 use sim::timing::simulate_into;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
+
+/// Passes whose sums are kept at once.
+const AT_A_TIME: usize = 64;
 
 /// A model on a machine, and the text that it has read so far.
 pub struct Accelerator {
@@ -22,7 +27,7 @@ pub struct Accelerator {
     /// What each slice holds, if there are weights.
     slices: Option<Vec<State>>,
     position: u32,
-    programs: BTreeMap<u32, Rc<Compiled>>,
+    programs: BTreeMap<u32, Arc<Compiled>>,
 }
 
 /// One run of one program.
@@ -31,7 +36,7 @@ pub struct Pass {
     pub tokens: u32,
     /// Position of the first of them.
     pub position: u32,
-    pub compiled: Rc<Compiled>,
+    pub compiled: Arc<Compiled>,
     /// The argument table.
     pub args: Vec<u32>,
     pub tally: Tally,
@@ -49,20 +54,30 @@ impl Accelerator {
         self.position
     }
 
-    /// Reads tokens in as few passes as the programs allow; returns the logits of the last one, if there are weights. Passes
-    /// are written into the trace, if there is one, under this name.
+    /// Reads tokens in as few passes as the programs allow, or one by one; returns the logits of the last one, if there are weights.
+    /// Passes are written into the trace, if there is one, under this name.
     ///
     /// # Errors
     /// A token that the model does not know, a full context, a program that is not legal, or a trace that cannot be written.
     pub fn read(
         &mut self,
-        tokens: &[u32],
+        (tokens, singly): (&[u32], bool),
         mut trace: Option<(&mut perfetto::File, &str)>,
         mut seen: impl FnMut(Pass),
     ) -> Result<Option<Vec<i32>>, Diagnostic> {
-        let mut last = 0;
-        for turn in turns(&self.target, self.position, tokens)? {
-            last = turn.tokens.len() as u32;
+        let single = |(at, &token)| Turn { slot: Slot::Decode, tokens: vec![token], position: at };
+        let turns = match singly {
+            true => (self.position..).zip(tokens).map(single).collect(),
+            false => turns(&self.target, self.position, tokens)?,
+        };
+        let last = turns.last().map_or(0, |turn: &Turn| turn.tokens.len() as u32);
+        if self.slices.is_none() && trace.is_none() {
+            for some in turns.chunks(AT_A_TIME) {
+                self.times(some)?.into_iter().for_each(&mut seen);
+            }
+            return Ok(None);
+        }
+        for turn in turns {
             seen(self.pass(&turn, trace.as_mut().map(|(file, name)| (&mut **file, *name)))?);
         }
         // Those of an encoder are of its sequence.
@@ -92,6 +107,23 @@ impl Accelerator {
         Some((0..tokens).flat_map(|token| hidden(&self.target, |at| word(slices, at), token)).collect())
     }
 
+    /// Passes of a machine without weights.
+    fn times(&mut self, turns: &[Turn]) -> Result<Vec<Pass>, Diagnostic> {
+        let compiled = turns.iter().map(|turn| self.program(turn.tokens.len() as u32, turn.slot));
+        let compiled: Vec<_> = compiled.collect::<Result<_, _>>()?;
+        let machine = &self.target.machine;
+        let pass = |(turn, compiled): (&Turn, Arc<Compiled>)| {
+            let args = turn.args(&compiled);
+            let mut running = Running::new(&compiled.program, machine);
+            simulate_into(&compiled.program, machine, &args, &mut running).map_err(|e| illegal(&e))?;
+            let (tokens, position, tally) = (turn.tokens.len() as u32, turn.position, running.tally());
+            Ok(Pass { tokens, position, compiled, args, tally })
+        };
+        let passes = turns.par_iter().zip(compiled).map(pass).collect::<Result<Vec<_>, Diagnostic>>()?;
+        self.position = passes.last().map_or(self.position, |pass| pass.position + pass.tokens);
+        Ok(passes)
+    }
+
     fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {
         let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
         let args = turn.args(&compiled);
@@ -112,14 +144,14 @@ impl Accelerator {
         Ok(Pass { tokens, position: turn.position, compiled, args, tally })
     }
 
-    fn program(&mut self, tokens: u32, slot: Slot) -> Result<Rc<Compiled>, Diagnostic> {
+    fn program(&mut self, tokens: u32, slot: Slot) -> Result<Arc<Compiled>, Diagnostic> {
         if let Some(known) = self.programs.get(&tokens) {
-            return Ok(Rc::clone(known));
+            return Ok(Arc::clone(known));
         }
-        let made = Rc::new(self.target.compile(tokens, slot)?);
+        let made = Arc::new(self.target.compile(tokens, slot)?);
         // Once for all positions.
         self.target.prove(&made).map_err(|e| illegal(&e))?;
-        self.programs.insert(tokens, Rc::clone(&made));
+        self.programs.insert(tokens, Arc::clone(&made));
         Ok(made)
     }
 }

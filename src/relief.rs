@@ -2,7 +2,8 @@
 //!
 //! Nothing is estimated. A changed machine is one that a machine file can describe, unless a unit is said to take no time;
 //! that one bounds what any improvement of the unit can give. A machine on which a program is not legal is left out by name.
-//! Machines are simulated side by side, one on each processor, and nothing but the cycles is kept.
+//! Machines are simulated side by side, one on each processor, and nothing but the cycles is kept. Of many runs, which differ in
+//! their position only, some are simulated again, from the first to the last.
 
 use crate::rung::Rung;
 use crate::tally::ratio;
@@ -17,6 +18,8 @@ use sim::timing::{simulate_at_once, simulate_into};
 /// Words of instruction memory and places of a queue, as many as a machine may have.
 const MOST_WORDS: u32 = 4096;
 const MOST_PLACES: u32 = 64;
+/// Runs that are simulated again, of one phase.
+const MOST_RUNS: usize = 8;
 /// Gains below this are not worth a name.
 const WORTH_NAMING: f64 = 1.01;
 
@@ -24,6 +27,18 @@ const WORTH_NAMING: f64 = 1.01;
 pub struct Job<'a> {
     pub program: &'a Program,
     pub args: &'a [u32],
+    /// Of the run as it was.
+    pub cycles: u64,
+}
+
+/// What changes would give, and in how many of how many runs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reliefs {
+    pub all: Vec<Relief>,
+    /// Cycles of the runs as they were.
+    pub before: u64,
+    pub runs: usize,
+    pub of: usize,
 }
 
 /// What a change would give.
@@ -31,7 +46,7 @@ pub struct Job<'a> {
 pub struct Relief {
     /// What was changed, and nothing else.
     pub change: String,
-    /// Cycles of all runs, or why they cannot be made.
+    /// Cycles of the runs, or why they cannot be made.
     pub cycles: Result<u64, String>,
     /// The changed machine could be built.
     pub real: bool,
@@ -43,18 +58,21 @@ enum Change {
 }
 
 /// Every change that the machine allows, always in the same order.
-pub fn reliefs(machine: &Machine, jobs: &[Job]) -> Vec<Relief> {
+pub fn reliefs(machine: &Machine, jobs: &[Job]) -> Reliefs {
+    let runs = jobs.len().min(MOST_RUNS);
+    let some: Vec<&Job> = (0..runs).map(|i| &jobs[i * (jobs.len() - 1) / (runs - 1).max(1)]).collect();
     let row = |(change, how): (String, Change)| {
         let real = matches!(how, Change::Machine(_));
-        Relief { change, cycles: total(machine, &how, jobs), real }
+        Relief { change, cycles: total(machine, &how, &some), real }
     };
-    changes(machine).into_par_iter().map(row).collect()
+    let all = changes(machine).into_par_iter().map(row).collect();
+    Reliefs { all, before: some.iter().map(|job| job.cycles).sum(), runs, of: jobs.len() }
 }
 
-fn total(machine: &Machine, how: &Change, jobs: &[Job]) -> Result<u64, String> {
+fn total(machine: &Machine, how: &Change, jobs: &[&Job]) -> Result<u64, String> {
     let mut cycles = 0;
     let mut moved: Option<(&Program, Program)> = None;
-    for Job { program, args } in jobs {
+    for Job { program, args, .. } in jobs {
         let end = match how {
             Change::AtOnce(unit) => simulate_at_once(program, machine, args, *unit),
             Change::Machine(changed) => {
@@ -123,8 +141,9 @@ fn bottleneck(all: &[Relief], before: u64) -> Option<&Relief> {
     best.filter(|r| speedup(r, before).is_some_and(|s| s >= WORTH_NAMING))
 }
 
-/// The part of a report for programs; `before`: cycles of the runs as they were.
-pub fn json(all: &[Relief], before: u64) -> Value {
+/// The part of a report for programs.
+pub fn json(reliefs: &Reliefs) -> Value {
+    let Reliefs { ref all, before, runs, of } = *reliefs;
     let row = |r: &Relief| {
         json!({
             "change": r.change,
@@ -137,31 +156,40 @@ pub fn json(all: &[Relief], before: u64) -> Value {
     json!({
         "bottleneck": bottleneck(all, before).map(|r| r.change.clone()),
         "changes": all.iter().map(row).collect::<Vec<_>>(),
+        "runs": runs,
+        "of_runs": of,
+        "cycles": before,
     })
 }
 
-/// The part of a report for people: for each phase its name, its changes, and its cycles as they were.
-pub fn text(phases: &[(&str, &[Relief], u64)]) -> String {
+/// The part of a report for people: each phase by its name.
+pub fn text(phases: &[(&str, &Reliefs)]) -> String {
     let row = |name: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>12}")).collect();
         format!("{name:<54}{cells}\n")
     };
     let mut out = String::from("\n");
-    let names = phases.iter().map(|(name, ..)| name.to_string()).collect();
+    let names = phases.iter().map(|(name, _)| name.to_string()).collect();
     out.push_str(&row("how many times as fast, simulated again, if only ...", names));
-    for (i, first) in phases.first().into_iter().flat_map(|(_, all, _)| all.iter().enumerate()) {
-        let cell = |(_, all, before): &(&str, &[Relief], u64)| {
-            all.get(i).and_then(|r| speedup(r, *before)).map_or("impossible".into(), |s| format!("{s:.2}"))
+    for (i, first) in phases.first().into_iter().flat_map(|(_, r)| r.all.iter().enumerate()) {
+        let cell = |(_, r): &(&str, &Reliefs)| {
+            let times = r.all.get(i).and_then(|change| speedup(change, r.before));
+            times.map_or("impossible".into(), |s| format!("{s:.2}"))
         };
         let bound = if first.real { "" } else { " (a bound)" };
         out.push_str(&row(&format!("  {}{bound}", first.change), phases.iter().map(cell).collect()));
     }
-    for (name, all, before) in phases {
-        let what = bottleneck(all, *before).map_or("nothing of this helps by 1 % alone", |r| &r.change);
-        out.push_str(&format!("{:<12}{name}: {what}\n", "bottleneck"));
+    for (name, reliefs) in phases {
+        let what = bottleneck(&reliefs.all, reliefs.before)
+            .map_or("nothing of this helps by 1 % alone", |r| &r.change);
+        let some = match (reliefs.runs, reliefs.of) {
+            (runs, of) if runs < of => format!(" ({runs} of {of} runs, from the first to the last)"),
+            _ => String::new(),
+        };
+        out.push_str(&format!("{:<12}{name}: {what}{some}\n", "bottleneck"));
     }
-    for why in phases.iter().flat_map(|(_, all, _)| *all).filter_map(|r| Some((r, r.cycles.as_ref().err()?)))
-    {
+    let all = phases.iter().flat_map(|(_, r)| &r.all);
+    for why in all.filter_map(|r| Some((r, r.cycles.as_ref().err()?))) {
         out.push_str(&format!("{:<12}{}: {}\n", "impossible", why.0.change, why.1));
     }
     out
@@ -181,12 +209,18 @@ mod tests {
         let program = isa::asm::assemble(&text).unwrap();
         let machine = hw::presets::load("tiny").unwrap();
         let before = simulate(&program, &machine, &[]).unwrap().cycles;
-        let all =
-            reliefs(&machine, &[Job { program: &program, args: &[] }, Job { program: &program, args: &[] }]);
+        let job = || Job { program: &program, args: &[], cycles: before };
+        let twice = reliefs(&machine, &[job(), job()]);
+        let all = &twice.all;
+        assert_eq!((twice.before, twice.runs, twice.of), (2 * before, 2, 2));
         let of = |change: &str| all.iter().find(|r| r.change.contains(change)).unwrap();
         assert!(speedup(of("a data bus of 32 bytes"), 2 * before).unwrap() > 1.8, "{all:?}");
         assert_eq!(of("matrix engine").cycles, Ok(2 * before));
-        assert_eq!(json(&all, 2 * before)["bottleneck"], "a data bus of 32 bytes");
+        assert_eq!(json(&twice)["bottleneck"], "a data bus of 32 bytes");
+        // Of many runs, which are alike here, some.
+        let many = reliefs(&machine, &(0..100).map(|_| job()).collect::<Vec<_>>());
+        assert_eq!((many.before, many.runs, many.of), (8 * before, 8, 100));
+        assert_eq!(json(&many)["changes"][0]["speedup"], json(&twice)["changes"][0]["speedup"]);
         // The machine that is named is the one that was simulated.
         let wide = Machine::parse(
             &hw::presets::text("tiny").unwrap().replace("beat_bytes = 16", "beat_bytes = 32"),
@@ -199,6 +233,7 @@ mod tests {
     fn what_a_program_does_not_permit_is_named() {
         let no = Relief { change: "a change".into(), cycles: Err("why not".into()), real: true };
         let yes = Relief { change: "another".into(), cycles: Ok(50), real: false };
-        insta::assert_snapshot!(super::text(&[("decode", &[no, yes], 100)]));
+        let reliefs = Reliefs { all: vec![no, yes], before: 100, runs: 8, of: 64 };
+        insta::assert_snapshot!(super::text(&[("decode", &reliefs)]));
     }
 }

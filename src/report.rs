@@ -2,7 +2,7 @@
 //! which rung of trust it stands.
 
 use crate::energy::Bill;
-use crate::relief::{self, Relief};
+use crate::relief::{self, Reliefs};
 use crate::tally::{Cost, Tally, ratio};
 use crate::{resources, rung, stalls};
 use hw::Machine;
@@ -20,13 +20,13 @@ pub struct Phase {
     pub macs: Option<u64>,
     pub tally: Tally,
     /// What would make it faster.
-    pub reliefs: Vec<Relief>,
+    pub reliefs: Reliefs,
 }
 
 impl Phase {
     /// No run yet.
     pub fn empty() -> Phase {
-        Phase { tokens: 0, macs: Some(0), tally: Tally::default(), reliefs: Vec::new() }
+        Phase { tokens: 0, macs: Some(0), tally: Tally::default(), reliefs: Reliefs::default() }
     }
 }
 
@@ -121,7 +121,7 @@ impl Summary<'_> {
                 "tokens_per_second": self.tokens_per_second(phase),
                 "macs": phase.macs,
                 "mac_utilization": self.utilisation(phase),
-                "relief": relief::json(&phase.reliefs, phase.tally.cycles),
+                "relief": relief::json(&phase.reliefs),
             });
         }
         json["rungs"] = rung::of(&json);
@@ -163,7 +163,7 @@ impl Summary<'_> {
         out.push_str(&stalls::text(&all.tally.account, all.tally.cycles));
         operators(&mut out, &all.tally);
         let phases = self.phases.iter().filter(|(_, p)| p.tally.cycles > 0);
-        let phases: Vec<_> = phases.map(|(name, p)| (*name, &p.reliefs[..], p.tally.cycles)).collect();
+        let phases: Vec<_> = phases.map(|(name, p)| (*name, &p.reliefs)).collect();
         out.push_str(&relief::text(&phases));
         let t = &all.tally;
         let bus = percent(self.bandwidth(t));

@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
     let words = c.program.instrs.len() as u64;
     let tokens = c.tokens.unwrap_or(0);
     let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
-    let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values }]);
+    let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values, cycles: tally.cycles }]);
     let summary = Summary {
         model: c.model.as_deref(),
         scheme: c.scheme.as_deref(),

@@ -432,9 +432,8 @@ impl<'a> Builder<'a> {
             let sizes: Vec<u32> = chunks.iter().map(|chunk| chunk.held()[i] * BLOCK_BYTES).collect();
             self.rings[i].before_end(&sizes, align[i])
         });
-        let place = |(n, chunk): (usize, &&Chunk)| {
-            (chunk.linear, chunk.first_tile, [0, 1, 2].map(|i| places[i][n]))
-        };
+        let place =
+            |(n, chunk): (usize, &&Chunk)| (chunk.linear, chunk.first_tile, [0, 1, 2].map(|i| places[i][n]));
         chunks.iter().enumerate().map(place).collect()
     }
 
@@ -461,7 +460,12 @@ pub(super) struct Held {
 
 /// Tokens that cross segments: each carried chunk to its first gemm, and the norm of each token group to the group's first gemm.
 /// A carried chunk is `each` loads.
-fn carries(groups: u32, carried: usize, each: usize, [prologue, body, epilogue]: [&Vec<Step>; 3]) -> Vec<Carry> {
+fn carries(
+    groups: u32,
+    carried: usize,
+    each: usize,
+    [prologue, body, epilogue]: [&Vec<Step>; 3],
+) -> Vec<Carry> {
     let of = |steps: &Vec<Step>, unit| -> Vec<usize> {
         (0..steps.len()).filter(|&i| steps[i].unit() == unit).collect()
     };
