@@ -8,8 +8,9 @@ use crate::frames::Frames;
 use crate::perfetto;
 use crate::tally::{Running, Tally};
 use codegen::generate::{Turn, hidden, logits, turns};
+use codegen::plan::Reads;
 use codegen::taps::{Byte, frame};
-use codegen::{Compiled, Slot, Target};
+use codegen::{Compiled, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
 use rayon::prelude::*;
@@ -27,15 +28,12 @@ pub struct Accelerator {
     /// What each slice holds, if there are weights.
     slices: Option<Vec<State>>,
     position: u32,
-    programs: BTreeMap<u32, Arc<Compiled>>,
+    programs: BTreeMap<(Reads, u32), Arc<Compiled>>,
 }
 
 /// One run of one program.
 pub struct Pass {
-    /// Tokens read.
-    pub tokens: u32,
-    /// Position of the first of them.
-    pub position: u32,
+    pub turn: Turn,
     pub compiled: Arc<Compiled>,
     /// The argument table.
     pub args: Vec<u32>,
@@ -54,8 +52,8 @@ impl Accelerator {
         self.position
     }
 
-    /// Reads tokens in as few passes as the programs allow, or one by one; returns the logits of the last one, if there are weights.
-    /// Passes are written into the trace, if there is one, under this name.
+    /// Reads tokens in as few passes as the programs allow, each sequence of a batch the same, or one by one, all sequences together;
+    /// returns the logits of the last one, if there are weights. Passes are written into the trace, if there is one, under this name.
     ///
     /// # Errors
     /// A token that the model does not know, a full context, a program that is not legal, or a trace that cannot be written.
@@ -65,12 +63,16 @@ impl Accelerator {
         mut trace: Option<(&mut perfetto::File, &str)>,
         mut seen: impl FnMut(Pass),
     ) -> Result<Option<Vec<i32>>, Diagnostic> {
-        let single = |(at, &token)| Turn { slot: Slot::Decode, tokens: vec![token], position: at };
-        let turns = match singly {
-            true => (self.position..).zip(tokens).map(single).collect(),
-            false => turns(&self.target, self.position, tokens)?,
+        let batch = self.target.options.batch;
+        let step = |(at, &token)| Turn::step(at, vec![token; batch as usize]);
+        let turns: Vec<Turn> = match singly {
+            true => (self.position..).zip(tokens).map(step).collect(),
+            false => {
+                let of_first = turns(&self.target, self.position, tokens)?;
+                (0..batch).flat_map(|n| of_first.iter().map(move |turn| turn.of(n))).collect()
+            }
         };
-        let last = turns.last().map_or(0, |turn: &Turn| turn.tokens.len() as u32);
+        let last = turns.last().map_or(0, |turn| turn.tokens.len() as u32);
         if self.slices.is_none() && trace.is_none() {
             for some in turns.chunks(AT_A_TIME) {
                 self.times(some)?.into_iter().for_each(&mut seen);
@@ -109,23 +111,23 @@ impl Accelerator {
 
     /// Passes of a machine without weights.
     fn times(&mut self, turns: &[Turn]) -> Result<Vec<Pass>, Diagnostic> {
-        let compiled = turns.iter().map(|turn| self.program(turn.tokens.len() as u32, turn.slot));
+        let compiled = turns.iter().map(|turn| self.program(turn));
         let compiled: Vec<_> = compiled.collect::<Result<_, _>>()?;
         let machine = &self.target.machine;
         let pass = |(turn, compiled): (&Turn, Arc<Compiled>)| {
             let args = turn.args(&compiled);
             let mut running = Running::new(&compiled.program, machine);
             simulate_into(&compiled.program, machine, &args, &mut running).map_err(|e| illegal(&e))?;
-            let (tokens, position, tally) = (turn.tokens.len() as u32, turn.position, running.tally());
-            Ok(Pass { tokens, position, compiled, args, tally })
+            let tally = running.tally();
+            Ok(Pass { turn: turn.clone(), compiled, args, tally })
         };
         let passes = turns.par_iter().zip(compiled).map(pass).collect::<Result<Vec<_>, Diagnostic>>()?;
-        self.position = passes.last().map_or(self.position, |pass| pass.position + pass.tokens);
+        self.position = turns.last().map_or(self.position, Turn::end);
         Ok(passes)
     }
 
     fn pass(&mut self, turn: &Turn, trace: Option<(&mut perfetto::File, &str)>) -> Result<Pass, Diagnostic> {
-        let compiled = self.program(turn.tokens.len() as u32, turn.slot)?;
+        let compiled = self.program(turn)?;
         let args = turn.args(&compiled);
         let machine = &self.target.machine;
         if let Some(slices) = &mut self.slices {
@@ -139,19 +141,19 @@ impl Accelerator {
         let (running, run) = told;
         run.map_or(Ok(()), perfetto::Run::finish)?;
         let tally = running.tally();
-        let tokens = turn.tokens.len() as u32;
-        self.position = turn.position + tokens;
-        Ok(Pass { tokens, position: turn.position, compiled, args, tally })
+        self.position = turn.end();
+        Ok(Pass { turn: turn.clone(), compiled, args, tally })
     }
 
-    fn program(&mut self, tokens: u32, slot: Slot) -> Result<Arc<Compiled>, Diagnostic> {
-        if let Some(known) = self.programs.get(&tokens) {
+    fn program(&mut self, turn: &Turn) -> Result<Arc<Compiled>, Diagnostic> {
+        let key = (turn.reads, turn.tokens.len() as u32);
+        if let Some(known) = self.programs.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let made = Arc::new(self.target.compile(tokens, slot)?);
+        let made = Arc::new(self.target.compile_for(key.0, key.1, turn.slot)?);
         // Once for all positions.
         self.target.prove(&made).map_err(|e| illegal(&e))?;
-        self.programs.insert(tokens, Arc::clone(&made));
+        self.programs.insert(key, Arc::clone(&made));
         Ok(made)
     }
 }

@@ -9,7 +9,7 @@ use crate::place::MachineFile;
 use crate::workload::Workload;
 use crate::{model, place};
 use codegen::model::Model;
-use codegen::plan::Options;
+use codegen::plan::{Options, Reads};
 use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
 use ir::decoder::{Decoder, Visibility};
@@ -146,7 +146,8 @@ pub fn produce(
     codegen::support::widths(&scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
     let quantised = quantised(request, &decoder, &scheme)?;
     let model = Model::stored(&quantised, request.widen)?;
-    let target = placed(&model, &machine.machine, request.cache, workload.positions(prompt))?;
+    let target =
+        placed(&model, &machine.machine, (request.cache, workload.batch), workload.positions(prompt))?;
     let images = match image::absent(&quantised) {
         Some(_) => None,
         None => Some(image::images(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
@@ -172,8 +173,13 @@ fn quantised(request: &Request, decoder: &Decoder, scheme: &Scheme) -> Result<Qu
 const USUAL_POSITIONS: u32 = 256;
 
 /// `needed`: positions that the cache must hold.
-fn placed(model: &Model, machine: &Machine, cache: Option<u32>, needed: u64) -> Result<Target, Diagnostic> {
-    let at = |context| Target::new(model, machine, &Options { context, ..Options::default() });
+fn placed(
+    model: &Model,
+    machine: &Machine,
+    (cache, batch): (Option<u32>, u32),
+    needed: u64,
+) -> Result<Target, Diagnostic> {
+    let at = |context| Target::new(model, machine, &Options { context, batch, ..Options::default() });
     let enough = u32::try_from(needed).unwrap_or(u32::MAX);
     if !model.kind.causal {
         return match cache {
@@ -226,13 +232,17 @@ impl Product {
         self.quantised.notes().into_iter().chain(widened).chain(narrow).chain(early).collect()
     }
 
-    /// The programs of a compiled folder: one token, and a chunk of a prompt if that is more; the whole sequence of an encoder.
+    /// The programs of a compiled folder: one token, or one of each sequence, and a chunk of a prompt if that is more; the whole
+    /// sequence of an encoder.
     ///
     /// # Errors
     /// One does not compile.
     pub fn programs(&self) -> Result<Vec<Named>, Diagnostic> {
-        let tokens = self.target.map.sequence.unwrap_or(1);
-        let mut all = vec![Named { name: "program", compiled: self.target.compile(tokens, Slot::Decode)? }];
+        let compiled = match self.target.map.sequence {
+            Some(tokens) => self.target.compile(tokens, Slot::Decode)?,
+            None => self.target.step()?,
+        };
+        let mut all = vec![Named { name: "program", compiled }];
         if self.target.chunk > 1 && self.target.map.sequence.is_none() {
             all.push(Named {
                 name: "prefill",
@@ -255,7 +265,8 @@ impl Product {
         for Named { name, compiled } in programs {
             folder.add(&format!("{name}.bin"), isa::binary::write(&compiled.program)?)?;
             folder.add(&format!("{name}.asm"), isa::disasm::listing(&compiled.program))?;
-            let position = if compiled.tokens == 1 { self.position } else { FIRST };
+            let (each, tokens) = (compiled.reads == Reads::Each, compiled.tokens);
+            let position = if each || tokens == 1 { self.position } else { FIRST };
             folder.add(&format!("{name}.args"), args_text(&compiled.program.arg_values(position, &[])))?;
             plans.push_str(&codegen::plan::print::print(&compiled.plan, &compiled.syncs));
             plans.push('\n');
@@ -267,7 +278,8 @@ impl Product {
             }
             entries.push(ProgramFile {
                 file: format!("{name}.bin"),
-                tokens: Some(compiled.tokens),
+                tokens: Some(tokens),
+                sequences: each.then_some(tokens),
                 instructions: compiled.program.instrs.len() as u64,
             });
         }

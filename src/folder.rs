@@ -23,6 +23,8 @@ pub struct Compiled {
     context: Option<u32>,
     vocabulary: Option<u32>,
     pub tokens: Option<u32>,
+    /// These are one of each of so many sequences.
+    pub sequences: Option<u32>,
     /// Tokens cached before a run where none are named.
     pub position: u32,
     /// Products of the network, where the manifest tells.
@@ -55,16 +57,19 @@ impl Compiled {
                 "give tokens in this range",
             );
         }
-        let (end, context) = (u64::from(position) + u64::from(reads), self.context.unwrap_or(u32::MAX));
+        let on = if self.sequences.is_some() { 1 } else { reads };
+        let (end, context) = (u64::from(position) + u64::from(on), self.context.unwrap_or(u32::MAX));
         if end > u64::from(context) {
-            let why = format!("the program reads {reads} tokens and the cache holds {context} positions");
+            let why = format!(
+                "the program reads {on} tokens of a sequence and the cache holds {context} positions"
+            );
             return refuse(
                 format!("position {position} is beyond the cache"),
                 why,
                 "choose a smaller position",
             );
         }
-        let step = codegen::starts(&self.machine, reads);
+        let step = codegen::starts(&self.machine, on);
         if position % step != 0 {
             let why = format!("a program of {reads} tokens starts at multiples of {step}");
             return refuse(format!("position {position} is not aligned"), why, "choose a multiple");
@@ -132,13 +137,14 @@ pub fn open(path: &Path, program: &str, machine: Option<&str>) -> Result<Compile
         isa::binary::check_machine(&program, &place::machine(name)?.machine)?;
     }
     let entry = manifest.programs.iter().find(|p| p.file == file);
-    let tokens = entry.and_then(|p| p.tokens);
+    let (tokens, sequences) = (entry.and_then(|p| p.tokens), entry.and_then(|p| p.sequences));
     let image = if manifest.weights_absent { None } else { Some(memory(path, &manifest, &found)?) };
     Ok(Compiled {
         context: manifest.context,
         vocabulary: manifest.vocabulary,
         tokens,
-        position: if tokens == Some(1) { manifest.position } else { FIRST },
+        sequences,
+        position: if tokens == Some(1) || sequences.is_some() { manifest.position } else { FIRST },
         macs: manifest.macs,
         model: manifest.model,
         scheme: manifest.scheme,

@@ -72,6 +72,9 @@ pub struct ProgramFile {
     /// Tokens that a run of it reads; absent for a program of no network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
+    /// These are one of each of so many sequences, all at the same position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequences: Option<u32>,
     pub instructions: u64,
 }
 

@@ -11,6 +11,7 @@ use crate::report::Phase;
 use crate::workload::{LINE, Prompt, Workload, text};
 use codegen::Compiled;
 use codegen::generate::{arg_max, turns};
+use codegen::plan::Reads;
 use ir::diag::Diagnostic;
 use std::sync::Arc;
 
@@ -103,13 +104,19 @@ impl<'p> Talk<'p> {
         let product = self.product;
         let (name, phase) =
             if decode { ("decode", &mut self.decode) } else { ("prefill", &mut self.prefill) };
-        let working = Progress::begin("simulating", tokens.len() as u64);
+        let sequences = u64::from(product.target.options.batch);
+        let working = Progress::begin("simulating", tokens.len() as u64 * sequences);
         let trace = self.trace.as_mut().map(|file| (file, name));
         let logits = self.machine.read((tokens, decode), trace, |pass: Pass| {
-            phase.tokens += u64::from(pass.tokens);
-            phase.macs = phase.macs.map(|n| n + product.macs.of(pass.position, pass.tokens));
+            let (tokens, at) = (pass.turn.tokens.len() as u32, pass.turn.position);
+            phase.tokens += u64::from(tokens);
+            let macs = match pass.turn.reads {
+                Reads::Of(_) => product.macs.of(at, tokens),
+                Reads::Each => product.macs.of(at, 1).saturating_mul(tokens.into()),
+            };
+            phase.macs = phase.macs.map(|n| n + macs);
             phase.tally.merge(&pass.tally);
-            (0..pass.tokens).for_each(|_| working.step());
+            (0..tokens).for_each(|_| working.step());
             self.runs[usize::from(decode)].push((pass.compiled, pass.args, pass.tally.cycles));
         })?;
         let likeliest = logits.as_deref().map(arg_max);

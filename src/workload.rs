@@ -25,7 +25,7 @@ pub struct Workload {
     /// Tokens that are cached already, all zeros: the run starts at this position
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub context: u32,
-    /// Sequences that run at once; this version has machines for one
+    /// Sequences that run at once, 1 to 8: each with a cache of its own, all of the same length
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub batch: u32,
 }
@@ -55,7 +55,7 @@ impl Workload {
     /// Refuses what no machine of this version does; to be asked first.
     ///
     /// # Errors
-    /// A batch other than 1, or more tokens than any model is made for.
+    /// More tokens than any model is made for, or none.
     pub fn check(&self) -> Result<(), Diagnostic> {
         let counts =
             [("--prefill", self.prefill), ("--decode", self.decode), ("--context", Some(self.context))];
@@ -71,13 +71,7 @@ impl Workload {
                 .because("a run of no tokens has no cycles")
                 .help("ask for a token or more"));
         }
-        if self.batch == 1 {
-            return Ok(());
-        }
-        Err(Diagnostic::new("batch-unsupported", format!("a batch of {} is not possible", self.batch))
-            .at_item("--batch")
-            .because("programs of this version read and write one sequence; the cache has room for one")
-            .help("leave `--batch` out, and run the sequences one after the other; the tokens of one prompt do share weights"))
+        Ok(())
     }
 
     /// What is done with a model: an encoder reads one sequence, as long as is said, as the given text, or as its longest, and

@@ -4,7 +4,7 @@ use crate::model::{Linear, Model};
 use crate::plan::build::{MOST_TOKENS, build};
 use crate::plan::sync::{Syncs, synchronise};
 use crate::plan::verify::verify;
-use crate::plan::{Map, Options, Plan, order};
+use crate::plan::{Map, Options, Plan, Reads, order};
 use crate::program::{Emitted, emit};
 use crate::support;
 use hw::machine::BLOCK_BYTES;
@@ -30,6 +30,7 @@ pub struct Target {
 /// A program for a number of tokens, at any position: for more than one token, at multiples of [`starts`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
+    pub reads: Reads,
     pub tokens: u32,
     pub program: Program,
     pub plan: Plan,
@@ -67,6 +68,7 @@ impl Target {
             .because(format!("the model was made for 1 to {} positions", model.max_positions))
             .help("ask for a context in this range"));
         }
+        batch(model, options.batch)?;
         if !model.kind.causal {
             return Target::encoder(model, machine, options, most);
         }
@@ -74,7 +76,7 @@ impl Target {
         // What depends on the context is the space that it takes, which the steps show before they are ordered.
         let fits = |context| {
             let map = Map::new(model, machine, options, context, 1);
-            map.and_then(|map| build(model, machine, &map, options, 1)).is_ok()
+            map.and_then(|map| build(model, machine, &map, options, steps(options))).is_ok()
         };
         let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
@@ -134,14 +136,33 @@ impl Target {
         let target =
             Target { model: model.clone(), machine: machine.clone(), options: options.clone(), map, chunk };
         target.compile(chunk, Slot::Chunk)?;
+        let (reads, tokens) = steps(options);
+        target.compile_for(reads, tokens, Slot::Decode)?;
         Ok(target)
+    }
+
+    /// The program for `tokens` tokens of the first sequence.
+    ///
+    /// # Errors
+    /// As of [`Target::compile_for`].
+    pub fn compile(&self, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
+        self.compile_for(Reads::Of(0), tokens, slot)
+    }
+
+    /// The program of a step of all sequences.
+    ///
+    /// # Errors
+    /// As of [`Target::compile_for`].
+    pub fn step(&self) -> Result<Compiled, Diagnostic> {
+        let (reads, tokens) = steps(&self.options);
+        self.compile_for(reads, tokens, Slot::Decode)
     }
 
     /// The program for `tokens` tokens.
     ///
     /// # Errors
     /// More tokens than the target's chunk or none, or a machine that is too small for them.
-    pub fn compile(&self, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
+    pub fn compile_for(&self, reads: Reads, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
         let whole = self.map.sequence.unwrap_or(self.map.tokens);
         if tokens == 0 || tokens > whole || self.map.sequence.is_some_and(|all| all != tokens) {
             let what = format!("a program of {tokens} tokens is not possible");
@@ -155,7 +176,7 @@ impl Target {
         }
         // An encoder goes over its sequence in chunks of its own.
         let together = self.map.sequence.map_or(tokens, |_| self.map.tokens);
-        let mut plan = build(&self.model, &self.machine, &self.map, &self.options, together)?;
+        let mut plan = build(&self.model, &self.machine, &self.map, &self.options, (reads, together))?;
         order::cross(&mut plan);
         if self.options.reorder {
             order::schedule(&mut plan, &self.machine);
@@ -163,7 +184,7 @@ impl Target {
         let syncs = synchronise(&plan)?;
         verify(&plan, &syncs, &self.machine)?;
         let Emitted { program, places } = emit(&plan, &syncs, &self.machine, slot as u32)?;
-        Ok(Compiled { tokens, program, plan, syncs, places })
+        Ok(Compiled { reads, tokens, program, plan, syncs, places })
     }
 
     /// The runs that [`Target::accepts`] of a program of `tokens` tokens.
@@ -181,7 +202,9 @@ impl Target {
     /// # Errors
     /// The rule that it breaks, which is an error of this compiler.
     pub fn prove(&self, compiled: &Compiled) -> Result<(), Illegal> {
-        isa::check::every(&compiled.program, &self.machine, &self.runs(compiled.tokens))
+        // Tokens of several sequences are at one position.
+        let tokens = if compiled.reads == Reads::Each { 1 } else { compiled.tokens };
+        isa::check::every(&compiled.program, &self.machine, &self.runs(tokens))
     }
 
     /// Whether a program of `tokens` tokens may start at `position`.
@@ -215,6 +238,39 @@ impl Target {
                 .help("run single tokens from there on"));
         }
         Ok(())
+    }
+}
+
+/// What a step reads.
+fn steps(options: &Options) -> (Reads, u32) {
+    if options.batch > 1 { (Reads::Each, options.batch) } else { (Reads::Of(0), 1) }
+}
+
+/// Most sequences of a batch.
+const MOST_SEQUENCES: u32 = 8;
+
+fn batch(model: &Model, sequences: u32) -> Result<(), Diagnostic> {
+    let refuse = |why: String, help: &str| {
+        Err(Diagnostic::new("batch-unsupported", format!("a batch of {sequences} is not possible"))
+            .at_item("batch")
+            .because(why)
+            .help(help))
+    };
+    match sequences {
+        1 => Ok(()),
+        n if n == 0 || n > MOST_SEQUENCES => refuse(
+            format!("steps of 1 to {MOST_SEQUENCES} sequences are planned"),
+            "choose a batch in this range; sequences may also run one after the other",
+        ),
+        _ if !model.kind.causal => refuse(
+            "this model reads a whole sequence at once and keeps nothing".into(),
+            "run its sequences one after the other",
+        ),
+        _ if !model.has_ends() => refuse(
+            "a layer without embedding and logits reads and writes one residual stream".into(),
+            "leave the batch out, or give the whole model",
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -5,12 +5,14 @@
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
 use crate::compile::{Compiled, Slot, Target, starts};
+use crate::plan::Reads;
 use crate::taps::{Byte, element, logit};
 use ir::diag::Diagnostic;
 
 /// One run of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
+    pub reads: Reads,
     pub slot: Slot,
     /// Tokens that it reads; the program is the one compiled for this number.
     pub tokens: Vec<u32>,
@@ -18,14 +20,32 @@ pub struct Turn {
     pub position: u32,
 }
 
+const OF: Reads = Reads::Of(0);
+
 impl Turn {
+    /// A step at a position: a token of each sequence.
+    pub fn step(position: u32, tokens: Vec<u32>) -> Turn {
+        let reads = if tokens.len() > 1 { Reads::Each } else { OF };
+        Turn { reads, slot: Slot::Decode, tokens, position }
+    }
+
+    /// The same of another sequence.
+    pub fn of(&self, sequence: u32) -> Turn {
+        Turn { reads: Reads::Of(sequence), ..self.clone() }
+    }
+
+    /// The position behind the run.
+    pub fn end(&self) -> u32 {
+        self.position + if self.reads == Reads::Each { 1 } else { self.tokens.len() as u32 }
+    }
+
     /// The argument table of the run.
     pub fn args(&self, compiled: &Compiled) -> Vec<u32> {
         compiled.program.arg_values(self.position, &self.tokens)
     }
 }
 
-/// Runs that read `tokens` behind `position` cached ones.
+/// Runs that read `tokens` behind `position` cached ones of the first sequence.
 ///
 /// # Errors
 /// A token that the model does not know, or more tokens than the cache holds.
@@ -46,7 +66,7 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
                 )
                 .help("compile for the length of the sequence"));
         }
-        return Ok(vec![Turn { slot: Slot::Decode, tokens: tokens.to_vec(), position }]);
+        return Ok(vec![Turn { reads: OF, slot: Slot::Decode, tokens: tokens.to_vec(), position }]);
     }
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
@@ -61,7 +81,7 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
         let slot = if count == 1 { Slot::Decode } else { slot };
         target.accepts(count, at)?;
         let (now, rest) = left.split_at(count as usize);
-        turns.push(Turn { slot, tokens: now.to_vec(), position: at });
+        turns.push(Turn { reads: OF, slot, tokens: now.to_vec(), position: at });
         (at, left) = (at + count, rest);
     }
     Ok(turns)

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Outcome {
     let values = c.args(position, &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
     let table = args.trace.as_ref().filter(|path| path.extension().is_some_and(|e| e == "tsv"));
-    let name = if c.tokens > Some(1) { "prefill" } else { "decode" };
+    let name = if c.tokens > Some(1) && c.sequences.is_none() { "prefill" } else { "decode" };
     let mut file = match &args.trace {
         Some(path) if table.is_none() => Some(perfetto::File::begin(path)?),
         _ => None,
@@ -75,7 +75,10 @@ pub fn run(args: &Args) -> Outcome {
     let (tally, trace) = (running.tally(), recorder.map(Recorder::trace).unwrap_or_default());
     let words = c.program.instrs.len() as u64;
     let tokens = c.tokens.unwrap_or(0);
-    let macs = c.macs.filter(|_| tokens > 0).map(|m| m.of(position, tokens));
+    let macs = c.macs.filter(|_| tokens > 0).map(|m| match c.sequences {
+        None => m.of(position, tokens),
+        Some(n) => m.of(position, 1).saturating_mul(n.into()),
+    });
     let reliefs = reliefs(&c.machine, &[Job { program: &c.program, args: &values, cycles: tally.cycles }]);
     let summary = Summary {
         model: c.model.as_deref(),

@@ -3,6 +3,7 @@
 
 mod alone;
 mod answers;
+mod batch;
 mod compare;
 #[path = "../../ir/src/corpus.rs"]
 mod corpus;

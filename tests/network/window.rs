@@ -7,7 +7,7 @@ use hw::machine::Slices;
 use ir::quant::{Scheme, scheme};
 
 /// A built-in scheme with a window.
-fn windowed(name: &str, sink: usize, window: usize) -> Scheme {
+pub fn windowed(name: &str, sink: usize, window: usize) -> Scheme {
     let text = scheme::text(name).unwrap();
     let with = text.replace("[attention]\n", &format!("[attention]\nsink = {sink}\nwindow = {window}\n"));
     assert_ne!(text, with);

@@ -1,14 +1,14 @@
 //! Attention on the quantised cache: scores, softmax and weighted values stay on chip.
 //!
 //! Tokens are grouped in their natural order, so that the softmax of a group sees a length that grows by one from token
-//! to token. Scores of the next group are computed while the softmax of this one runs: scores, probabilities and their
+//! to token; those of several sequences are a group each. Scores of the next group are computed while the softmax of this one runs: scores, probabilities and their
 //! slots are there twice.
 
 use super::buffers::align;
 use super::build::{Builder, Task};
 use super::linear::activation_codes;
 use super::map::part;
-use super::{Produces, Reg, Value};
+use super::{Produces, Reads, Reg, Value};
 use crate::nodes::Operator;
 use hw::Function;
 use hw::machine::BLOCK_BYTES;
@@ -24,6 +24,13 @@ struct Resident {
     scales: u32,
 }
 
+/// Keys and values of a head: blocks to those of its sequence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Cached {
+    head: u32,
+    sequence: u32,
+}
+
 /// A head of q and a token group.
 #[derive(Clone, Copy)]
 struct Item {
@@ -34,28 +41,50 @@ struct Item {
 }
 
 impl Builder<'_> {
+    /// Natural groups.
+    fn naturals(&self) -> u32 {
+        if self.reads == Reads::Each { self.tokens } else { self.buf.groups }
+    }
+
+    /// First token of natural group `g`, and how many there are.
+    fn natural(&self, group: u32) -> (u32, u32) {
+        match self.reads {
+            Reads::Each => (group, 1),
+            Reads::Of(_) => (group * self.g.t, (self.tokens - group * self.g.t).min(self.g.t)),
+        }
+    }
+
     /// Tokens of natural group `g`.
     fn in_row(&self, group: u32) -> u32 {
-        (self.tokens - group * self.g.t).min(self.g.t)
+        self.natural(group).1
+    }
+
+    /// Blocks from the cache of the first sequence to that of a natural group.
+    fn sequence(&self, group: u32) -> u32 {
+        let sequence = match self.reads {
+            Reads::Each => group,
+            Reads::Of(sequence) => sequence,
+        };
+        sequence * self.map.sequence_blocks
     }
 
     fn part_of(&self, item: Item, value: Value) -> Produces {
-        let (token, count) = (item.group * self.g.t, self.in_row(item.group));
+        let (token, count) = self.natural(item.group);
         Produces { value, token, step: 1, count, head: item.head, row: 0, partial: false }
     }
 
     /// The rotary embedding of tokens from the `first` new one on.
     pub fn rope(&self, template: Vector, first: u32) -> Vector {
         let (fun, rlen) = (Function::Rope as u32, Reg::Position as u32);
-        Vector { fun, len: first, rlen, inc: 1, b: self.buf.rope, ..template }
+        let (len, inc) = if self.reads == Reads::Each { (0, 0) } else { (first, 1) };
+        Vector { fun, len, rlen, inc, b: self.buf.rope, ..template }
     }
 
     /// Rotates q, if it is, and quantises each head.
     pub fn pack_queries(&mut self) {
         let (w, heads) = (self.map.widths, self.map.heads);
-        for group in 0..self.buf.groups {
-            let tokens = self.in_row(group);
-            let first = group * self.g.t;
+        for group in 0..self.naturals() {
+            let (first, tokens) = self.natural(group);
             let template = Vector {
                 fun: Function::Copy as u32,
                 out: activation_codes(self.model.widths.attention),
@@ -83,24 +112,31 @@ impl Builder<'_> {
     /// Every head and group: scores, softmax, weighted values.
     pub fn attention(&mut self) -> Result<(), Diagnostic> {
         let shared = self.map.heads / self.map.kv_heads;
-        let groups = self.buf.groups;
-        let items: Vec<Item> = (0..self.map.heads * groups)
-            .map(|i| Item { head: i / groups, group: i % groups, side: (i % 2) as usize })
-            .collect();
-        let (mut keys, mut values) = (None, None);
+        let groups = self.naturals();
+        let item = |i: u32| {
+            let (head, group) = match self.reads {
+                Reads::Of(_) => (i / groups, i % groups),
+                // Heads that share keys and values of a sequence one behind the other.
+                Reads::Each => (i / (groups * shared) * shared + i % shared, i / shared % groups),
+            };
+            Item { head, group, side: (i % 2) as usize }
+        };
+        let items: Vec<Item> = (0..self.map.heads * groups).map(item).collect();
+        let of = |item: &Item| Cached { head: item.head / shared, sequence: self.sequence(item.group) };
+        let cached: Vec<Cached> = items.iter().map(of).collect();
+        let (mut keys, mut values, mut turn) = (None, None, 0);
         for i in 0..=items.len() {
             if let Some(&item) = items.get(i) {
-                let kv = item.head / shared;
-                let first = i == 0 || items[i - 1].head / shared != kv;
-                if first {
-                    keys = Some(self.load_keys(kv)?);
-                    self.load_value_scales(kv);
+                if i == 0 || cached[i - 1] != cached[i] {
+                    turn = 1 - turn;
+                    keys = Some(self.load_keys(cached[i])?);
+                    self.load_value_scales(cached[i], turn);
                 }
                 if let Some(keys) = keys {
                     self.scores(item, keys);
                 }
-                self.softmax(item, kv);
-                let last = items.get(i + 1).is_none_or(|next| next.head / shared != kv);
+                self.softmax(item, turn);
+                let last = cached.get(i + 1).is_none_or(|next| *next != cached[i]);
                 if let (true, Some(keys)) = (last, keys) {
                     self.rings[0].give(keys.codes);
                     self.rings[2].give(keys.scales);
@@ -108,12 +144,11 @@ impl Builder<'_> {
             }
             // One behind: the values of the item before.
             let Some(&item) = i.checked_sub(1).and_then(|i| items.get(i)) else { continue };
-            let kv = item.head / shared;
-            if i == 1 || items[i - 2].head / shared != kv {
+            if i == 1 || cached[i - 2] != cached[i - 1] {
                 if let Some(values) = values {
                     self.rings[0].give(values);
                 }
-                values = Some(self.load_values(kv)?);
+                values = Some(self.load_values(cached[i - 1])?);
             }
             if let Some(values) = values {
                 self.weigh(item, values);
@@ -126,13 +161,16 @@ impl Builder<'_> {
     }
 
     /// A load of one head's part of the cache. `units`: fixed units of this plan; `most`: units of a full context.
-    fn load_part(&mut self, task: Task, p: usize, head: u32, reg: Reg, space: u32, bank: u32, byte: u32) {
+    fn load_part(&mut self, task: Task, p: usize, of: Cached, reg: Reg, space: u32, bank: u32, byte: u32) {
         let part = self.map.parts[p];
         let (fixed, reg) = match self.map.sequence {
             Some(_) => (part.head_blocks, Reg::Zero),
-            None => (part.load_blocks(self.tokens.div_ceil(part.div)).0, reg),
+            None => {
+                let new = if self.reads == Reads::Each { 1 } else { self.tokens };
+                (part.load_blocks(new.div_ceil(part.div)).0, reg)
+            }
         };
-        let at = part.at + head * part.head_blocks;
+        let at = of.sequence + part.at + of.head * part.head_blocks;
         let load = Load {
             space,
             bank,
@@ -147,35 +185,36 @@ impl Builder<'_> {
         self.cached(at, part.head_blocks, false);
     }
 
-    fn load_keys(&mut self, head: u32) -> Result<Resident, Diagnostic> {
+    fn load_keys(&mut self, of: Cached) -> Result<Resident, Diagnostic> {
         let align = align(&self.g);
         let bytes = |p: usize| self.map.parts[p].head_blocks * BLOCK_BYTES;
         let (code_bytes, scale_bytes) = (bytes(part::K), bytes(part::K_SCALE));
         let codes = self.take(0, code_bytes, align[0])?;
         let scales = self.take(2, scale_bytes, align[2])?;
         let task = Task("cached keys", &[Operator::CacheK]);
-        self.load_part(task, part::K, head, Reg::KLoad, space::W, 0, codes);
-        self.load_part(task, part::K_SCALE, head, Reg::KScaleLoad, space::C, 0, scales);
+        self.load_part(task, part::K, of, Reg::KLoad, space::W, 0, codes);
+        self.load_part(task, part::K_SCALE, of, Reg::KScaleLoad, space::C, 0, scales);
         Ok(Resident { codes, scales })
     }
 
-    fn load_values(&mut self, head: u32) -> Result<u32, Diagnostic> {
+    fn load_values(&mut self, of: Cached) -> Result<u32, Diagnostic> {
         let bytes = self.map.parts[part::V].head_blocks * BLOCK_BYTES;
         let codes = self.take(0, bytes, align(&self.g)[0])?;
-        self.load_part(CACHED_VALUES, part::V, head, Reg::VLoad, space::W, 0, codes);
+        self.load_part(CACHED_VALUES, part::V, of, Reg::VLoad, space::W, 0, codes);
         Ok(codes)
     }
 
-    fn load_value_scales(&mut self, head: u32) {
-        let (bank, row) = vec_parts(self.buf.v_scales[head as usize % 2]);
+    fn load_value_scales(&mut self, of: Cached, turn: usize) {
+        let (bank, row) = vec_parts(self.buf.v_scales[turn]);
         let byte = row * self.g.v_row;
-        self.load_part(CACHED_VALUES, part::V_SCALE, head, Reg::VScaleLoad, space::V, bank, byte);
+        self.load_part(CACHED_VALUES, part::V_SCALE, of, Reg::VScaleLoad, space::V, bank, byte);
     }
 
     /// Positions that the tokens up to the end of a group see, and whether those before the plan's come on top.
     fn seen(&self, group: u32) -> (u32, bool) {
         match self.map.sequence {
             Some(all) => (all, false),
+            None if self.reads == Reads::Each => (1, true),
             None => (group * self.g.t + self.in_row(group), true),
         }
     }
@@ -215,9 +254,10 @@ impl Builder<'_> {
         self.last().produces = Some(produces);
     }
 
-    fn softmax(&mut self, item: Item, kv: u32) {
+    fn softmax(&mut self, item: Item, turn: usize) {
         let (rows, rrows, more) = self.units(item.group, self.g.l, Reg::Rows);
         let (len, rlen) = match self.seen(item.group) {
+            (_, true) if self.reads == Reads::Each => (1, self.map.seen() as u32),
             (_, true) => (item.group * self.g.t + 1, self.map.seen() as u32),
             (all, false) => (all, 0),
         };
@@ -233,7 +273,7 @@ impl Builder<'_> {
             inc: u32::from(rlen > 0),
             a: self.buf.scores[item.side],
             a_stride: self.buf.score_rows,
-            b: self.buf.v_scales[kv as usize % 2],
+            b: self.buf.v_scales[turn],
             d: self.buf.scratch,
             d_stride: rows + more,
             o: self.buf.a_p[item.side],
@@ -250,7 +290,7 @@ impl Builder<'_> {
         let ntiles = w.head.stride * self.g.l / self.g.n;
         let mode = self.model.widths.values();
         let (groups, rgroups, more) = self.units(item.group, self.g.l, Reg::Rows);
-        let first = item.group * self.g.t * self.buf.attention_stride + item.head * w.head.rows;
+        let first = self.natural(item.group).0 * self.buf.attention_stride + item.head * w.head.rows;
         let gemm = Gemm {
             mode: mode as u32,
             tokens: self.in_row(item.group),

@@ -11,6 +11,7 @@
 //! changes hands inside of a phase. Regions that share a place are never live together; order and semaphores see to
 //! the rest.
 
+use super::Reads;
 use super::map::{Map, logits_rows, part};
 use crate::model::{Linear, Model};
 use hw::machine::BLOCK_BYTES;
@@ -117,6 +118,8 @@ struct Sizes<'a> {
     /// Those of attention and MLP.
     attending: u32,
     attending_groups: u32,
+    /// Those of attention alone: tokens of several sequences have nothing in common there.
+    apart: u32,
 }
 
 impl Buffers {
@@ -124,11 +127,17 @@ impl Buffers {
     ///
     /// # Errors
     /// The first buffer that is too small.
-    pub fn new(model: &Model, machine: &Machine, map: &Map, tokens: u32) -> Result<Buffers, Diagnostic> {
+    pub fn new(
+        model: &Model,
+        machine: &Machine,
+        map: &Map,
+        (reads, tokens): (Reads, u32),
+    ) -> Result<Buffers, Diagnostic> {
         let g = Geometry::of(machine);
         let attending = map.attending.min(tokens);
         let (groups, attending_groups) = (tokens.div_ceil(g.t), attending.div_ceil(g.t));
-        let sizes = Sizes { model, machine, map, g, tokens, groups, attending, attending_groups };
+        let apart = if reads == Reads::Each { tokens } else { attending_groups };
+        let sizes = Sizes { model, machine, map, g, tokens, groups, attending, attending_groups, apart };
         let mut buffers = Buffers { groups: sizes.groups, ..Default::default() };
         sizes.activations(&mut buffers)?;
         sizes.slots(&mut buffers)?;
@@ -175,7 +184,7 @@ impl Sizes<'_> {
         let windows = w.windows.map(|width| width.rows);
         to.a_input =
             a.take(groups * w.hidden.gathered().max(w.q.gathered()).max(windows[0]).max(windows[1]), 1);
-        to.a_q = a.take(few * w.q.share, 1);
+        to.a_q = a.take(self.apart * w.q.share, 1);
         to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
         // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
         let (inputs, products) = (groups * w.hidden.gathered(), few * w.intermediate.gathered());
@@ -188,7 +197,7 @@ impl Sizes<'_> {
         let (all, few) = (self.groups * self.g.t, self.attending_groups * self.g.t);
         let mut s = self.bump("token scales", "token_scales", self.machine.buffers.token_scales, 1);
         (to.s_input, to.s_product) = (s.take(all, 1), s.take(few, 1));
-        to.s_q = s.take(few * self.map.heads, 1);
+        to.s_q = s.take(self.apart * self.g.t * self.map.heads, 1);
         to.s_p = [0; 2].map(|_| s.take(self.g.t, 1));
         self.check(&s)
     }

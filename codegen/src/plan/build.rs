@@ -7,7 +7,7 @@ use super::access::touches;
 use super::buffers::{Buffers, CONSTANTS, align};
 use super::map::{Chunk, Map};
 use super::ring::Ring;
-use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reg, Segment, Site, Step, Value};
+use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reads, Reg, Segment, Site, Step, Value};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
@@ -27,6 +27,7 @@ pub(super) struct Builder<'a> {
     pub g: Geometry,
     pub map: &'a Map,
     pub buf: Buffers,
+    pub reads: Reads,
     pub tokens: u32,
     pub rings: [Ring; 3],
     /// Where chunks of the end of a layer shall lie, if that is free then: linear layer, first tile, W, G and C.
@@ -56,9 +57,9 @@ pub fn build(
     machine: &Machine,
     map: &Map,
     options: &Options,
-    tokens: u32,
+    (reads, tokens): (Reads, u32),
 ) -> Result<Plan, Diagnostic> {
-    let buf = Buffers::new(model, machine, map, tokens)?;
+    let buf = Buffers::new(model, machine, map, (reads, tokens))?;
     // Weights that load ahead of attention share the rings with its keys and values; fewer of them always fit.
     let o = map.of(Linear::O).count();
     let most = if options.early { o + map.of(model.first_half()).count() } else { 0 };
@@ -69,7 +70,8 @@ pub fn build(
         if early > most {
             continue;
         }
-        let mut builder = Builder { together, ..Builder::new(model, machine, map, buf.clone(), tokens) };
+        let mut builder =
+            Builder { together, ..Builder::new(model, machine, map, buf.clone(), (reads, tokens)) };
         match builder.plan(early) {
             Ok(plan) => return Ok(plan),
             Err(error) => result = Some(error),
@@ -79,7 +81,13 @@ pub fn build(
 }
 
 impl<'a> Builder<'a> {
-    fn new(model: &'a Model, machine: &Machine, map: &'a Map, buf: Buffers, tokens: u32) -> Builder<'a> {
+    fn new(
+        model: &'a Model,
+        machine: &Machine,
+        map: &'a Map,
+        buf: Buffers,
+        (reads, tokens): (Reads, u32),
+    ) -> Builder<'a> {
         let b = &machine.buffers;
         let ends = [b.weight_bytes, b.group_scale_bytes, b.channel_bytes];
         let rings = [0, 1, 2].map(|i| Ring::new(buf.rings[i], ends[i]));
@@ -89,6 +97,7 @@ impl<'a> Builder<'a> {
             g,
             map,
             buf,
+            reads,
             tokens,
             rings,
             ends: Vec::new(),

@@ -3,7 +3,7 @@
 use super::buffers::Stage;
 use super::build::{Builder, Task};
 use super::map::part;
-use super::{Reg, Value};
+use super::{Reads, Reg, Value};
 use crate::nodes::Operator;
 use hw::Function;
 use hw::machine::BLOCK_BYTES;
@@ -20,8 +20,9 @@ struct Dim {
 const NEW_KEYS: Task = Task("new keys", &[Operator::CacheK]);
 const NEW_VALUES: Task = Task("new values", &[Operator::CacheV]);
 
-/// Most segments of an instruction.
+/// Most segments of an instruction, and most bytes between them at both ends.
 const MOST_SEGMENTS: u32 = 4095;
+const MOST_APART: (u32, u32) = (0xffff, 0xff_ffff);
 
 impl Builder<'_> {
     /// Rotates k, if it is, quantises each head, stores codes and scales.
@@ -111,16 +112,31 @@ impl Builder<'_> {
             Dim { count: pieces, src: bytes, dst: apart },
             Dim { count: bytes / segment, src: segment, dst: segment },
         ];
+        let sequence = |n: u32| n * self.map.sequence_blocks * BLOCK_BYTES;
         let (units, rest) = (self.tokens / part.div, self.tokens % part.div);
         let inside = |count| Dim { count, src: token, dst: part.position_bytes };
         let across = Dim { count: units, src: part.div * token, dst: part.unit_bytes };
-        for (first, dims) in
-            [(0, [inside(part.div), across]), (units, [inside(rest), Dim { count: 1, ..across }])]
-        {
-            if dims[0].count == 0 || dims[1].count == 0 {
-                continue;
+        let one = Dim { count: 1, src: 0, dst: 0 };
+        let (first, last) = match self.reads {
+            Reads::Of(n) => (n, n),
+            Reads::Each => (0, self.tokens - 1),
+        };
+        let at = part.at + first * self.map.sequence_blocks;
+        let blocks = (last - first) * self.map.sequence_blocks + part.head_blocks * self.map.kv_heads;
+        let nests = match self.reads {
+            Reads::Of(n) => {
+                let (from, to) = (units * across.src, units * across.dst);
+                [(0, sequence(n), [inside(part.div), across]), (from, sequence(n) + to, [inside(rest), one])]
             }
-            let (from, to) = (src + first * across.src, first * across.dst);
+            Reads::Each => {
+                let each = Dim { count: self.tokens, src: token, dst: sequence(1) };
+                [(0, 0, [each, one]), (0, 0, [Dim { count: 0, ..each }, one])]
+            }
+        };
+        for (from, to, dims) in
+            nests.into_iter().filter(|(_, _, [inner, outer])| inner.count * outer.count > 0)
+        {
+            let from = src + from;
             for (src, dst, dim) in moves(&[&common[..], &dims].concat()) {
                 let body = StoreSegments {
                     bank,
@@ -133,21 +149,22 @@ impl Builder<'_> {
                     dst_stride: dim.dst,
                 };
                 self.push(task, body.into(), 0);
-                self.cached(part.at, part.head_blocks * self.map.kv_heads, true);
+                self.cached(at, blocks, true);
             }
         }
     }
 }
 
 /// Instructions for a nest of moves: the first segment's offsets at both ends and the dimension that the instruction
-/// walks, which is the longest after neighbouring dimensions have been joined.
+/// walks, which is the longest that it can after neighbouring dimensions have been joined.
 fn moves(dims: &[Dim]) -> Vec<(u32, u32, Dim)> {
     let mut dims: Vec<Dim> = dims.iter().copied().filter(|d| d.count > 1).collect();
     while let Some((inner, outer)) = joint(&dims) {
         dims[inner].count *= dims[outer].count;
         dims.remove(outer);
     }
-    let longest = (0..dims.len()).max_by_key(|&i| dims[i].count);
+    let fits = |i: &usize| dims[*i].src <= MOST_APART.0 && dims[*i].dst <= MOST_APART.1;
+    let longest = (0..dims.len()).filter(fits).max_by_key(|&i| dims[i].count);
     let walked = longest.map_or(Dim { count: 1, src: 0, dst: 0 }, |i| dims.remove(i));
     let mut starts = vec![(0, 0)];
     for d in dims {

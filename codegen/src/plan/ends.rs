@@ -1,7 +1,7 @@
 //! What stands before the layers and behind them: constants, embeddings, positions; the projection to logits.
 
 use super::build::{Builder, Task};
-use super::{Argument, Reg, Site, Step, Value};
+use super::{Argument, Reads, Reg, Site, Step, Value};
 use crate::model::Linear;
 use crate::nodes::Operator;
 use hw::Function;
@@ -85,12 +85,16 @@ impl Builder<'_> {
         self.all_tokens(value);
     }
 
-    /// Adds the rows of learned positions, which follow each other in their table.
+    /// Adds the rows of learned positions, which follow each other in their table, or the same one to tokens of several sequences.
     pub fn positions(&mut self, (start, reg): (u32, Reg)) {
         let (buf, stride) = (self.buf.clone(), self.map.widths.hidden.stride);
         let task = Task("positions", &[Operator::Positions]);
-        let blocks = self.tokens * self.map.embedding_blocks;
-        self.load_fixed(task, space::V, buf.positions, start, blocks, reg);
+        let rows = self.map.embedding_blocks * BLOCK_BYTES / self.g.v_row;
+        let (times, tokens) = if self.reads == Reads::Each { (self.tokens, 1) } else { (1, self.tokens) };
+        for n in 0..times {
+            let blocks = tokens * self.map.embedding_blocks;
+            self.load_fixed(task, space::V, buf.positions + n * rows, start, blocks, reg);
+        }
         let shift = self.model.numbers.positions_shift;
         self.widen(task, (buf.positions, buf.scratch), shift, Value::Positions);
         let add = Vector {

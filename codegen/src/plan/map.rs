@@ -72,7 +72,7 @@ pub struct Piece {
 /// One kind of cached data: per head, units of `div` positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CachePart {
-    /// Blocks from the start of the layer's cache record.
+    /// Blocks from the start of the sequence's part of the layer's cache record.
     pub at: u32,
     pub head_blocks: u32,
     /// Positions of a unit: a K tile or a row of V.
@@ -120,7 +120,9 @@ pub struct Map {
     pub positions: u32,
     pub learned: Option<u32>,
     pub cache: u32,
+    /// Of a layer, and of a sequence in it.
     pub cache_blocks: u32,
+    pub sequence_blocks: u32,
     /// K codes, K scales, V codes, V scales.
     pub parts: [CachePart; 4],
     /// Frames that go into each convolution of the stem, with zeros before and behind them.
@@ -223,12 +225,14 @@ impl Map {
         let window = model.kind.window.filter(|window| all(window) < context);
         let held = window.as_ref().map_or(context, all);
         let mut parts = parts(model, &widths, &g);
-        let mut cache_blocks = 0;
+        let mut sequence_blocks = 0;
         for p in &mut parts {
-            p.at = cache_blocks;
+            p.at = sequence_blocks;
             p.head_blocks = p.most_blocks(held.div_ceil(p.div));
-            cache_blocks += p.head_blocks * heads.kv;
+            sequence_blocks += p.head_blocks * heads.kv;
         }
+        let cache_blocks = sequence_blocks.saturating_mul(options.batch);
+        let tokens = tokens.max(options.batch);
         let head = last.iter().filter(|c| c.linear == Linear::Head);
         let logits = blocks(head.map(|c| logits_rows(c, &g)).sum::<u32>() * g.v_row);
         let mut at = Cursor(u64::from(blocks(PROGRAM_BYTES * PROGRAMS)));
@@ -256,6 +260,7 @@ impl Map {
             learned: model.kind.learned,
             cache: 0,
             cache_blocks,
+            sequence_blocks,
             parts,
             logits: 0,
             frames: super::stem::regions(model, &widths, context, &g),

@@ -65,6 +65,15 @@ pub struct Access {
     pub write: bool,
 }
 
+/// Which tokens a program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reads {
+    /// Tokens of one sequence that follow each other.
+    Of(u32),
+    /// A token of each sequence, all at the same position.
+    Each,
+}
+
 /// Registers by their use; the number is the register's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]

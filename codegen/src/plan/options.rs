@@ -10,6 +10,8 @@ pub struct Options {
     /// A weight chunk takes at most this part of each of its buffers; 4 or more lets loads run ahead of compute, and more in smaller
     /// steps. A single output tile may take all of it.
     pub chunk_part: u32,
+    /// Sequences that have a cache each, and take their steps together.
+    pub batch: u32,
     /// Weight chunks of a layer that load during the end of the layer before, at least 1.
     pub prefetch: u32,
     /// Load the weights behind attention before the cached keys, which wait for the new ones.
@@ -20,6 +22,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { context: None, chunk: None, chunk_part: 8, prefetch: 4, early: true, reorder: true }
+        Options {
+            context: None,
+            chunk: None,
+            batch: 1,
+            chunk_part: 8,
+            prefetch: 4,
+            early: true,
+            reorder: true,
+        }
     }
 }
