@@ -6,7 +6,7 @@
 mod models;
 
 use crate::bench::{check, hardware, with_model};
-use codegen::generate::{arg_max, logits, turns};
+use codegen::generate::{Turn, arg_max, logits, turns};
 use codegen::taps::{Byte, frame};
 use codegen::{Model, Target, image, plan};
 use hw::machine::MemoryModel;
@@ -71,6 +71,39 @@ fn small(name: &str) {
 #[test]
 fn a_small_network_on_three() {
     small("three");
+}
+
+/// Two sequences, each with a cache of its own: prompts one after the other, then steps together, every run compared. Both read the
+/// same, and say the same.
+#[test]
+fn sequences_together() {
+    let decoder = models::random(1, &models::SMALL);
+    let prompt: Vec<u32> = (0..9).map(|i| (i * 37 + 11) % 50).collect();
+    let expected = evaluated(&decoder, &prompt, 2);
+    for name in ["odd", "sliced"] {
+        let (machine, hardware) = (crate::bench::machine(name), hardware(name));
+        let options = plan::Options { batch: 2, ..plan::Options::default() };
+        let target = Target::new(&Model::of(&decoder).unwrap(), &machine, &options).unwrap();
+        let mut slices = State::of_slices(&machine, &image::images(&target, &decoder).unwrap());
+        let mut run = |turn: &Turn| -> Vec<u32> {
+            let count = turn.tokens.len() as u32;
+            let compiled = target.compile_for(turn.reads, count, turn.slot).unwrap();
+            let args = turn.args(&compiled);
+            let case = case(compiled.program, slices.iter().map(|s| s.dram.used()).collect(), args);
+            check(&hardware, &machine, &format!("{turn:?}"), &case, turn.position);
+            run_slices(&mut slices, &case.program, &case.args, &mut ()).unwrap();
+            let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
+            (0..count).map(|token| arg_max(&logits(&target, word, count, token))).collect()
+        };
+        let of_first = turns(&target, 0, &prompt).unwrap();
+        let mut said: Vec<u32> = (0..2)
+            .map(|n| of_first.iter().map(|turn| *run(&turn.of(n)).last().unwrap()).last().unwrap())
+            .collect();
+        for (step, wanted) in (0..).zip(&expected) {
+            assert_eq!(said, [*wanted; 2], "{name}, step {step}");
+            said = run(&Turn::step(prompt.len() as u32 + step, said));
+        }
+    }
 }
 
 /// Four slices with a head each, and with padding in the last rows of the MLP.
