@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "cli/ablation.rs"]
+mod ablation;
 #[path = "cli/accelerators.rs"]
 mod accelerators;
 #[path = "cli/diagnostics.rs"]

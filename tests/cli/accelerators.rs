@@ -125,9 +125,17 @@ fn pointer(key: &str) -> String {
     format!("/{}", key.replace('.', "/"))
 }
 
-/// Everything of the file that is assumed or fitted: its key, what is said of it, and its numbers, none if it is no number. What its
+/// Something that is assumed or fitted.
+struct Assumed {
+    key: String,
+    mark: String,
+    /// With their keys; none if it is no number.
+    numbers: Vec<(String, u64)>,
+}
+
+/// Everything of the file that is assumed or fitted: what its
 /// DRAM calls an assumption is among it.
-fn assumed(machine: &str, json: &Value) -> Vec<(String, String, Vec<(String, u64)>)> {
+fn assumed(machine: &str, json: &Value) -> Vec<Assumed> {
     let own = marks(machine).into_iter();
     let own = own.filter(|(_, mark)| mark.starts_with("fitted") || mark.contains("assumption"));
     let device = "memory.model.device";
@@ -139,7 +147,7 @@ fn assumed(machine: &str, json: &Value) -> Vec<(String, String, Vec<(String, u64
     all.map(|(key, mark)| {
         let mut found = Vec::new();
         numbers(json.pointer(&pointer(&key)).unwrap(), &key, &mut found);
-        (key, mark, found)
+        Assumed { key, mark, numbers: found }
     })
     .collect()
 }
@@ -188,7 +196,7 @@ fn assumptions_by_a_quarter() {
         let mut ranges = [(whole, whole); 2];
         println!("\n{}: {whole:.3} {}, published {}", p.machine, p.unit, p.value);
         println!("{:<48}{:>12}  {:<36}{:<36}", "", "value", "a quarter less", "a quarter more");
-        for (key, mark, numbers) in assumed(p.machine, &json) {
+        for Assumed { key, mark, numbers } in assumed(p.machine, &json) {
             let fitted = mark.starts_with("fitted");
             let range = &mut ranges[usize::from(fitted)];
             let fitted = if fitted { " (fitted)" } else { "" };

@@ -3,7 +3,10 @@
 //! The built-in schemes are such files, too (`ir/schemes/`), read by the same code, so that each one can be copied and
 //! changed. A [`Scheme`] that was parsed has passed the rules of `verify`: every width is one that the operators have.
 
+mod technique;
 mod verify;
+
+pub use technique::Technique;
 
 use crate::diag::Diagnostic;
 use crate::op::{Code, Visibility};
