@@ -15,6 +15,8 @@ mod diagnostics;
 mod examples;
 #[path = "cli/insight.rs"]
 mod insight;
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/verbs.rs"]
 mod verbs;
 #[path = "cli/waves.rs"]
