@@ -138,13 +138,25 @@ pub fn produce(
     (decoder, workload): (Decoder, &Workload),
     prompt: usize,
 ) -> Result<Product, Diagnostic> {
+    produce_under(request, &place::scheme(&request.scheme)?, (decoder, workload), prompt)
+}
+
+/// The same under another scheme than that of the request.
+///
+/// # Errors
+/// As [`produce`].
+pub fn produce_under(
+    request: &Request,
+    scheme: &Scheme,
+    (decoder, workload): (Decoder, &Workload),
+    prompt: usize,
+) -> Result<Product, Diagnostic> {
     let mut machine = place::machine(&request.machine)?;
     if let Some(seed) = request.seed {
         machine.seed(seed)?;
     }
-    let scheme = place::scheme(&request.scheme)?;
-    codegen::support::widths(&scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let quantised = quantised(request, &decoder, &scheme)?;
+    codegen::support::widths(scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
+    let quantised = quantised(request, &decoder, scheme)?;
     let model = Model::stored(&quantised, request.widen)?;
     let target =
         placed(&model, &machine.machine, (request.cache, workload.batch), workload.positions(prompt))?;

@@ -14,6 +14,9 @@ use sim::energy::{Events, Memory, events, fetch};
 use sim::sink::{Event, Sink};
 use std::collections::BTreeMap;
 
+/// What a report says where off-chip memory has no price.
+pub const NO_DRAM: &str =
+    "not counted off-chip memory: the machine's memory model names no DRAM with prices\n";
 /// The operator of what is spent before any instruction is known.
 const FETCH: &str = "(instruction fetch)";
 
@@ -202,6 +205,11 @@ impl Bill {
         Some(bill)
     }
 
+    /// What off-chip memory costs is in it.
+    pub fn counts_dram(&self) -> bool {
+        self.dram
+    }
+
     /// Operators, the costliest first.
     fn operators(&self) -> Vec<(&Origin, Range)> {
         let mut all: Vec<_> = self.by_operator.iter().map(|(origin, joules)| (origin, *joules)).collect();
@@ -280,9 +288,7 @@ impl Bill {
             put(&mut out, format_args!("assumption  {}\n", self.assumed.join(", ")));
         }
         if !self.dram {
-            out.push_str(
-                "not counted off-chip memory: the machine's memory model names no DRAM with prices\n",
-            );
+            out.push_str(NO_DRAM);
         }
         out
     }
@@ -304,7 +310,7 @@ fn range(joules: &Range) -> Value {
 }
 
 /// Joules with a unit that fits.
-fn amount(joules: f64) -> String {
+pub(crate) fn amount(joules: f64) -> String {
     let units = [(1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ")];
     let (scale, unit) = units.into_iter().find(|(scale, _)| joules >= *scale).unwrap_or((1e-12, "pJ"));
     format!("{:.1} {unit}", joules / scale)

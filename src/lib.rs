@@ -27,6 +27,7 @@ pub mod synth;
 
 mod verbs;
 
+mod ablation;
 mod accelerator;
 mod accuracy;
 mod compiler;

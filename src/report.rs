@@ -129,9 +129,7 @@ impl Summary<'_> {
     }
 
     fn bill(&self, tally: &Tally) -> Option<Bill> {
-        let times = tally.by_operator.iter().map(|(origin, cost)| (origin.clone(), cost.cycles));
-        let times = times.chain([(Origin::step(IDLE), tally.idle)]).collect();
-        Bill::of(self.machine, &tally.energy, &times)
+        bill(self.machine, tally)
     }
 
     /// The report for people.
@@ -197,6 +195,13 @@ impl Summary<'_> {
     }
 }
 
+/// What runs cost in energy; `None` if the machine names no prices.
+pub(crate) fn bill(machine: &Machine, tally: &Tally) -> Option<Bill> {
+    let times = tally.by_operator.iter().map(|(origin, cost)| (origin.clone(), cost.cycles));
+    let times = times.chain([(Origin::step(IDLE), tally.idle)]).collect();
+    Bill::of(machine, &tally.energy, &times)
+}
+
 /// The cycles of no operator.
 const IDLE: &str = "(no unit at work)";
 
@@ -251,7 +256,8 @@ pub(crate) fn share(part: f64, whole: f64) -> String {
     if whole > 0.0 { percent(part / whole) } else { percent(0.0) }
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes with a unit that fits.
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
         10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

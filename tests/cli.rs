@@ -5,12 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "cli/ablation.rs"]
+mod ablation;
+#[path = "cli/accelerators.rs"]
+mod accelerators;
 #[path = "cli/diagnostics.rs"]
 mod diagnostics;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/insight.rs"]
 mod insight;
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/verbs.rs"]
 mod verbs;
 #[path = "cli/waves.rs"]

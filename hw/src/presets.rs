@@ -17,7 +17,11 @@ pub const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// Name and text of the accelerators: whole devices, of which tests verilate some slices.
-pub const ACCELERATORS: &[(&str, &str)] = &[("llm-u280", include_str!("../machines/llm-u280.toml"))];
+pub const ACCELERATORS: &[(&str, &str)] = &[
+    ("llm-u280", include_str!("../machines/llm-u280.toml")),
+    ("accllm-u280", include_str!("../machines/accllm-u280.toml")),
+    ("flightllm-u280", include_str!("../machines/flightllm-u280.toml")),
+];
 
 /// Every built-in machine.
 pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {

@@ -40,7 +40,7 @@ fn show(name: &str, modules: bool) -> Outcome {
 
 fn list() -> Outcome {
     let mut text = String::from(
-        "name          clock  multipliers  tokens x outputs x lanes   on chip      LUT    DSP  hash\n",
+        "name            clock  multipliers  tokens x outputs x lanes   on chip      LUT    DSP  hash\n",
     );
     let mut all = Vec::new();
     for (name, _) in hw::presets::all() {
@@ -56,7 +56,7 @@ fn row(m: &Machine) -> String {
     let array = format!("{} x {} x {}", m.matrix.tokens, m.matrix.outputs, m.matrix.lanes);
     let cells = codegen::resources::predict(m).total();
     format!(
-        "{:<10} {:>4} MHz  {:>11}  {array:>24}  {:>4} KiB  {:>7}  {:>5}  {:#010x}\n",
+        "{:<14} {:>4} MHz  {:>11}  {array:>24}  {:>4} KiB  {:>7}  {:>5}  {:#010x}\n",
         m.name,
         m.clock_hz / 1_000_000,
         multipliers(m),

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::report::Summary;
 use crate::talk::Talk;
 use crate::workload::Prompt;
-use crate::{perfetto, rtl, rung};
+use crate::{ablation, perfetto, rtl, rung};
 use codegen::image;
 use hw::machine::MemoryModel;
 use ir::accuracy::write_npy;
@@ -40,6 +40,9 @@ pub struct Args {
     /// Write what happened when, for ui.perfetto.dev
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Run the same work without each technique of the scheme, and compare speed, bytes and energy
+    #[arg(long, conflicts_with_all = ["input", "accuracy", "out", "rtl", "trace"])]
+    ablate: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -47,6 +50,9 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
+    if args.ablate {
+        return ablation::run(&args.request, args.prompt.as_deref());
+    }
     // Before any work: a folder that cannot be written is told at once.
     let folder = args.out.as_deref().map(Folder::begin).transpose()?;
     let working = Progress::begin("compiling", 0);

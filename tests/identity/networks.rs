@@ -274,6 +274,17 @@ fn pruned_weights_on_llm_u280() {
     }
 }
 
+/// Two slices of the accelerators that follow papers, each under what its paper runs.
+#[test]
+fn accelerators_of_papers() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    for (name, scheme) in [("accllm-u280", "w2s24a8kv4"), ("flightllm-u280", "w4a8")] {
+        let decoder = models::random_with(1, &models::SMALL, &Scheme::named(scheme).unwrap());
+        let expected = evaluated(&decoder, &prompt, 1);
+        assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{scheme} on {name}");
+    }
+}
+
 #[test]
 fn the_trained_network_on_tiny() {
     trained_on_tiny(&models::trained());

@@ -3,7 +3,10 @@
 //! The built-in schemes are such files, too (`ir/schemes/`), read by the same code, so that each one can be copied and
 //! changed. A [`Scheme`] that was parsed has passed the rules of `verify`: every width is one that the operators have.
 
+mod technique;
 mod verify;
+
+pub use technique::Technique;
 
 use crate::diag::Diagnostic;
 use crate::op::{Code, Visibility};
@@ -151,9 +154,11 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("w2a8kv4", include_str!("../../../schemes/w2a8kv4.toml")),
     ("w2s24a8kv4", include_str!("../../../schemes/w2s24a8kv4.toml")),
     ("w2s24a8kv4-g128", include_str!("../../../schemes/w2s24a8kv4-g128.toml")),
+    ("w2s24a8kv4-g128-w512", include_str!("../../../schemes/w2s24a8kv4-g128-w512.toml")),
     ("w2s24x4a8kv4-g128", include_str!("../../../schemes/w2s24x4a8kv4-g128.toml")),
     ("w4a4", include_str!("../../../schemes/w4a4.toml")),
     ("w4a8", include_str!("../../../schemes/w4a8.toml")),
+    ("w4a8-g64", include_str!("../../../schemes/w4a8-g64.toml")),
     ("w8a8", include_str!("../../../schemes/w8a8.toml")),
 ];
 
