@@ -3,7 +3,7 @@
 
 use crate::Scratch;
 use hw::Machine;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tilewright::hw;
 
@@ -75,6 +75,43 @@ fn llm_u280_fits_its_card_and_decodes_at_240_tokens_a_second() {
     assert!(rate(&json) >= 240.0, "{}", rate(&json));
     assert!(rate(&window) >= 250.0, "{}", rate(&window));
     assert!(rate(&shared) > rate(&json), "{}", rate(&shared));
+}
+
+/// A prompt keeps the multipliers busy, and so do sequences that share weights.
+#[test]
+fn llm_u280_reads_prompts_at_the_rate_of_its_multipliers() {
+    let s = Scratch::new("prefill");
+    let size = ["--machine", "llm-u280", "--scheme", "w2s24a8kv4-g128"];
+    let run = |more: &[&str]| s.json(&[&["run", "llama2-7b"], &size[..], more].concat());
+    let json = run(&["--prefill", "32", "--decode", "1"]);
+    let used = |phase: &str, json: &Value| json[phase]["mac_utilization"].as_f64().unwrap();
+    assert!(used("prefill", &json) >= 0.7, "{}", used("prefill", &json));
+    let eight = run(&["--context", "1024", "--decode", "1", "--batch", "8"]);
+    assert_eq!(eight["decode"]["tokens"], 8);
+    assert!(used("decode", &eight) >= 0.7 && rate(&eight) >= 390.0, "{}", rate(&eight));
+}
+
+/// Of the bytes that the memory gives when nothing but loads runs, a token takes 92 % at least.
+#[test]
+fn llm_u280_takes_what_its_memory_gives() {
+    let s = Scratch::new("bandwidth");
+    let load = "loop count=400 body=1\nload space=w addr=0x10000 blocks=2048\n";
+    s.write(
+        "loads.asm",
+        format!(".machine llm-u280\n.region data addr=0x400000 bytes=0x20000 ro\n{load}halt\n"),
+    );
+    std::fs::create_dir(s.0.join("loads")).unwrap();
+    s.write("loads/machine.toml", hw::presets::text("llm-u280").unwrap());
+    s.good(&["asm", "loads.asm", "--output", "loads/program.bin"]);
+    let programs = json!([{ "file": "program.bin", "instructions": 3 }]);
+    let manifest =
+        json!({ "schema_version": 1, "tilewright": "", "weights_absent": true, "programs": programs });
+    s.write("loads/manifest.json", manifest.to_string());
+    let rate = |json: &Value| json["dram"]["read_bytes"].as_f64().unwrap() / json["cycles"].as_f64().unwrap();
+    let most = rate(&s.json(&["sim", "loads"]));
+    let token = rate(&token(&s, "llm-u280", "w2s24a8kv4-g128", "1024"));
+    println!("{token:.1} of {most:.1} bytes a cycle, {:.1} %", 100.0 * token / most);
+    assert!(token >= 0.92 * most, "{token} of {most} bytes a cycle");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn broken_requests() {
             &["run", "--cache", "64", "--context", "60", "--decode", "5"],
             &["run", "--decode", "4000"],
             &["run", "--prefill", "4000000000"],
-            &["run", "--batch", "4"],
+            &["run", "--batch", "9"],
             &["run", "--prefill", "0", "--decode", "0"],
             &["run", "--bind", "tokens=3"],
             &["run", "bert/config.json", "--decode", "3"],
