@@ -15,14 +15,27 @@ use codegen::plan::Reads;
 use ir::diag::Diagnostic;
 use std::sync::Arc;
 
+/// A run that was made.
+struct Run {
+    compiled: Arc<Compiled>,
+    args: Vec<u32>,
+    cycles: u64,
+}
+
+impl Run {
+    fn job(&self) -> Job<'_> {
+        Job { program: &self.compiled.program, args: &self.args, cycles: self.cycles }
+    }
+}
+
 /// What was said, and what it cost.
 pub struct Talk<'p> {
     product: &'p Product,
     machine: Accelerator,
     pub prefill: Phase,
     pub decode: Phase,
-    /// Every run of both: program, argument table, cycles.
-    runs: [Vec<(Arc<Compiled>, Vec<u32>, u64)>; 2],
+    /// Every run of both.
+    runs: [Vec<Run>; 2],
     /// Where every run is written, too.
     pub trace: Option<perfetto::File>,
     /// Of the last token that was read, or of an encoder's sequence, if there are weights; fixed point, 16 fractional bits.
@@ -84,10 +97,7 @@ impl<'p> Talk<'p> {
     pub fn relieve(&mut self) {
         let _working = Progress::begin("simulating other machines", 0);
         for (phase, runs) in [&mut self.prefill, &mut self.decode].into_iter().zip(&self.runs) {
-            let jobs: Vec<Job> = runs
-                .iter()
-                .map(|(c, args, cycles)| Job { program: &c.program, args, cycles: *cycles })
-                .collect();
+            let jobs: Vec<Job> = runs.iter().map(Run::job).collect();
             phase.reliefs = reliefs(&self.product.machine.machine, &jobs);
         }
     }
@@ -117,7 +127,11 @@ impl<'p> Talk<'p> {
             phase.macs = phase.macs.map(|n| n + macs);
             phase.tally.merge(&pass.tally);
             (0..tokens).for_each(|_| working.step());
-            self.runs[usize::from(decode)].push((pass.compiled, pass.args, pass.tally.cycles));
+            self.runs[usize::from(decode)].push(Run {
+                compiled: pass.compiled,
+                args: pass.args,
+                cycles: pass.tally.cycles,
+            });
         })?;
         let likeliest = logits.as_deref().map(arg_max);
         self.logits = logits;

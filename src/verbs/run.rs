@@ -176,9 +176,10 @@ fn notes(args: &Args, product: &Product, prompt: &Prompt) -> Result<Vec<String>,
             "the sequence goes through every layer in chunks of {chunk} tokens, {padding} of them padding"
         ));
     } else if read > 1 && product.target.chunk == 1 {
-        notes.push(format!(
+        notes.push(
             "the prompt is read token by token: no step of more fits the buffers or the context of this machine"
-        ));
+                .to_string(),
+        );
     }
     let random = matches!(machine.memory.model, MemoryModel::Random { .. });
     if args.request.seed.is_some() && !random {

@@ -66,7 +66,7 @@ fn turn(g: &Geometry) -> Module {
         .lut(7 + 3 + 19 + 8 * u64::from(g.lp))
         .ff(7 + u64::from(g.crossing))
         .has(1, delay(7, 19))
-        .has(1, delay(18, g.crossing))
+        .has(1, delay(21, g.crossing))
 }
 
 fn any(f: Functions, list: &[Function]) -> bool {

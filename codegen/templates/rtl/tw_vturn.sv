@@ -30,7 +30,7 @@ module tw_vturn #(
   if (SLICES > 1) begin : gen_several
     logic [6:0]        turn_q;
     logic [CROSSING:1] en_q;
-    logic [17:0]       place_crossed;
+    logic [20:0]       place_crossed;
 
     assign turn_last_o = !(across_i && quant_i) || turn_q == 7'(SLICES - 1);
 
@@ -54,7 +54,7 @@ module tw_vturn #(
     end
 
     tw_delay #(
-      .WIDTH(18),
+      .WIDTH(21),
       .DEPTH(CROSSING)
     ) u_place (
       .clk_i(clk_i),

@@ -216,8 +216,8 @@ pub const PAIR: &[Fault] = &[
     fault(
         "a step of a pruned mode is a row long",
         "tw_matrix.sv",
-        "(pruned ? 13'd2",
-        "(pruned && !@ ? 13'd2",
+        "(pruned ? 16'd2",
+        "(pruned && !@ ? 16'd2",
         "",
     ),
     fault(
