@@ -571,8 +571,12 @@ mod tests {
     fn hashes_of_the_presets_stay() {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
-            ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "llm-u280"].map(hash),
-            ["d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "e8ecedc0"]
+            ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "crumbs", "nibbles", "llm-u280"]
+                .map(hash),
+            [
+                "d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "0", "0",
+                "e8ecedc0"
+            ]
         );
     }
 }

@@ -75,25 +75,25 @@ impl Multipliers {
             "matrix.multipliers",
             !shared || matrix.outputs % 2 == 0,
             "each DSP48E2 multiplies for two outputs, and their number is odd",
-            "make matrix.outputs even, or choose plain or dot multipliers",
+            "make matrix.outputs even, or choose plain, dot, crumb or nibble multipliers",
         )?;
         rule(
             "matrix.multipliers",
             !pruned || self.prune(),
             "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
-            "choose plain, dsp48e2 or dot multipliers, or leave w2p and s2p out",
+            "choose other multipliers than quads, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
             !pruned || !shared || matrix.tokens % 2 == 0,
             "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, choose plain or dot multipliers, or leave w2p and s2p out",
+            "make matrix.tokens even, choose plain, dot, crumb or nibble multipliers, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
             self != Multipliers::Quad || matrix.tokens % 2 == 0,
             "each quad multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, or choose plain, dsp48e2 or dot multipliers",
+            "make matrix.tokens even, or choose other multipliers than quads",
         )?;
         rule(
             "matrix.multipliers",
