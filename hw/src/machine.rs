@@ -167,6 +167,9 @@ pub struct Matrix {
     pub modes: Vec<Mode>,
     /// What the multipliers are made of.
     pub multipliers: Multipliers,
+    /// Whether products can be told that their activations have four bits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrow: bool,
 }
 
 /// Vector engine: as many lanes as the matrix engine has.
@@ -271,7 +274,8 @@ impl Machine {
         let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
             queue_depth;
-        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers } = matrix;
+        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers, narrow } =
+            matrix;
         let Load { burst_beats: load_burst, outstanding, forms } = load;
         let Store { burst_beats: store_burst } = store;
         let Buffers {
@@ -314,6 +318,7 @@ impl Machine {
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
         let functions = format!("vector.functions={names:?}\n");
+        let narrow = if *narrow { "matrix.narrow=true\n" } else { "" }.to_string();
         let ultra = if weight_ram.is_auto() { "" } else { "buffers.weight_ram=ultra\n" }.to_string();
         let Slices { count, crossing } = slices;
         let slices = match slices.alone() {
@@ -323,7 +328,7 @@ impl Machine {
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions, form::canonical(forms), slices, ultra])
+            .chain([modes, functions, form::canonical(forms), slices, ultra, narrow])
             .collect()
     }
 
@@ -574,8 +579,8 @@ mod tests {
             ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "crumbs", "nibbles", "llm-u280"]
                 .map(hash),
             [
-                "d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "0", "0",
-                "e8ecedc0"
+                "d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "dcb5203a", "9e2eb206",
+                "724778b0", "8edf3ef5", "e8ecedc0"
             ]
         );
     }

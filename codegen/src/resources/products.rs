@@ -19,6 +19,7 @@ pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module 
         .with("LP", g.lp)
         .with("MODES", modes)
         .with("PACKED", packed)
+        .with("NARROW", u32::from(g.narrow))
         .with("A_WIDTH", g.a_width)
         .with("W_ROW", g.widest_row())
         .with("LATER", later)

@@ -6,7 +6,7 @@ use crate::synthesis::cells;
 #[test]
 fn quads_of_products_are_exact() {
     let machine = hw::presets::load("quads").unwrap();
-    for (kind, products) in [(0, 4 << 20), (1, 2 << 24)] {
+    for (kind, products) in [(0, 4 << 20), (1, 2 << 24), (2, 4 << 16)] {
         let (events, _) = Bench::build("quad", &machine, &[("KIND", kind)]).run(1, 0, &[], &[]);
         assert_eq!(events.done, [products], "kind {kind}");
     }
