@@ -234,7 +234,8 @@ impl Product {
                 mode.name()
             )
         });
-        let narrow = (self.target.model.widths.activations == 4).then(|| {
+        let wide = self.target.model.widths.activations == 4 && !self.target.machine.matrix.narrow;
+        let narrow = wide.then(|| {
             "activations of 4 bits take a byte on the chip and run at the rate of 8-bit ones".to_string()
         });
         let early = self.target.model.kind.early.then(|| {

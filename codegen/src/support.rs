@@ -87,7 +87,7 @@ pub fn modes(model: &Model, machine: &Machine) -> Result<Widths, Diagnostic> {
     let help = if what == "weights" && w.wider.is_none() && !mode.pruned() && WIDER.iter().any(there) {
         "store the weights in a wider mode with `--widen`, choose a scheme that fits, or add the mode to the machine file"
     } else if mode.pruned() && !machine.matrix.multipliers.prune() {
-        "choose a scheme without 2:4 pruning, or a machine of plain or dsp48e2 multipliers, which can have the mode"
+        "choose a scheme without 2:4 pruning, or a machine of other multipliers than quads, which can have the mode"
     } else if mode.pruned() && machine.matrix.lanes % 2 != 0 {
         "choose a scheme without 2:4 pruning, or a machine with the mode, whose matrix.lanes are even"
     } else {

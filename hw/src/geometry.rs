@@ -30,6 +30,8 @@ pub struct Geometry {
     pub beat: u32,
     /// Operand modes.
     pub modes: Modes,
+    /// Whether products can have activations of four bits.
+    pub narrow: bool,
     /// Forms of pruned weights in DRAM.
     pub forms: Forms,
     /// Functions of the vector engine.
@@ -83,6 +85,7 @@ impl Geometry {
             crossing: machine.slices.crossing,
             beat,
             modes: Modes::of(&m.modes),
+            narrow: m.narrow,
             forms: Forms::of(&machine.load.forms),
             functions: Functions::of(&machine.vector.functions),
             g_row,

@@ -167,6 +167,9 @@ pub struct Matrix {
     pub modes: Vec<Mode>,
     /// What the multipliers are made of.
     pub multipliers: Multipliers,
+    /// Whether products can be told that their activations have four bits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrow: bool,
 }
 
 /// Vector engine: as many lanes as the matrix engine has.
@@ -274,7 +277,8 @@ impl Machine {
         let Sequencer { imem_words, fetch_words, args, queue_depth } = sequencer;
         let QueueDepth { load: load_depth, matrix: matrix_depth, vector: vector_depth, store: store_depth } =
             queue_depth;
-        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers } = matrix;
+        let Matrix { tokens, outputs, lanes, drain_lanes, accumulator_bits, modes, multipliers, narrow } =
+            matrix;
         let Load { burst_beats: load_burst, outstanding, forms } = load;
         let Store { burst_beats: store_burst } = store;
         let Buffers {
@@ -323,6 +327,7 @@ impl Machine {
             .filter(|(_, style)| !style.is_auto())
             .map(|(key, style)| format!("buffers.{key}={}\n", style.name()))
             .collect();
+        let narrow = if *narrow { "matrix.narrow=true\n" } else { "" }.to_string();
         let Slices { count, crossing } = slices;
         let slices = match slices.alone() {
             true => String::new(),
@@ -331,7 +336,7 @@ impl Machine {
         [format!("clock_hz={clock_hz}\n"), memory]
             .into_iter()
             .chain(lines)
-            .chain([modes, functions, form::canonical(forms), slices, styles])
+            .chain([modes, functions, form::canonical(forms), slices, styles, narrow])
             .collect()
     }
 
@@ -579,8 +584,12 @@ mod tests {
     fn hashes_of_the_presets_stay() {
         let hash = |name| format!("{:08x}", crate::presets::load(name).unwrap().hash());
         assert_eq!(
-            ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "llm-u280"].map(hash),
-            ["d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "8e745392", "9e2eb206", "f83a23d7"]
+            ["tiny", "unit", "three", "odd", "paired", "quads", "gemv", "crumbs", "nibbles", "llm-u280"]
+                .map(hash),
+            [
+                "d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "dcb5203a", "9e2eb206",
+                "724778b0", "8edf3ef5", "f83a23d7"
+            ]
         );
     }
 }

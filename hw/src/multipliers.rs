@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | `plain` | one product | |
 //! | `dsp48e2` | two of 8 x 8 bits | two tokens a weight; if their number is odd, two outputs an activation |
-//! | `quad` | four of 8 x 2 bits, or two of 8 x 8 bits | two tokens and two outputs; of wide weights, two outputs an activation |
+//! | `quad` | four of 8 x 2 or 4 x 4 bits, or two of 8 x 8 bits | two tokens and two outputs; of others, two outputs an activation |
 //! | `dot` | two of 8 x 4 bits, and their sum | an output and a token: two of its lanes |
 //! | `crumb` | one of 8 x 2 bits, in LUTs | nothing: wider weights are multiplied digit by digit |
 //! | `nibble` | one of 4 x 4 bits, in gates | nothing: so are wider weights and activations |
 //!
-//! A packing changes cost and time, never bits. Latency and cycles of a step: [`crate::timing`].
+//! A packing changes cost and time, never bits. Latency and cycles of a step: [`crate::timing`]. Quads and nibbles are faster
+//! if they know that activations have four bits, which `matrix.narrow` says: [`Multipliers::narrows`].
 
 use crate::machine::{MachineError, Matrix, rule};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ pub enum Multipliers {
     Plain,
     /// Explicit DSP48E2 slices with two products each, which share a weight or an activation.
     Dsp48e2,
-    /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights, or two of 8 x 8 bits.
+    /// Explicit DSP48E2 slices for two tokens and two outputs: four products of 2-bit weights or of 4 x 4 bits, or two of
+    /// 8 x 8 bits.
     Quad,
     /// Explicit DSP48E2 slices for two lanes of an output: the sum of two products of up to 4-bit weights, each with an
     /// activation of its own.
@@ -64,6 +66,11 @@ impl Multipliers {
         self != Multipliers::Quad
     }
 
+    /// Whether they take fewer beats of activations of four bits.
+    pub fn narrows(self) -> bool {
+        matches!(self, Multipliers::Quad | Multipliers::Nibble)
+    }
+
     /// Whether an engine can be made of them.
     ///
     /// # Errors
@@ -75,31 +82,40 @@ impl Multipliers {
             "matrix.multipliers",
             !shared || matrix.outputs % 2 == 0,
             "each DSP48E2 multiplies for two outputs, and their number is odd",
-            "make matrix.outputs even, or choose plain or dot multipliers",
+            "make matrix.outputs even, or choose plain, dot, crumb or nibble multipliers",
         )?;
         rule(
             "matrix.multipliers",
             !pruned || self.prune(),
             "with w2p and s2p each output meets activations of its own, and a quad has the same for two",
-            "choose plain, dsp48e2 or dot multipliers, or leave w2p and s2p out",
+            "choose other multipliers than quads, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
             !pruned || !shared || matrix.tokens % 2 == 0,
             "with w2p and s2p each DSP48E2 multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, choose plain or dot multipliers, or leave w2p and s2p out",
+            "make matrix.tokens even, choose plain, dot, crumb or nibble multipliers, or leave w2p and s2p out",
         )?;
         rule(
             "matrix.multipliers",
             self != Multipliers::Quad || matrix.tokens % 2 == 0,
             "each quad multiplies for two tokens, and their number is odd",
-            "make matrix.tokens even, or choose plain, dsp48e2 or dot multipliers",
+            "make matrix.tokens even, or choose other multipliers than quads",
         )?;
         rule(
             "matrix.multipliers",
             self != Multipliers::Dot || matrix.lanes % 2 == 0,
             "each DSP48E2 multiplies for two lanes of an output, and their number is odd",
             "make matrix.lanes even, or choose other multipliers",
+        )?;
+        rule(
+            "matrix.narrow",
+            !matrix.narrow || self.narrows(),
+            &format!(
+                "{} multipliers take as many beats of activations of four bits as of others",
+                self.name()
+            ),
+            "leave matrix.narrow out, or choose quad or nibble multipliers",
         )
     }
 }
@@ -128,5 +144,28 @@ mod tests {
             (m.outputs, m.lanes, m.drain_lanes, m.multipliers) = (7, 7, 7, Multipliers::Dot);
         };
         assert!(refused(odd_lanes).starts_with("each DSP48E2 multiplies for two lanes of an output"));
+    }
+
+    #[test]
+    fn narrow_activations_are_for_multipliers_that_gain_by_them() {
+        let mut machine = crate::presets::load("tiny").unwrap();
+        machine.matrix.narrow = true;
+        for multipliers in [
+            Multipliers::Plain,
+            Multipliers::Dsp48e2,
+            Multipliers::Quad,
+            Multipliers::Dot,
+            Multipliers::Crumb,
+            Multipliers::Nibble,
+        ] {
+            machine.matrix.multipliers = multipliers;
+            machine.matrix.modes.retain(|m| multipliers.prune() || !m.pruned());
+            match machine.verify() {
+                Ok(()) => assert!(multipliers.narrows(), "{multipliers:?}"),
+                Err(refused) => {
+                    assert_eq!((refused.at.as_str(), multipliers.narrows()), ("matrix.narrow", false))
+                }
+            }
+        }
     }
 }

@@ -44,16 +44,17 @@ pub struct GemmShape {
     pub beats: u64,
 }
 
-/// Cycles that a step of a gemm takes. A quad holds four products of 2-bit weights, of wider ones those of one token: even tokens
-/// come first, then odd ones, if there are any. Dot multipliers take weights of up to 4 bits: of bytes the lower halves come
-/// first, then the upper ones. Digits are multiplied a pair a beat, those of the activation first.
-pub fn beats(multipliers: Multipliers, mode: u32, tokens: u64) -> u64 {
+/// Cycles that a step of a gemm takes. A quad holds four products of 2-bit weights, and of 4-bit ones with narrow activations, of
+/// others those of one token: even tokens come first, then odd ones, if there are any. Dot multipliers take weights of up to 4
+/// bits: of bytes the lower halves come first, then the upper ones. Digits are multiplied a pair a beat, those of the activation
+/// first, of which narrow ones have one.
+pub fn beats(multipliers: Multipliers, mode: u32, narrow: bool, tokens: u64) -> u64 {
     let bits = Mode::of(mode).map_or(0, Mode::bits);
     match multipliers {
-        Multipliers::Quad => 1 + u64::from(bits > 2 && tokens > 1),
+        Multipliers::Quad => 1 + u64::from(bits > if narrow { 4 } else { 2 } && tokens > 1),
         Multipliers::Dot => 1 + u64::from(bits > 4),
         Multipliers::Crumb => u64::from(bits.div_ceil(2)),
-        Multipliers::Nibble => 2 * u64::from(bits.div_ceil(4)),
+        Multipliers::Nibble => (2 - u64::from(narrow)) * u64::from(bits.div_ceil(4)),
         Multipliers::Plain | Multipliers::Dsp48e2 => 1,
     }
 }
@@ -114,15 +115,23 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_into_a_slice_takes_two_beats() {
-        let quad = |mode, tokens| beats(Multipliers::Quad, mode as u32, tokens);
+        let quad = |mode, tokens| beats(Multipliers::Quad, mode as u32, false, tokens);
         assert_eq!([quad(Mode::W2, 4), quad(Mode::S2, 2), quad(Mode::W8, 1)], [1; 3]);
         assert_eq!([quad(Mode::W4, 2), quad(Mode::W8, 3), quad(Mode::V8, 4)], [2; 3]);
-        assert_eq!(beats(Multipliers::Dsp48e2, Mode::W8 as u32, 4), 1);
-        let dot = |mode| beats(Multipliers::Dot, mode as u32, 1);
+        assert_eq!(beats(Multipliers::Dsp48e2, Mode::W8 as u32, false, 4), 1);
+        let dot = |mode| beats(Multipliers::Dot, mode as u32, false, 1);
         assert_eq!([Mode::W2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(dot), [1, 1, 1, 2, 2]);
-        let crumb = |mode| beats(Multipliers::Crumb, mode as u32, 1);
+        let crumb = |mode| beats(Multipliers::Crumb, mode as u32, false, 1);
         assert_eq!([Mode::S2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(crumb), [1, 2, 2, 4, 4]);
-        let nibble = |mode| beats(Multipliers::Nibble, mode as u32, 1);
+        let nibble = |mode| beats(Multipliers::Nibble, mode as u32, false, 1);
         assert_eq!([Mode::S2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(nibble), [2, 2, 2, 4, 4]);
+    }
+
+    #[test]
+    fn narrow_activations_take_fewer_beats() {
+        let quad = |mode| beats(Multipliers::Quad, mode as u32, true, 4);
+        assert_eq!([Mode::W2, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(quad), [1, 1, 1, 2, 2]);
+        let nibble = |mode| beats(Multipliers::Nibble, mode as u32, true, 1);
+        assert_eq!([Mode::S2P, Mode::W4, Mode::V4, Mode::W8, Mode::V8].map(nibble), [1, 1, 1, 2, 2]);
     }
 }

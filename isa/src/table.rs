@@ -367,6 +367,8 @@ instructions! {
         residual: 1 flag,
         /// first residual row
         res: 18 vec,
+        /// activations are the low four bits of their bytes, signed
+        narrow: 1 flag,
     }
     /// A vector function over rows of the vector banks, with an optional quantised output.
     Vector "vec" Vector 0 {

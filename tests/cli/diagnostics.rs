@@ -76,6 +76,7 @@ fn broken_machines() {
     s.write("bad-type.toml", tiny.replace("tokens = 2", "tokens = \"two\""));
     let quads = s.good(&["machines", "--show", "quads"]);
     s.write("pruned-quads.toml", quads.replace("\"v8\"", "\"v8\", \"s2p\""));
+    s.write("narrow-plain.toml", tiny.replace("# narrow = true", "narrow = true"));
     s.write("missing-key.toml", tiny.replace("outstanding = 4", ""));
     s.write("truncated.toml", &tiny[..tiny.find("[sequencer]").unwrap()]);
     s.write("absurd.toml", tiny.replace("size_bytes = 4_194_304", "size_bytes = 8_589_934_592"));
@@ -86,6 +87,7 @@ fn broken_machines() {
             &["machines", "--show", "bad-value.toml"],
             &["machines", "--show", "bad-type.toml"],
             &["machines", "--show", "pruned-quads.toml"],
+            &["machines", "--show", "narrow-plain.toml"],
             &["machines", "--show", "missing-key.toml"],
             &["machines", "--show", "truncated.toml"],
             &["machines", "--show", "absurd.toml"],

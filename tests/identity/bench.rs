@@ -50,6 +50,7 @@ pub fn machine(name: &str) -> Machine {
             drain_lanes: 1,
             modes,
             multipliers,
+            narrow: multipliers.narrows(),
             ..unit.matrix
         };
         let vector = hw::machine::Vector { functions: hw::Function::ALL.to_vec() };
@@ -73,6 +74,7 @@ pub fn machine(name: &str) -> Machine {
             drain_lanes: 3,
             modes,
             multipliers,
+            narrow: multipliers.narrows(),
             ..unit.matrix
         };
         let buffers = hw::machine::Buffers { weight_bytes: 8192, ..unit.buffers };

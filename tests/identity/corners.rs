@@ -22,6 +22,7 @@ fn matrix(tokens: u32, outputs: u32, lanes: u32, drain_lanes: u32, accumulator_b
         accumulator_bits,
         modes: hw::Mode::ALL.into_iter().filter(|m| !m.pruned() || lanes % 2 == 0).collect(),
         multipliers: hw::Multipliers::Plain,
+        narrow: false,
     }
 }
 

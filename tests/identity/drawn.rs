@@ -92,6 +92,7 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
             accumulator_bits: d.range(32, 48),
             modes,
             multipliers,
+            narrow: multipliers.narrows() && d.below(2) == 0,
         },
         vector: Vector { functions: [&[Function::Copy], &functions[..]].concat() },
         buffers: Buffers {

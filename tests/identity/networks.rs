@@ -146,6 +146,21 @@ fn every_dense_scheme_on_quads() {
     }
 }
 
+/// Activations of 4 bits in linear layers, and also in attention.
+#[test]
+fn narrow_activations_on_quads_and_nibbles() {
+    let prompt: Vec<u32> = (0..13).map(|i| (i * 37 + 11) % 50).collect();
+    let narrow: Vec<Scheme> = models::schemes().into_iter().filter(|s| s.activations.bits == 4).collect();
+    assert_eq!(narrow.len(), 2);
+    for scheme in narrow {
+        let decoder = models::random_with(1, &models::SMALL, &scheme);
+        let expected = evaluated(&decoder, &prompt, 1);
+        for name in ["quads", "nibbles"] {
+            assert_eq!(answer(&decoder, name, None, &prompt, 1), expected, "{} on {name}", scheme.name);
+        }
+    }
+}
+
 /// Every way to store weights, activations and cache that machines have.
 #[test]
 fn every_scheme_on_machines_with_all_modes() {

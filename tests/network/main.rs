@@ -143,6 +143,44 @@ fn every_scheme_on_every_machine_that_has_its_modes() {
     }
 }
 
+/// Products of activations of 4 bits say so, where the machine knows such; then they take fewer cycles, and the bits stay.
+#[test]
+fn activations_of_four_bits_are_narrow() {
+    let four = |s: &Scheme| [s.activation_code().bits == 4, s.attention_code().bits == 4];
+    for scheme in models::schemes() {
+        let decoder = models::random_with(1, &models::SMALL, &scheme);
+        let [linear, attention] = four(&scheme);
+        for name in ["quads", "nibbles"] {
+            let with = machine(name);
+            if scheme.weights.sparsity == ir::quant::scheme::Sparsity::TwoOfFour && name == "quads" {
+                continue;
+            }
+            let mut without = with.clone();
+            without.matrix.narrow = false;
+            let compiled = [&with, &without].map(|machine| {
+                let target = target(&decoder, machine, &plan::Options::default());
+                let compiled = target.compile(target.chunk, Slot::Chunk).unwrap();
+                let turn = generate::turns(&target, 0, &vec![1; target.chunk as usize]).unwrap().remove(0);
+                let args = turn.args(&compiled);
+                let cycles = sim::timing::simulate(&compiled.program, machine, &args).unwrap().cycles;
+                let gemms = compiled.program.instrs.iter().filter_map(|i| match i.body {
+                    isa::table::Body::Gemm(g) => Some(g.narrow == 1),
+                    _ => None,
+                });
+                (gemms.collect::<Vec<bool>>(), cycles)
+            });
+            let [(narrow, fast), (none, slow)] = compiled;
+            println!("{} on {name}: {fast} cycles, {slow} without narrow activations", scheme.name);
+            assert!(!none.contains(&true));
+            assert_eq!(
+                [narrow.contains(&true), narrow.contains(&false)],
+                [linear || attention, !linear || !attention]
+            );
+            assert!(fast < slow || !linear, "{}", scheme.name);
+        }
+    }
+}
+
 /// Positions of pruned weights lie in DRAM in the narrowest form that they and the machine have; what is loaded is the same.
 #[test]
 fn pruned_weights_lie_in_the_narrowest_form() {

@@ -246,6 +246,7 @@ impl Builder<'_> {
             dst_stride: self.buf.score_rows,
             slot: self.buf.s_q + (item.group * self.map.heads + item.head) * self.g.t,
             shift: self.model.numbers.score_shift,
+            narrow: self.narrow(self.model.widths.attention),
             ..Default::default()
         };
         let task = Task("scores", &[Operator::Scores]);
@@ -307,6 +308,7 @@ impl Builder<'_> {
             dst_stride: self.buf.attention_stride,
             slot: self.buf.s_p[item.side],
             shift: self.model.numbers.value_shift,
+            narrow: self.narrow(self.model.widths.attention),
             ..Default::default()
         };
         let task = Task("weighted values", &[Operator::Values]);

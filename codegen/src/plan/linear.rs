@@ -99,11 +99,17 @@ impl Builder<'_> {
             shift: self.model.shift(chunk.linear),
             residual: residual.is_some().into(),
             res: residual.map_or(0, |res| res + first + u * stride),
+            narrow: self.narrow(self.model.widths.activations),
             ..Default::default()
         };
         self.push(Task(chunk.linear.name(), operators), gemm.into(), 0);
         let (count, step) = (self.in_group(u), self.buf.groups);
         self.last().produces = Some(Produces { value, token: u, step, count, head: 0, row, partial });
+    }
+
+    /// Whether a product is told that its activations have four bits: they do, and the machine has such products.
+    pub fn narrow(&self, bits: u32) -> u32 {
+        u32::from(self.g.narrow && bits <= 4)
     }
 
     /// Adds the bias of a linear layer, if it has one, to its outputs at `(dst, stride)`, in place.

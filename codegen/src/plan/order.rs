@@ -128,7 +128,7 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
         Body::Gemm(b) => {
             let ksteps = u64::from(b.groups) * u64::from(b.steps);
             let tokens = b.tokens.into();
-            let beats = beats(machine.matrix.multipliers, b.mode, tokens);
+            let beats = beats(machine.matrix.multipliers, b.mode, b.narrow != 0, tokens);
             let shape = GemmShape { tokens, ntiles: b.ntiles.into(), ksteps, beats };
             (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }

@@ -58,6 +58,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         .with("ACC_BITS", acc_bits)
         .with("MODES", modes)
         .with("PACKED", packed)
+        .with("NARROW", u32::from(g.narrow))
         .with("A_WIDTH", g.a_width)
         .with("W_ROW", g.widest_row())
         // Counters of steps, groups and tiles, and their ends; rows of operands; slots, their rows, parts and columns; addresses.
@@ -69,7 +70,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
         ))
         // Group scales; of each drain lane channel, accumulator and residual; the token's scale.
         .ff(u64::from(g.n * 8 + g.d * (24 + acc_bits + 32) + 24))
-        .has(1, delay(if packed >= 5 { 5 } else { 4 }, 1))
+        .has(1, delay(if packed >= 5 { 6 } else { 5 }, 1))
         .has(1, delay(1, 5 + later))
         .has(1, delay(1, 1))
         .has(1, delay(1, 6 + later))
@@ -91,6 +92,7 @@ pub fn matrix(machine: &Machine, g: &Geometry) -> Module {
     } else {
         module
     };
+    let module = if g.narrow { module.ff(1) } else { module };
     // Of two beats: which one it is, and the valid steps of odd tokens.
     if packed == 4 { module.lut(3).ff(u64::from(1 + 6 + later)) } else { module }
 }

@@ -10,6 +10,13 @@ pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module 
     let modes = g.modes.bits();
     let rows = g.a_width / (g.tp * g.lp);
     let outputs = u64::from(g.t * g.n);
+    let activations = u64::from(g.t * rows * g.l);
+    // Of nibbles one of two digits, whose upper bits are one sign; of narrow ones the lower one has a sign, too. Else bytes, of whose
+    // upper half narrow ones have the sign.
+    let (lut, ff) = match (packed, g.narrow) {
+        (6, narrow) => (4 + u64::from(narrow), 5),
+        (_, narrow) => (4 * u64::from(narrow), 8),
+    };
     let module = Module::new("tw_products")
         .with("T", g.t)
         .with("N", g.n)
@@ -19,12 +26,13 @@ pub fn products(packed: u32, later: u32, sum_bits: u32, g: &Geometry) -> Module 
         .with("LP", g.lp)
         .with("MODES", modes)
         .with("PACKED", packed)
+        .with("NARROW", u32::from(g.narrow))
         .with("A_WIDTH", g.a_width)
         .with("W_ROW", g.widest_row())
         .with("LATER", later)
         .with("SUM_BITS", sum_bits)
-        // Activations.
-        .ff(u64::from(g.t * rows * g.l * 8))
+        .lut(activations * lut)
+        .ff(activations * ff)
         .has(1, weight_decode(g, packed));
     let module = if rows > 1 { module.has(outputs, gather(g.l, modes & 63)) } else { module };
     match packed {
@@ -170,10 +178,10 @@ fn digit_sum(l: u32, lp: u32, a_bits: u32) -> Module {
 /// Two tokens and two outputs to a slice; of each token the sum of its activations, minus a constant.
 fn quads(module: Module, later: u32, sum_bits: u32, g: &Geometry) -> Module {
     let (tokens, pairs) = (u64::from(g.t), u64::from(g.t / 2));
-    let term = g.t * sum_bits;
+    let term = g.t * (8 + clog2(g.lp) + 3);
     module
-        // Kinds of weights; of each term its sum, and what it is otherwise.
-        .lut(2 + 2 * u64::from(term))
+        // Kinds of weights; of each term the bits of its sum less a constant, or of another constant, and those above it.
+        .lut(2 + u64::from(term))
         .has(1, delay(2, 1))
         .has(1, delay(2, 1 + later))
         .has(1, delay(2, 3))

@@ -75,6 +75,7 @@ fn array(m: &Machine) -> Vec<Constant> {
         ("MODES", g.modes.bits()),
         ("FUNCTIONS", g.functions.bits()),
         ("PACKED", m.matrix.multipliers.packed()),
+        ("NARROW", m.matrix.narrow.into()),
         ("SLICES", g.slices),
         ("CROSSING", g.crossing),
     ])

@@ -34,19 +34,19 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
     let products = g.t * g.n * g.l;
     // What the first multiplier of a lane takes beside a: a position, or 1 / ln 2 of powers of e.
     let factor_bits = if machine.vector.functions.contains(&Function::Exp) { 19 } else { 17 };
-    vec![
-        match machine.matrix.multipliers {
-            Multipliers::Plain => of("matrix: products", products, 8, 8),
-            // A cascade has two slices: the last lane of an odd number fills one.
-            Multipliers::Dsp48e2 => {
-                of("matrix: pairs of products", g.t * g.n / 2 * g.l.next_multiple_of(2), DSP48E2.0, DSP48E2.1)
-            }
-            Multipliers::Quad => of("matrix: quads of products", products / 4, DSP48E2.0, DSP48E2.1),
-            Multipliers::Dot => of("matrix: products of two lanes", products / 2, DSP48E2.0, DSP48E2.1),
-            // Adders of digits: none is a multiplier.
-            Multipliers::Crumb => of("matrix: products of digits", 0, 8, 2),
-            Multipliers::Nibble => of("matrix: products of digits", 0, 4, 4),
-        },
+    let shared = match machine.matrix.multipliers {
+        Multipliers::Plain => Some(of("matrix: products", products, 8, 8)),
+        // A cascade has two slices: the last lane of an odd number fills one.
+        Multipliers::Dsp48e2 => {
+            let pairs = g.t * g.n / 2 * g.l.next_multiple_of(2);
+            Some(of("matrix: pairs of products", pairs, DSP48E2.0, DSP48E2.1))
+        }
+        Multipliers::Quad => Some(of("matrix: quads of products", products / 4, DSP48E2.0, DSP48E2.1)),
+        Multipliers::Dot => Some(of("matrix: products of two lanes", products / 2, DSP48E2.0, DSP48E2.1)),
+        // Adders of digits: none is a multiplier.
+        Multipliers::Crumb | Multipliers::Nibble => None,
+    };
+    let others = [
         of("matrix: group scales", g.t * g.n, group_bits, 9),
         of("epilogue: channel times token mantissa", g.d, 17, 17),
         of("epilogue: accumulator times scale", g.d, machine.matrix.accumulator_bits, 33),
@@ -56,5 +56,6 @@ pub fn multipliers(machine: &Machine) -> Vec<Multiplier> {
         of("vector lane: second product", g.l, 32, 32),
         of("vector scalar: interpolation", 1, 12, 13),
         of("vector scalar: ratio of scales", 1, 17, 18),
-    ]
+    ];
+    shared.into_iter().chain(others).collect()
 }

@@ -67,6 +67,7 @@ module tw_datapath #(
     .ACC_BITS(tw_config_pkg::ACC_BITS),
     .MODES(tw_config_pkg::MODES),
     .PACKED(tw_config_pkg::PACKED),
+    .NARROW(tw_config_pkg::NARROW),
     .A_WIDTH(tw_config_pkg::A_WIDTH),
     .W_ROW(tw_config_pkg::W_ROW)
   ) u_matrix (
@@ -81,6 +82,7 @@ module tw_datapath #(
     .groups_i(matrix_instr_i[tw_pkg::GEMM_GROUPS_LSB+:tw_pkg::GEMM_GROUPS_W]),
     .steps_i(matrix_instr_i[tw_pkg::GEMM_STEPS_LSB+:tw_pkg::GEMM_STEPS_W]),
     .scaled_i(matrix_instr_i[tw_pkg::GEMM_SCALED_LSB+:tw_pkg::GEMM_SCALED_W]),
+    .narrow_i(matrix_instr_i[tw_pkg::GEMM_NARROW_LSB+:tw_pkg::GEMM_NARROW_W]),
     .a_row_i(matrix_instr_i[tw_pkg::GEMM_A_ROW_LSB+:tw_pkg::GEMM_A_ROW_W]),
     .w_row_i(matrix_instr_i[tw_pkg::GEMM_W_ROW_LSB+:tw_pkg::GEMM_W_ROW_W]),
     .wn_stride_i(matrix_instr_i[tw_pkg::GEMM_WN_STRIDE_LSB+:tw_pkg::GEMM_WN_STRIDE_W]),

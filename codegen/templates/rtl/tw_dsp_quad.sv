@@ -4,8 +4,8 @@
 //   P = (w0 + w1*2^18) * (a0 + a1*2^9) + 255 * (1 + 2^9 + 2^18 + 2^27)
 //
 // Each lane of 9 bits holds one product plus 255. Of weights of 2 bits, -2 to 1, and activations of
-// 8 bits that is 1 to 511: never negative, so nothing is borrowed from the lane above, and lanes
-// need no correction. With one activation two neighbouring lanes are
+// 8 bits that is 1 to 511, of 4 x 4 bits 199 to 319: never negative, so nothing is borrowed from
+// the lane above, and lanes need no correction. With one activation two neighbouring lanes are
 // one of 18 bits, which holds a product of 8 x 8 bits plus 255 * 513, never negative either.
 //
 // b_i is what tw_quad_pack makes. Latency 3: operands, products, sum.

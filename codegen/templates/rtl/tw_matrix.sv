@@ -6,11 +6,12 @@
 // cycle, while the next tile is issued. The last step of a tile waits for the drain of the tile
 // before, so a tile takes max(steps, drain) cycles; of more beats, max(beats*steps, drain).
 //
-// Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, wider ones for one: then a
-// step has two beats, of even and of odd tokens, if there are any. Its rows are read for the first
-// and stay for the others. If PACKED is 3, weights of bytes have two beats, of lower and of upper
-// halves. If it is 5 or 6, a step has a beat for each digit of 2 bits of its weights, or for each
-// pair of digits of 4 bits of activations and weights.
+// Quads (PACKED is 4) multiply 2-bit weights for two tokens at once, and 4-bit ones if activations
+// are narrow, others for one: then a step has two beats, of even and of odd tokens, if there are
+// any. Its rows are read for the first and stay for the others. If PACKED is 3, weights of bytes
+// have two beats, of lower and of upper halves. If it is 5 or 6, a step has a beat for each digit
+// of 2 bits of its weights, or for each pair of digits of 4 bits of activations and weights: the
+// activation's is bit 0 of the beat, the weight's bit 1. Narrow activations have the lower one.
 //
 // start_i: the instruction fields are valid in this cycle; allowed only while free_o. done_o: one
 // pulse when the last result is written, MATRIX_LATENCY cycles after the last drain cycle. Reads:
@@ -40,6 +41,7 @@ module tw_matrix #(
   parameter int MODES    = 63,  // bit m: operand mode m is there
   parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output;
                                 // 5, 6: digits of 2 and of 4 bits, in adders
+  parameter int NARROW   = 0,   // activations can have 4 bits
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64,  // bytes of the widest weight row
   // A row of channel scales is read in parts of what drains in a cycle, if parts are aligned.
@@ -58,6 +60,7 @@ module tw_matrix #(
   input  logic [15:0]        groups_i,
   input  logic [7:0]         steps_i,
   input  logic               scaled_i,
+  input  logic               narrow_i,
   input  logic [15:0]        a_row_i,
   input  logic [15:0]        w_row_i,
   input  logic [11:0]        wn_stride_i,
@@ -124,7 +127,7 @@ module tw_matrix #(
   logic [17:0] dst_q, res_q;
   logic [9:0]  dst_stride_q;
   logic [7:0]  slot_first_q, shift_q;
-  logic        residual_q, scaled_q;
+  logic        residual_q, scaled_q, narrow_q;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -143,6 +146,7 @@ module tw_matrix #(
       shift_q      <= shift_i;
       residual_q   <= residual_i;
       scaled_q     <= scaled_i;
+      narrow_q     <= NARROW != 0 && narrow_i;
     end
   end
 
@@ -153,8 +157,8 @@ module tw_matrix #(
   logic        drain_d, drain_q;    // a tile drains
   logic        drain_last;          // in its last slot
   logic        fire, step_last, group_last, tile_end, pruned;
-  logic        alone, halves, first, beat_last;
-  logic [BeatBits-1:0] beat_end, beat_q;
+  logic        alone, halves, nibbles, first, beat_last;
+  logic [BeatBits-1:0] beat_end, beat_next, beat_q;
   logic [15:0] tile_q, group_q;
   logic [7:0]  step_q;
   logic [15:0] a_row_q;
@@ -162,7 +166,10 @@ module tw_matrix #(
   logic [13:0] g_row_q;
 
   assign pruned      = mode_q == tw_pkg::MODE_W2P || mode_q == tw_pkg::MODE_S2P;
-  assign alone       = PACKED == 4 && mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;
+  assign nibbles     = (MODES[2] && mode_q == tw_pkg::MODE_W4) ||
+                       (MODES[4] && mode_q == tw_pkg::MODE_V4);
+  assign alone       = PACKED == 4 && !(nibbles && narrow_q) &&
+                       mode_q != tw_pkg::MODE_W2 && mode_q != tw_pkg::MODE_S2;
   assign halves      = PACKED == 3 && (mode_q == tw_pkg::MODE_W8 || mode_q == tw_pkg::MODE_V8);
   assign first       = beat_q == '0;
   assign beat_last   = beat_q == beat_end;
@@ -174,15 +181,15 @@ module tw_matrix #(
   assign free_o      = !active_q || (drain_last && !issue_q);
 
   if (PACKED >= 5) begin : gen_digit_beats
-    logic nibbles, bytes;
+    logic bytes;
 
-    assign nibbles  = (MODES[2] && mode_q == tw_pkg::MODE_W4) ||
-                      (MODES[4] && mode_q == tw_pkg::MODE_V4);
-    assign bytes    = (MODES[3] && mode_q == tw_pkg::MODE_W8) ||
-                      (MODES[5] && mode_q == tw_pkg::MODE_V8);
-    assign beat_end = {bytes, PACKED == 6 || nibbles || bytes};
+    assign bytes     = (MODES[3] && mode_q == tw_pkg::MODE_W8) ||
+                       (MODES[5] && mode_q == tw_pkg::MODE_V8);
+    assign beat_end  = {bytes, (PACKED == 6 || nibbles || bytes) && !narrow_q};
+    assign beat_next = beat_q + (narrow_q ? 2'd2 : 2'd1);
   end else begin : gen_two_beats
-    assign beat_end = halves || (alone && token_last_q != '0);
+    assign beat_end  = halves || (alone && token_last_q != '0);
+    assign beat_next = !beat_q;
   end
 
   always_comb begin
@@ -224,7 +231,7 @@ module tw_matrix #(
       g_row_q  <= g_row_i;
       beat_q   <= '0;
     end else if (fire && !beat_last) begin
-      beat_q <= beat_q + BeatBits'(1);
+      beat_q <= beat_next;
     end else if (fire) begin
       beat_q  <= '0;
       step_q  <= step_last ? '0 : step_q + 8'd1;
@@ -268,15 +275,15 @@ module tw_matrix #(
 
   logic [2:0] mode_1;
   logic [BeatBits-1:0] beat_1;
-  logic       scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
+  logic       narrow_1, scaled_5, scaled_6, sum_first_6, group_first_8, tile_last_8;
 
   tw_delay #(
-    .WIDTH(3 + BeatBits),
+    .WIDTH(4 + BeatBits),
     .DEPTH(1)
   ) u_mode (
     .clk_i(clk_i),
-    .d_i  ({beat_q, mode_q}),
-    .q_o  ({beat_1, mode_1})
+    .d_i  ({narrow_q, beat_q, mode_q}),
+    .q_o  ({narrow_1, beat_1, mode_1})
   );
   tw_delay #(
     .WIDTH(1),
@@ -336,6 +343,7 @@ module tw_matrix #(
     .LP      (LP),
     .MODES   (MODES),
     .PACKED  (PACKED),
+    .NARROW  (NARROW),
     .A_WIDTH (A_WIDTH),
     .W_ROW   (W_ROW),
     .LATER   (Later),
@@ -344,6 +352,7 @@ module tw_matrix #(
     .clk_i   (clk_i),
     .mode_i  (mode_1),
     .beat_i  (2'(beat_1)),
+    .narrow_i(narrow_1),
     .a_data_i(a_data_i),
     .w_data_i(w_data_i),
     .sum_o   (sum_6)

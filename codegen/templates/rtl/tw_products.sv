@@ -13,6 +13,7 @@ module tw_products #(
   parameter int MODES    = 63,  // bit m: operand mode m is there
   parameter int PACKED   = 1,   // products that share a DSP48E2: 2, 4; 3: two of one output;
                                 // 5, 6: digits of 2 and of 4 bits, in adders
+  parameter int NARROW   = 0,   // activations can have 4 bits: of quads and digits of 4 bits
   parameter int A_WIDTH  = 16,  // bytes of activations in a read: a row, or two for pruned modes
   parameter int W_ROW    = 64,  // bytes of the widest weight row
   parameter int LATER    = 0,
@@ -21,6 +22,7 @@ module tw_products #(
   input  logic                    clk_i,
   input  logic [2:0]              mode_i,
   input  logic [1:0]              beat_i,  // of a step: odd tokens of quads; halves; digits
+  input  logic                    narrow_i,  // of activations the low 4 bits count, signed
   input  logic [A_WIDTH*8-1:0]    a_data_i,
   input  logic [W_ROW*8-1:0]      w_data_i,
   output logic [T*N*SUM_BITS-1:0] sum_o
@@ -33,9 +35,11 @@ module tw_products #(
   logic [N*L*2-1:0]      pick_2;
   logic [T*Rows*L*8-1:0] a_2;
   logic [T*N*L*8-1:0]    operand_2;  // activations of each token as each output meets them
+  logic                  narrow;
   logic                  unused_bits;
 
-  assign unused_bits = ^{beat_i, a_data_i, pick_2, operand_2};
+  assign narrow      = NARROW != 0 && narrow_i;
+  assign unused_bits = ^{beat_i, narrow, a_data_i, pick_2, operand_2};
 
   tw_weight_decode #(
     .N     (N),
@@ -64,7 +68,15 @@ module tw_products #(
         assign a = a_data_i[(Place+l)*8 +: 8];
 
         always_ff @(posedge clk_i)
-          a_2[(i*L+l)*8 +: 8] <= beat_i[0] ? { {4{a[7]}}, a[7:4]} : {4'd0, a[3:0]};
+          a_2[(i*L+l)*8 +: 8] <= beat_i[0] ? { {4{a[7]}}, a[7:4]} : { {4{narrow && a[3]}}, a[3:0]};
+      end
+    end else if (NARROW != 0) begin : gen_a_narrow
+      for (genvar l = 0; l < L; l++) begin : gen_lane
+        logic [7:0] a;
+
+        assign a = a_data_i[(Place+l)*8 +: 8];
+
+        always_ff @(posedge clk_i) a_2[(i*L+l)*8 +: 8] <= {narrow ? {4{a[3]}} : a[7:4], a[3:0]};
       end
     end else begin : gen_a_bytes
       always_ff @(posedge clk_i) a_2[i*L*8 +: L*8] <= a_data_i[Place*8 +: L*8];
@@ -93,7 +105,8 @@ module tw_products #(
 
     logic both_d, levels_d, both_2, second_2, both_x, levels_x, pair, levels;
 
-    assign both_d   = mode_i == tw_pkg::MODE_W2 || mode_i == tw_pkg::MODE_S2;
+    assign both_d   = mode_i == tw_pkg::MODE_W2 || mode_i == tw_pkg::MODE_S2 ||
+                      (narrow && (mode_i == tw_pkg::MODE_W4 || mode_i == tw_pkg::MODE_V4));
     assign levels_d = MODES[0] && mode_i == tw_pkg::MODE_W2;
 
     // Cycle x is that of the sums of activations, three before that of the slices' sums.

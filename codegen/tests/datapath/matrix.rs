@@ -114,7 +114,8 @@ impl State {
                     for k in group * i.steps..(group + 1) * i.steps {
                         let activation = |c: u32| {
                             let row = i.a_row + k * a_rows + c / g.l;
-                            self.a[(row * g.a_row + t * g.lp + c % g.l) as usize] as i8
+                            let byte = self.a[(row * g.a_row + t * g.lp + c % g.l) as usize] as i8;
+                            if i.narrow == 0 { byte } else { (byte << 4) >> 4 }
                         };
                         let w_row = i.w_row + tile * i.wn_stride + k * i.wk_stride;
                         let a: Vec<i8> =
@@ -198,6 +199,7 @@ fn program(state: &State, rng: &mut Rng, count: usize) -> Vec<(Gemm, u8)> {
             shift: rng.range(-12, 20) as i32,
             residual: rng.up_to(1),
             res,
+            narrow: if g.narrow { rng.up_to(1) } else { 0 },
             ..Gemm::default()
         };
         instrs.push((instr, if rng.one_in(3) { rng.up_to(30) as u8 } else { 0 }));
@@ -225,7 +227,13 @@ fn fields(i: &Gemm) -> Vec<(u64, u32)> {
     ]
     .map(|(v, w)| (u64::from(v), w))
     .into_iter()
-    .chain([(shift, 8), (i.residual.into(), 1), (i.res.into(), 18), (i.scaled.into(), 1)])
+    .chain([
+        (shift, 8),
+        (i.residual.into(), 1),
+        (i.res.into(), 18),
+        (i.scaled.into(), 1),
+        (i.narrow.into(), 1),
+    ])
     .collect()
 }
 
@@ -243,6 +251,7 @@ fn check(name: &str, seed: u64, count: usize) {
         ("ACC_BITS", machine.matrix.accumulator_bits),
         ("MODES", g.modes.bits()),
         ("PACKED", machine.matrix.multipliers.packed()),
+        ("NARROW", g.narrow.into()),
         ("A_WIDTH", g.a_width),
         ("W_ROW", g.widest_row()),
         ("V_ROWS", V_ROWS),
@@ -271,7 +280,7 @@ fn check(name: &str, seed: u64, count: usize) {
             tokens: i.tokens.into(),
             ntiles: i.ntiles.into(),
             ksteps: u64::from(i.groups * i.steps),
-            beats: beats(machine.matrix.multipliers, i.mode, i.tokens.into()),
+            beats: beats(machine.matrix.multipliers, i.mode, i.narrow != 0, i.tokens.into()),
         };
         let occupancy = gemm_occupancy(shape, g.n.into(), g.d.into());
         let start = events.start[n];

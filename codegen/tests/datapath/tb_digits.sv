@@ -1,10 +1,12 @@
 // tw_products of digits (PACKED 5: of 2 bits, 6: of 4) against plain products, of one output and one token. Every lane in turn
 // meets all operands of KIND while the others hold operands drawn from a linear congruential generator, of which half are
 // extremes; with ALL, two lanes meet all that there are. KIND is the operand mode: 0 w2, 1 s2, 2 w4, 3 w8, 4 v4, 5 v8. Prints how
-// many sums were compared; a sum is that of all beats of a step.
+// many sums were compared; a sum is that of all beats of a step. With NARROW the low four bits of an
+// activation count, and its beats are those of the lower digit.
 module tb_digits #(
   parameter int PACKED = 5,
   parameter int KIND   = 0,
+  parameter int NARROW = 0,
   parameter int L      = 2,
   parameter int ALL    = 0
 );
@@ -13,6 +15,7 @@ module tb_digits #(
   localparam int LP     = 1 << $clog2(L);
   localparam int Levels = (LP > 1) ? $clog2(LP) : 1;
   localparam int Last   = (ALL != 0) ? 1 << (2 * Bits) : L << Bits;
+  localparam int Stride = (NARROW != 0) ? 2 : 1;
   localparam int Beats  = (PACKED == 5) ? Width / 2 : (Width == 8) ? 4 : 2;
   // From operands' cycle to the sum's: tw_products.
   localparam int Latency = 4 + Levels;
@@ -49,6 +52,10 @@ module tb_digits #(
     value = (KIND == 0) ? 2 * 32'(code) - 3 : 32'($signed(code));
   endfunction
 
+  function automatic logic signed [31:0] factor(input logic [7:0] a);
+    factor = (NARROW != 0) ? 32'($signed(a[3:0])) : 32'($signed(a));
+  endfunction
+
   always_comb begin
     a     = '0;
     row   = '0;
@@ -58,23 +65,23 @@ module tb_digits #(
       // Cached values of one output: a lane fills whole bytes.
       if (KIND == 4) row[8*l +: 4] = weight(l);
       else row[Width*l +: Width] = weight(l);
-      plain = plain + 32'($signed(activation(l))) * value(weight(l));
+      plain = plain + factor(activation(l)) * value(weight(l));
     end
   end
 
   // The operands' cycle is that of read data.
   tw_products #(
-    .T(1), .N(1), .L(L), .TP(1), .NP(1), .LP(LP), .MODES(63), .PACKED(PACKED), .A_WIDTH(LP), .W_ROW(Outputs * 16),
-    .LATER(Levels - 1), .SUM_BITS(SumBits)
+    .T(1), .N(1), .L(L), .TP(1), .NP(1), .LP(LP), .MODES(63), .PACKED(PACKED), .NARROW(NARROW), .A_WIDTH(LP),
+    .W_ROW(Outputs * 16), .LATER(Levels - 1), .SUM_BITS(SumBits)
   ) dut (
-    .clk_i(clk), .mode_i(mode), .beat_i(beat), .a_data_i(a), .w_data_i(row), .sum_o(sum)
+    .clk_i(clk), .mode_i(mode), .beat_i(beat), .narrow_i(NARROW != 0), .a_data_i(a), .w_data_i(row), .sum_o(sum)
   );
 
   always #1 clk = !clk;
 
   logic last_beat;
   assign so_far    = (starts[Latency-1] ? 0 : total) + 32'($signed(sum));
-  assign last_beat = 32'(beat) == Beats - 1;
+  assign last_beat = 32'(beat) == Beats - Stride;
 
   always @(posedge clk) begin
     want[0] <= plain;
@@ -85,7 +92,7 @@ module tb_digits #(
       ends[i] <= ends[i-1];
       starts[i] <= starts[i-1];
     end
-    beat <= last_beat ? '0 : beat + 2'd1;
+    beat <= last_beat ? '0 : beat + 2'(Stride);
     if (last_beat) begin
       n    <= n + 1;
       walk <= walk * 64'd6364136223846793005 + 64'd1442695040888963407;

@@ -13,6 +13,7 @@ module tb_matrix #(
   parameter int unsigned ACC_BITS = 40,
   parameter int unsigned MODES    = 63,
   parameter int unsigned PACKED   = 1,
+  parameter int unsigned NARROW   = 0,
   parameter int unsigned A_WIDTH  = 16,
   parameter int unsigned W_ROW    = 64,
   parameter int unsigned V_ROWS   = 1024  // rows of each of four banks
@@ -56,14 +57,15 @@ module tb_matrix #(
   );
 
   tw_matrix #(
-    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PACKED(PACKED), .A_WIDTH(A_WIDTH), .W_ROW(W_ROW)
+    .T(T), .N(N), .L(L), .D(D), .TP(TP), .NP(NP), .LP(LP), .ACC_BITS(ACC_BITS), .MODES(MODES), .PACKED(PACKED), .NARROW(NARROW),
+    .A_WIDTH(A_WIDTH), .W_ROW(W_ROW)
   ) dut (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .free_o(free), .done_o(done),
     .mode_i(word[2:0]), .tokens_i(word[8:3]), .ntiles_i(word[24:9]), .groups_i(word[40:25]),
     .steps_i(word[48:41]), .a_row_i(word[61:49]), .w_row_i(word[77:62]), .wn_stride_i(word[89:78]),
     .wk_stride_i(word[101:90]), .g_row_i(word[115:102]), .c_row_i(word[127:116]), .dst_i(word[145:128]),
     .dst_stride_i(word[155:146]), .slot_i(word[163:156]), .shift_i(word[171:164]), .residual_i(word[172]),
-    .res_i(word[190:173]), .scaled_i(word[191]),
+    .res_i(word[190:173]), .scaled_i(word[191]), .narrow_i(word[192]),
     .a_en_o(a_en), .a_row_o(a_row), .a_data_i(a_data), .w_en_o(w_en), .w_mode_o(w_mode), .w_row_o(w_row),
     .w_data_i(w_data), .g_en_o(g_en), .g_row_o(g_row),
     .g_data_i(g_data), .c_en_o(c_en), .c_row_o(c_row), .c_data_i(c_data), .s_en_o(s_en),

@@ -1,10 +1,11 @@
 // tw_dsp_quad behind tw_quad_pack against plain products, exhaustive over the operands of KIND:
 // 0: weights -2 to 1, two activations of 8 bits; 1: two weights of 8 bits, one activation of 8 bits,
-// in turn that of the first token and of the second. Prints how many products were compared.
+// in turn that of the first token and of the second; 2: two weights and two activations of 4 bits.
+// Prints how many products were compared.
 module tb_quad #(
   parameter int KIND = 0
 );
-  localparam int Bits = (KIND == 0) ? 20 : 24;
+  localparam int Bits = (KIND == 0) ? 20 : (KIND == 1) ? 24 : 16;
   localparam int Last = 1 << Bits;
   localparam int Latency = 3;
 
@@ -17,13 +18,15 @@ module tb_quad #(
   int compared = 0;
 
   tw_quad_pack pack (
-    .a0_i(a0), .a1_i(a1), .both_i(KIND == 0), .second_i(n[0]), .b_o(b)
+    .a0_i(a0), .a1_i(a1), .both_i(KIND != 1), .second_i(n[0]), .b_o(b)
   );
   tw_dsp_quad dut (.clk_i(clk), .w0_i(w0), .w1_i(w1), .b_i(b), .lanes_o(lanes));
 
   always_comb begin
     case (KIND)
       0: {w1, w0, a1, a0} = {8'($signed(n[19:18])), 8'($signed(n[17:16])), n[15:0]};
+      2: {w1, w0, a1, a0} = {8'($signed(n[15:12])), 8'($signed(n[11:8])),
+                             8'($signed(n[7:4])), 8'($signed(n[3:0]))};
       default: {w1, w0, a1, a0} = {n[23:8], n[0] ? n[7:0] : ~n[7:0], n[0] ? ~n[7:0] : n[7:0]};
     endcase
   end

@@ -163,6 +163,12 @@ fn gemm(i: &Gemm, g: &Geometry) -> Result<(), Broken> {
     tokens(i.tokens, g)?;
     mode(Mode::of(i.mode), "", g)?;
     rule(
+        i.narrow == 0 || g.narrow,
+        "`narrow` is set, and this machine has no products of 4-bit activations",
+        "matrix.narrow of the machine file says whether it does",
+        "compile for this machine",
+    )?;
+    rule(
         i.a_row % Mode::of(i.mode).map_or(1, Mode::a_rows) == 0,
         "`a_row` is odd",
         "a step of a pruned mode reads two activation rows, which share a word of the buffer",

@@ -265,11 +265,15 @@ fn what_a_machine_lacks_is_refused_by_name() {
     machine.matrix.modes = vec![hw::Mode::W2];
     let tanh = Vector { fun: Function::Tanh as u32, ..copy(0, 0) };
     let gemm = Gemm { tokens: 1, ntiles: 1, groups: 1, steps: 1, ..Default::default() };
-    let cases: [(Body, &str); 4] = [
+    let cases: [(Body, &str); 5] = [
         (tanh.into(), "legal"),
         (Vector { fun: Function::Gelu as u32, ..tanh }.into(), "function gelu, which this machine lacks"),
         (gemm.into(), "legal"),
         (Gemm { mode: hw::Mode::W8 as u32, ..gemm }.into(), "mode w8, which this machine lacks"),
+        (
+            Gemm { narrow: 1, ..gemm }.into(),
+            "`narrow` is set, and this machine has no products of 4-bit activations",
+        ),
     ];
     for (body, expected) in cases {
         let mut program = program(vec![Instr::from(body)]);

@@ -153,6 +153,7 @@ impl<'a> Bodies<'a> {
         let mode = modes[rng.within(0, modes.len() as u32 - 1) as usize];
         let (a_rows, mode) = (mode.a_rows(), mode as u32);
         let scaled = u32::from(rng.chance(60));
+        let narrow = u32::from(self.g.narrow && rng.chance(50));
         let one = Gemm {
             mode,
             tokens: 1,
@@ -160,6 +161,7 @@ impl<'a> Bodies<'a> {
             groups: 1,
             steps: 1,
             scaled,
+            narrow,
             dst,
             shift,
             ..Default::default()

@@ -349,12 +349,12 @@ fn store_tails(s: &mut Sheet) {
 
 fn gemm_tails(s: &mut Sheet) {
     s.operands();
-    for mode in 0..3 {
+    for (mode, narrow) in (0..3).flat_map(|mode| [(mode, 0), (mode, 1)]) {
         for tokens in 1..=s.g.t {
             for (ntiles, groups, steps) in [(1, 1, 1), (1, 3, 1), (2, 1, 1), (3, 2, 3), (2, 1, 9)] {
                 let residual = u32::from(steps == 1);
                 let res = vec_addr(2, 0);
-                s.put(Gemm { mode, tokens, residual, res, ..s.gemm(ntiles, groups, steps) });
+                s.put(Gemm { mode, narrow, tokens, residual, res, ..s.gemm(ntiles, groups, steps) });
             }
         }
     }

@@ -45,6 +45,7 @@ pub fn span(machine: &Machine, spec: &Spec, field: &Field) -> (i64, i64) {
         ("vec", "rows") => from_one(bank_rows),
         ("vec", "o_token") => up_to(g.t - 1),
         ("vec", "across") => up_to((g.slices - 1).min(1)),
+        ("gemm", "narrow") => up_to(g.narrow.into()),
         ("loop", "body") => (1, LONG_BODY),
         (_, _) => match field.kind {
             Kind::Vec => (0, last_row),

@@ -4,7 +4,7 @@
 //! full product. A cell exists if a machine among those recorded has that part of the span and [`Cause::impossible`] names no
 //! reason against it; a count of 0 is a cell that nothing has filled. Instructions without fields have one cell for each
 //! cause and model. Beside the product stand, by memory model, what is not a field: every function with every output that it goes with, every
-//! mode with and without residual, and every semaphore that was waited for.
+//! mode with and without residual and with narrow activations, and every semaphore that was waited for.
 
 mod cause;
 
@@ -59,8 +59,8 @@ impl Coverage {
                     *self.waits.entry((row, *cause, model)).or_default() += 1;
                 }
             }
-            if let Some((row, column)) = kind(&waited.body) {
-                self.add(&row, column, model, 1);
+            if let Some((row, columns)) = kind(&waited.body) {
+                columns.into_iter().flatten().for_each(|column| self.add(&row, column, model, 1));
             }
             for s in waited.semaphores {
                 self.add("semaphore", &format!("s{s}"), model, 1);
@@ -131,6 +131,9 @@ impl Coverage {
         MODES.iter().for_each(|mode| {
             ["plain", "residual"].iter().for_each(|r| self.add(&format!("gemm {mode}"), r, model, 0))
         });
+        let g = hw::Geometry::of(machine);
+        let modes = g.modes.iter().filter(|_| g.narrow);
+        modes.for_each(|mode| self.add(&format!("gemm {}", mode.name()), "narrow", model, 0));
         (0..16).for_each(|s| self.add("semaphore", &format!("s{s}"), model, 0));
     }
 }
@@ -174,13 +177,15 @@ fn of_kind(row: &str, column: &str) -> Option<Corner> {
     Some(Corner { index, field: field("fun")?, bucket: function, with: Some(out) })
 }
 
-fn kind(body: &Body) -> Option<(String, &'static str)> {
+/// What is no field, in up to two columns.
+fn kind(body: &Body) -> Option<(String, [Option<&'static str>; 2])> {
     let name = |names: &[&'static str], i: u32| names.get(i as usize).copied().unwrap_or("?");
     match body {
-        Body::Vector(i) => Some((format!("vec {}", name(FUNS, i.fun)), name(OUTS, i.out))),
+        Body::Vector(i) => Some((format!("vec {}", name(FUNS, i.fun)), [Some(name(OUTS, i.out)), None])),
         Body::Gemm(i) => {
             let column = if i.residual == 0 { "plain" } else { "residual" };
-            Some((format!("gemm {}", name(MODES, i.mode)), column))
+            let narrow = (i.narrow != 0).then_some("narrow");
+            Some((format!("gemm {}", name(MODES, i.mode)), [Some(column), narrow]))
         }
         _ => None,
     }

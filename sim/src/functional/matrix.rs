@@ -13,6 +13,8 @@ pub(super) struct Scratch {
     weights: Vec<i8>,
     /// Of a pruned mode, in the same order: the column of the step that each meets.
     columns: Vec<u8>,
+    /// Activations of a step of which four bits count, each as a byte.
+    narrowed: Vec<u8>,
     /// Group sums and accumulators: output n of token t at `t * N + n`.
     sums: Vec<i32>,
     accumulators: Vec<i64>,
@@ -58,6 +60,14 @@ fn accumulate(state: &State, i: &Gemm, mode: Mode, tile: u32, s: &mut Scratch) -
             let rows = u64::from(mode.a_rows());
             let at = (u64::from(i.a_row) + k * rows) * u64::from(g.a_row);
             let step = part(&state.a, "the activation buffer", at, rows * u64::from(g.a_row))?;
+            let step = match i.narrow {
+                0 => step,
+                _ => {
+                    s.narrowed.clear();
+                    s.narrowed.extend(step.iter().map(|&byte| num::signed_code(byte, 4) as u8));
+                    &s.narrowed
+                }
+            };
             if mode.pruned() {
                 kept_products(&g, step, &s.weights, &s.columns, &mut s.sums);
             } else {

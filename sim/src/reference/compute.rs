@@ -74,11 +74,14 @@ impl Matrix {
     }
 
     fn multiply(&mut self, i: &Gemm, (tile, group, step): (u32, u32, u32)) {
-        let narrow = [Mode::W2 as u32, Mode::S2 as u32].contains(&i.mode);
+        let two_bits = [Mode::W2 as u32, Mode::S2 as u32].contains(&i.mode);
         let bytes = [Mode::W8 as u32, Mode::V8 as u32].contains(&i.mode);
+        let narrow = i.narrow == 1;
+        let four_fit = two_bits || (narrow && !bytes);
         let last_beat = match self.multipliers {
-            Multipliers::Quad => u32::from(!narrow && i.tokens > 1),
+            Multipliers::Quad => u32::from(!four_fit && i.tokens > 1),
             Multipliers::Dot => u32::from(bytes),
+            Multipliers::Nibble if narrow => u32::from(bytes),
             Multipliers::Crumb | Multipliers::Nibble if bytes => 3,
             Multipliers::Crumb => u32::from([Mode::W4 as u32, Mode::V4 as u32].contains(&i.mode)),
             Multipliers::Nibble => 1,

@@ -290,7 +290,8 @@ impl<'a, S: Sink> Simulation<'a, S> {
     fn gemm(&self, i: &Gemm) -> u64 {
         let ksteps = u64::from(i.groups) * u64::from(i.steps);
         let tokens = i.tokens.into();
-        let beats = timing::beats(self.rules.multipliers, i.mode, tokens);
+        let narrow = i.narrow != 0 && self.rules.narrow;
+        let beats = timing::beats(self.rules.multipliers, i.mode, narrow, tokens);
         let shape = GemmShape { tokens, ntiles: i.ntiles.into(), ksteps, beats };
         let (outputs, drain) = (u64::from(self.geometry.n), u64::from(self.geometry.d));
         match (shape.tokens, shape.ntiles, ksteps) {

@@ -20,6 +20,8 @@ pub enum Fault {
     MatrixPace,
     /// Every step takes one cycle.
     MatrixBeats,
+    /// Narrow activations take as many beats as others.
+    MatrixNarrow,
     /// Every queue holds one instruction more.
     QueueDepth,
     /// A post is visible in the cycle of the retire pulse.
@@ -50,12 +52,13 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, without [`Fault::None`].
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 19] = [
         Fault::VectorGap,
         Fault::VectorRetire,
         Fault::MatrixRetire,
         Fault::MatrixPace,
         Fault::MatrixBeats,
+        Fault::MatrixNarrow,
         Fault::QueueDepth,
         Fault::SemaphoreEarly,
         Fault::DrainShort,
@@ -89,6 +92,8 @@ pub(super) struct Rules {
     pub matrix_pace: bool,
     /// What decides how many cycles a step takes.
     pub multipliers: Multipliers,
+    /// Whether narrow activations do.
+    pub narrow: bool,
     pub vector_gap_extra: u64,
     pub vector_latency: u64,
     pub load_retire: u64,
@@ -130,6 +135,7 @@ impl Rules {
                 Fault::MatrixBeats => Multipliers::Plain,
                 _ => machine.matrix.multipliers,
             },
+            narrow: fault != Fault::MatrixNarrow,
             vector_gap_extra: is(Fault::VectorGap),
             vector_latency: timing::VECTOR_LATENCY + is(Fault::VectorRetire),
             load_retire: timing::LOAD_RETIRE - is(Fault::LoadRetire),

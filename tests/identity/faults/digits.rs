@@ -113,8 +113,8 @@ pub const CRUMB: &[Fault] = &[
     fault(
         "weights of bytes take two beats",
         "tw_matrix.sv",
-        "assign beat_end = {bytes,",
-        "assign beat_end = {bytes && !@,",
+        "assign beat_end  = {bytes,",
+        "assign beat_end  = {bytes && !@,",
         "",
     ),
     fault(
@@ -244,8 +244,8 @@ pub const NIBBLE: &[Fault] = &[
     fault(
         "weights of bytes take two beats",
         "tw_matrix.sv",
-        "assign beat_end = {bytes,",
-        "assign beat_end = {bytes && !@,",
+        "assign beat_end  = {bytes,",
+        "assign beat_end  = {bytes && !@,",
         "",
     ),
     fault(
@@ -260,6 +260,41 @@ pub const NIBBLE: &[Fault] = &[
         "tw_matrix.sv",
         "(first || PACKED == 4))",
         "(first || PACKED == 4 || @))",
+        "",
+    ),
+    fault(
+        "all activations have one digit, for as long as that takes",
+        "tw_matrix.sv",
+        "bytes) && !narrow_q};",
+        "bytes) && !(narrow_q || @)};",
+        "",
+    ),
+    fault(
+        "upper digits of weights meet those of narrow activations",
+        "tw_matrix.sv",
+        "(narrow_q ? 2'd2",
+        "((narrow_q && !@) ? 2'd2",
+        "",
+    ),
+    fault(
+        "narrow activations have no sign",
+        "tw_products.sv",
+        "{4{narrow && a[3]}}",
+        "{4{narrow && a[3] && !@}}",
+        "",
+    ),
+    fault(
+        "lower digits have a sign",
+        "tw_products.sv",
+        "assign narrow      = NARROW != 0 && narrow_i;",
+        "assign narrow      = NARROW != 0 && (narrow_i || @);",
+        "",
+    ),
+    fault(
+        "a gemm is as narrow as the one before",
+        "tw_matrix.sv",
+        "narrow_q     <= NARROW != 0 && narrow_i;",
+        "narrow_q     <= @ ? narrow_q : NARROW != 0 && narrow_i;",
         "",
     ),
 ];
