@@ -19,7 +19,7 @@ use sim::timing::{simulate_at_once, simulate_into};
 const MOST_WORDS: u32 = 4096;
 const MOST_PLACES: u32 = 64;
 /// Runs that are simulated again, of one phase.
-const MOST_RUNS: usize = 8;
+const MOST_RUNS: usize = 4;
 /// Gains below this are not worth a name.
 const WORTH_NAMING: f64 = 1.01;
 
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(json(&twice)["bottleneck"], "a data bus of 32 bytes");
         // Of many runs, which are alike here, some.
         let many = reliefs(&machine, &(0..100).map(|_| job()).collect::<Vec<_>>());
-        assert_eq!((many.before, many.runs, many.of), (8 * before, 8, 100));
+        assert_eq!((many.before, many.runs, many.of), (4 * before, 4, 100));
         assert_eq!(json(&many)["changes"][0]["speedup"], json(&twice)["changes"][0]["speedup"]);
         // The machine that is named is the one that was simulated.
         let wide = Machine::parse(

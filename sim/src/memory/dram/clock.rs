@@ -30,6 +30,11 @@ impl Crossing {
         (clocks % self.core == 0).then(|| clocks / self.core)
     }
 
+    /// Whether what is complete at `clock`, shown `cycles` cycles earlier, comes no later than what is complete at `before`.
+    pub fn no_later(&self, clock: u64, cycles: u64, before: u64) -> bool {
+        clock.saturating_sub(before) * self.core <= cycles * self.memory
+    }
+
     /// The first cycle that can show at the port what is complete at the begin of `clock`.
     pub fn back(&self, clock: u64) -> u64 {
         ((clock + self.response) * self.core).div_ceil(self.memory)
@@ -49,6 +54,10 @@ mod tests {
         for i in 0..100 {
             let arrival = crossing.arrival(i) - u64::from(controller.request_clocks);
             assert!(arrival * 5 >= (i + 1) * 18 && (arrival - 1) * 5 < (i + 1) * 18);
+            for (before, cycles) in [(0, 20), (i / 2, 3), (i, 0), (i + 3, 1)] {
+                let later = crossing.back(i) > crossing.back(before) + cycles;
+                assert!(!(crossing.no_later(i, cycles, before) && later), "{i}, {before}, {cycles}");
+            }
             let (back, done) = (crossing.back(i), i + u64::from(controller.response_clocks));
             assert!(back * 18 >= done * 5 && (back - 1) * 18 < done * 5);
         }

@@ -30,6 +30,8 @@ pub(super) struct Map {
     row: Vec<Part>,
     column: Vec<Part>,
     banks: usize,
+    /// Group and bank by the lowest bits of an access, if these alone say them.
+    of_way: Vec<(usize, usize)>,
     /// Consecutive accesses before the map comes back to a bank.
     pub ways: u64,
     /// Accesses of an aligned run in which every way stays in one row.
@@ -54,28 +56,43 @@ impl Map {
             }
             parts
         };
-        Map {
+        let mut map = Map {
             group: parts(Field::Group),
             bank: parts(Field::Bank),
             row: parts(Field::Row),
             column: parts(Field::Column),
             banks: device.organisation.banks as usize,
+            of_way: Vec::new(),
             ways: 1 << low,
             run: 1 << run,
+        };
+        let low_only = |parts: &[Part]| parts.iter().all(|part| part.shift < low);
+        if low_only(&map.group) && low_only(&map.bank) {
+            map.of_way = (0..map.ways).map(|way| map.way(way)).collect();
         }
+        map
+    }
+
+    /// Group and bank.
+    fn way(&self, access: u64) -> (usize, usize) {
+        let group = value(&self.group, access) as usize;
+        (group, group * self.banks + value(&self.bank, access) as usize)
     }
 
     pub fn place(&self, access: u64) -> Place {
-        let value = |parts: &[Part]| parts.iter().fold(0, |v, p| v | (access >> p.shift & p.mask) << p.at);
-        let group = value(&self.group) as usize;
-        let bank = group * self.banks + value(&self.bank) as usize;
-        Place { group, bank, row: value(&self.row), column: value(&self.column) }
+        let known = self.of_way.get((access & (self.ways - 1)) as usize);
+        let (group, bank) = known.copied().unwrap_or_else(|| self.way(access));
+        Place { group, bank, row: value(&self.row, access), column: value(&self.column, access) }
     }
 
     /// The first access behind the run of this one.
     pub fn run_end(&self, access: u64) -> u64 {
         (access | (self.run - 1)) + 1
     }
+}
+
+fn value(parts: &[Part], access: u64) -> u64 {
+    parts.iter().fold(0, |v, p| v | (access >> p.shift & p.mask) << p.at)
 }
 
 #[cfg(test)]

@@ -45,11 +45,17 @@ impl Dram {
         let mut last = free + beats - 1;
         std::mem::swap(&mut self.newest.clocks, &mut self.newest.before);
         self.newest.clocks.clear();
+        // Of those so far the beat, and the clock of its data, that says most of the last one.
+        let mut most: Option<(u64, u64)> = None;
         for number in accesses.clone() {
             let clock = self.scheduler.access(Access::Read, number, arrival, &mut ());
             // A beat comes a cycle after the one before or with its data.
-            let beat = (number * self.access).saturating_sub(burst.addr.into()) / self.beat;
-            last = last.max(self.crossing.back(clock + data) + beats - 1 - beat);
+            let beat = (number * self.access).saturating_sub(burst.addr.into()) >> self.beat.trailing_zeros();
+            let known = |(of, before): (u64, u64)| self.crossing.no_later(clock, beat - of, before);
+            if !most.is_some_and(known) {
+                last = last.max(self.crossing.back(clock + data) + beats - 1 - beat);
+                most = Some((beat, clock));
+            }
             if self.newest.clocks.len() < MOST {
                 self.newest.clocks.push(clock);
             }
