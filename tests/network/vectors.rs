@@ -24,6 +24,18 @@ const MODELS: &[(&str, &[(&str, u64)])] = &[
     ("tiny_mixtral_moe", &[]),
     ("whisper_tiny_encoder", &[]),
     ("llama2_7b_layer_prefill128", &[]),
+    ("convnext_tiny_timm", &[]),
+    ("mk_unet_like", &[]),
+    ("mobilenet_v2", &[]),
+    ("resnet18", &[]),
+    ("segformer_b0", &[]),
+    ("tiny_depth_anything_v2", &[]),
+    ("tiny_depth_anything_v2_qdq_w4a8", &[]),
+    ("tiny_mobilenet_v2", &[]),
+    ("tiny_mobilenet_v2_qdq_int8", &[]),
+    ("trained_depth", &[]),
+    ("unet_mobilenet_v2_smp", &[]),
+    ("depth_anything_v2_small", &[]),
 ];
 
 fn assert_vectors(case: &Case) {

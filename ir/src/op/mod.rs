@@ -15,6 +15,7 @@ pub mod broadcast;
 pub mod cached;
 pub mod compare;
 pub mod conv;
+pub mod conv_transpose;
 pub mod elementwise;
 pub mod grid;
 pub mod group_linear;
@@ -23,15 +24,18 @@ pub mod integer;
 pub mod layout;
 pub mod linear;
 pub mod norm;
+pub mod pool;
 pub mod quantise;
 pub mod reduce;
+pub mod resample;
 pub mod scatter;
 pub mod window;
 
 pub use attention::*;
 pub use cached::*;
 pub use compare::*;
-pub use conv::*;
+pub use conv::Conv;
+pub use conv_transpose::*;
 pub use elementwise::*;
 pub use grid::*;
 pub use group_linear::*;
@@ -40,8 +44,10 @@ pub use integer::*;
 pub use layout::*;
 pub use linear::*;
 pub use norm::*;
+pub use pool::*;
 pub use quantise::*;
 pub use reduce::*;
+pub use resample::*;
 pub use scatter::*;
 pub use window::*;
 
@@ -202,8 +208,10 @@ operators! {
     ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd Softmax
     // linear
     MatMul Linear
-    // conv
-    Conv
+    // conv, conv_transpose
+    Conv ConvTranspose
+    // pool, resample
+    MaxPool AveragePool Resample
     // grid
     Dequantise QuantiseTo
     // norm

@@ -6,10 +6,12 @@
 mod arithmetic;
 mod attention;
 mod constants;
+mod maps;
 mod movement;
 mod networks;
 mod norms;
 mod quantised;
+mod resize;
 mod selection;
 
 use super::call::{Call, Done};
@@ -107,7 +109,6 @@ converters! {
 
     "MatMul" => networks::mat_mul,
     "Gemm" => networks::gemm,
-    "Conv" => networks::conv,
     "Softmax" => networks::softmax,
     "LogSoftmax" => networks::log_softmax,
     "ReduceMean" => |c| networks::reduce(c, |axes, keep| ReduceMean { axes, keep }.into()),
@@ -124,6 +125,18 @@ converters! {
     "Swish" => |c| networks::swish(c, 1.0),
     "HardSigmoid" => networks::hard_sigmoid,
     "HardSwish" => networks::hard_swish,
+
+    "Conv" => maps::conv,
+    "ConvTranspose" => maps::conv_transpose,
+    "MaxPool" => maps::max_pool,
+    "AveragePool" => maps::average_pool,
+    "GlobalMaxPool" => |c| maps::global_pool(c, true),
+    "GlobalAveragePool" => |c| maps::global_pool(c, false),
+    "BatchNormalization" => maps::batch_norm,
+    "DepthToSpace" => maps::depth_to_space,
+    "SpaceToDepth" => maps::space_to_depth,
+    "Pad" => maps::pad,
+    "Resize" => resize::resize,
 
     "LayerNormalization" => norms::layer_norm,
     "RMSNormalization" => norms::rms_norm,

@@ -4,8 +4,8 @@ use super::super::call::{Call, Done};
 use crate::diag::Diagnostic;
 use crate::graph::ValueId;
 use crate::op::{
-    Add, Conv, Div, Erf, Exp, Log, MatMul, Max, Min, Mul, Op, ReduceMax, ReduceSum, Sigmoid, Softmax, Sqrt,
-    Sub, Tanh, Transpose,
+    Add, Div, Erf, Exp, Log, MatMul, Max, Min, Mul, Op, ReduceMax, ReduceSum, Sigmoid, Softmax, Sqrt, Sub,
+    Tanh, Transpose,
 };
 use crate::types::{Dim, Shape};
 
@@ -205,51 +205,5 @@ pub(super) fn reduce_squares(call: &mut Call<'_, '_>, root: bool) -> Done {
     };
     let sum = call.emit(ReduceSum { axes, keep }, &[square])?;
     let result = if root { call.emit(Sqrt {}, &[sum])? } else { sum };
-    call.finish(result)
-}
-
-/// Zeros around, and the operator with pads given or derived.
-pub(super) fn conv(call: &mut Call<'_, '_>) -> Done {
-    let inputs = call.inputs()?;
-    let (x, w) = (call.input(0)?, call.input(1)?);
-    let kernel = call.dims(w)?;
-    let axes = kernel.len().saturating_sub(2);
-    let list = |name: &str, default: Vec<usize>| match call.attribute(name) {
-        None => Ok(default),
-        Some(a) => {
-            let all: Option<Vec<usize>> = a.ints.iter().map(|&n| usize::try_from(n).ok()).collect();
-            all.ok_or_else(|| call.refuse(format!("its {name} are negative")))
-        }
-    };
-    let (strides, dilations) = (list("strides", vec![1; axes])?, list("dilations", vec![1; axes])?);
-    let pads = list("pads", vec![0; 2 * axes])?;
-    let mode = call.attribute("auto_pad").map_or(&b"NOTSET"[..], |a| &a.s);
-    let pads = match mode {
-        b"NOTSET" | b"" => pads,
-        b"VALID" => vec![0; 2 * axes],
-        b"SAME_UPPER" | b"SAME_LOWER" => {
-            let sizes = call.dims(x)?;
-            if sizes.len() != axes + 2
-                || [strides.len(), dilations.len()] != [axes; 2]
-                || strides.contains(&0)
-            {
-                return Err(call.refuse("its strides and dilations do not fit its axes"));
-            }
-            let total = |i: usize| {
-                let windows = sizes[i + 2].div_ceil(strides[i]);
-                let reach = (kernel[i + 2].saturating_sub(1)).saturating_mul(dilations[i]).saturating_add(1);
-                (windows.saturating_sub(1))
-                    .saturating_mul(strides[i])
-                    .saturating_add(reach)
-                    .saturating_sub(sizes[i + 2])
-            };
-            let less: Vec<usize> = (0..axes).map(|i| total(i) / 2).collect();
-            let more: Vec<usize> = (0..axes).map(|i| total(i) - total(i) / 2).collect();
-            if mode == b"SAME_UPPER" { [less, more].concat() } else { [more, less].concat() }
-        }
-        other => return Err(call.refuse(format!("its auto_pad is `{}`", String::from_utf8_lossy(other)))),
-    };
-    let groups = usize::try_from(call.int("group", 1)).unwrap_or(0);
-    let result = call.emit(Conv { strides, pads, dilations, groups }, &inputs)?;
     call.finish(result)
 }
