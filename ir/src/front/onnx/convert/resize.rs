@@ -35,7 +35,8 @@ impl Rule<'_> {
             b"half_pixel_symmetric" => half + from / 2.0 * (1.0 - to / (axis.scale * from)),
             b"pytorch_half_pixel" if axis.to > 1 => half,
             b"pytorch_half_pixel" => 0.0,
-            b"align_corners" if axis.to > 1 => i * (from - 1.0) / (to - 1.0),
+            // The standard counts a part of an element, too, where a scale makes one.
+            b"align_corners" if axis.scale * from != 1.0 => i * (from - 1.0) / (axis.scale * from - 1.0),
             b"align_corners" => 0.0,
             b"asymmetric" => i / axis.scale,
             _ => return None,
