@@ -53,16 +53,22 @@ fn models_reproduce_their_vectors() {
     }
 }
 
+/// Results on a grid: floats that were summed in another order may round to a neighbouring code, and to no other.
 #[test]
-fn tmp_qdq() {
+fn models_that_carry_codes_reproduce_their_vectors() {
     for name in ["tiny_mobilenet_v2_qdq_int8", "tiny_depth_anything_v2_qdq_w4a8"] {
         let case = model(name).complete();
-        let graph = case.normal();
-        let outputs = evaluate(&graph, &case.inputs).unwrap();
-        let (a, b) = (outputs[0].floats(), case.outputs[0].floats());
-        let d: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect();
-        let most = b.iter().fold(0f32, |m, x| m.max(x.abs()));
-        println!("{name}: {} of {} differ, max {most}, first {:?} {:?}", d.iter().filter(|&&d| d > 1e-4 * most).count(), d.len(), &a[..5], &b[..5]);
+        let outputs = evaluate(&case.normal(), &case.inputs).unwrap();
+        let (found, expected) = (outputs[0].floats(), case.outputs[0].floats());
+        let mut levels = expected.to_vec();
+        levels.sort_by(f32::total_cmp);
+        let steps = levels.windows(2).map(|pair| pair[1] - pair[0]);
+        let step = steps.filter(|&d| d > 1e-6).fold(f32::INFINITY, f32::min);
+        let off: Vec<f32> =
+            found.iter().zip(expected).map(|(a, b)| (a - b).abs()).filter(|&d| d > 1e-6).collect();
+        println!("{name}: {} of {} codes differ, step {step}", off.len(), found.len());
+        assert!(found.len() == expected.len() && off.len() * 1000 < found.len().max(1000), "{name}");
+        assert!(off.iter().all(|&d| d < 1.01 * step), "{name}: {off:?}");
     }
 }
 

@@ -344,6 +344,8 @@ pub(crate) fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
 }
 
 #[cfg(test)]
+mod maps_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 

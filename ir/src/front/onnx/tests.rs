@@ -83,9 +83,9 @@ mod broken {
     #[test]
     fn diagnostics_of_nodes() {
         let unsupported = vec![
-            node("Resize", &["x", "x"], "a"),
+            node("GridSample", &["x", "x"], "a"),
             NodeProto { domain: "com.microsoft".into(), ..node("BeamSearch", &["a"], "b") },
-            node("Resize", &["b", "x"], "y"),
+            node("GridSample", &["b", "x"], "y"),
         ];
         let mut old = model(vec![node("Relu", &["x"], "y")], vec![]);
         old.opset_import[0].version = 9;

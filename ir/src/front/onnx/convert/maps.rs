@@ -72,13 +72,18 @@ fn plane(call: &Call<'_, '_>, id: ValueId) -> Result<Vec<usize>, Diagnostic> {
 
 pub(super) fn conv(call: &mut Call<'_, '_>) -> Done {
     let inputs = call.inputs()?;
-    let (x, w) = (call.input(0)?, call.input(1)?);
+    let result = convolved(call, &inputs)?;
+    call.finish(result)
+}
+
+/// The convolution of an operand with a kernel, and perhaps a bias, as the attributes say.
+pub(super) fn convolved(call: &mut Call<'_, '_>, inputs: &[ValueId]) -> Result<ValueId, Diagnostic> {
+    let &[x, w, ..] = inputs else { return Err(call.refuse("it has no kernel")) };
     // Only pads that are derived need to know the lengths of the operand.
     let sizes = if mode(call).starts_with(b"SAME") { plane(call, x)? } else { Vec::new() };
     let Windows { strides, pads, dilations, .. } = Windows::of(call, plane(call, w)?, &sizes)?;
     let groups = usize::try_from(call.int("group", 1)).unwrap_or(0);
-    let result = call.emit(Conv { strides, pads, dilations, groups }, &inputs)?;
-    call.finish(result)
+    call.emit(Conv { strides, pads, dilations, groups }, inputs)
 }
 
 pub(super) fn conv_transpose(call: &mut Call<'_, '_>) -> Done {

@@ -151,6 +151,7 @@ converters! {
     "DequantizeLinear" => quantised::dequantize_linear,
     "QuantizeLinear" => quantised::quantize_linear,
     "DynamicQuantizeLinear" => quantised::dynamic_quantize_linear,
+    "QLinearConv" => quantised::qlinear_conv,
     "QLinearMatMul" => quantised::qlinear_mat_mul,
     "QLinearAdd" => quantised::qlinear_add,
     "MatMulNBits" => quantised::mat_mul_n_bits,

@@ -2,11 +2,13 @@
 
 use super::super::call::{Call, Done};
 use super::super::tensor;
+use super::maps;
 use crate::constant::Constant;
 use crate::diag::Diagnostic;
 use crate::graph::ValueId;
 use crate::op::{
-    Abs, Add, Cast, Dequantise, Div, Linear, MatMul, Max, Min, QuantiseTo, ReduceMax, ReduceMin, Round, Sub,
+    Abs, Add, Cast, Dequantise, Div, Linear, MatMul, Max, Min, Mul, QuantiseTo, ReduceMax, ReduceMin, Round,
+    Sub,
 };
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Dim, Shape, Type};
@@ -88,20 +90,41 @@ pub(super) fn dynamic_quantize_linear(call: &mut Call<'_, '_>) -> Done {
 
 /// Codes times codes: both are dequantised, and the product is quantised again.
 pub(super) fn qlinear_mat_mul(call: &mut Call<'_, '_>) -> Done {
-    let (a, b) = (operand(call, 0, false)?, operand(call, 3, true)?);
+    let (a, b) = (operand(call, 0, ROWS)?, operand(call, 3, COLUMNS)?);
     let product = call.emit(MatMul {}, &[a, b])?;
     requantised(call, product, 6)
 }
 
 /// Codes plus codes.
 pub(super) fn qlinear_add(call: &mut Call<'_, '_>) -> Done {
-    let (a, b) = (operand(call, 0, false)?, operand(call, 3, false)?);
+    let (a, b) = (operand(call, 0, ROWS)?, operand(call, 3, ROWS)?);
     let sum = call.emit(Add {}, &[a, b])?;
     requantised(call, sum, 6)
 }
 
-/// Operands `i`, `i + 1`, `i + 2`: codes, scale, zero point. Scales of a second factor belong to its columns.
-fn operand(call: &mut Call<'_, '_>, i: usize, columns: bool) -> Result<ValueId, Diagnostic> {
+/// Codes and a kernel of codes: both are dequantised, the bias by the product of their scales.
+pub(super) fn qlinear_conv(call: &mut Call<'_, '_>) -> Done {
+    let (x, w) = (operand(call, 0, ROWS)?, operand(call, 3, |_| 0)?);
+    let mut inputs = vec![x, w];
+    if let Some(bias) = call.optional(8)? {
+        let scales = [call.input(1)?, call.input(4)?];
+        let mut scale = call.emit(Mul {}, &scales)?;
+        if call.ty(scale).shape.elements() == Some(1) {
+            scale = call.reshape(scale, Shape(vec![]))?;
+        }
+        inputs.push(call.emit(Dequantise { axis: 0, block: 0 }, &[bias, scale])?);
+    }
+    let result = maps::convolved(call, &inputs)?;
+    requantised(call, result, 6)
+}
+
+/// The axis of an operand of some rank to which its scales belong.
+type ScaledAxis = fn(usize) -> usize;
+const ROWS: ScaledAxis = |rank| rank.saturating_sub(2);
+const COLUMNS: ScaledAxis = |rank| rank.saturating_sub(1);
+
+/// Operands `i`, `i + 1`, `i + 2`: codes, scale, zero point.
+fn operand(call: &mut Call<'_, '_>, i: usize, axis: ScaledAxis) -> Result<ValueId, Diagnostic> {
     let (x, scale, zero) = (call.input(i)?, call.input(i + 1)?, call.input(i + 2)?);
     let rank = call.ty(x).shape.rank();
     let mut parameters = [scale, zero];
@@ -111,8 +134,7 @@ fn operand(call: &mut Call<'_, '_>, i: usize, columns: bool) -> Result<ValueId, 
             *parameter = call.reshape(*parameter, Shape(vec![]))?;
         }
     }
-    let axis = if columns { rank.saturating_sub(1) } else { rank.saturating_sub(2) };
-    let axis = if single { 0 } else { axis };
+    let axis = if single { 0 } else { axis(rank) };
     call.emit(Dequantise { axis, block: 0 }, &[x, parameters[0], parameters[1]])
 }
 
