@@ -31,6 +31,7 @@ mod ablation;
 mod accelerator;
 mod accuracy;
 mod compiler;
+mod depth;
 mod energy;
 mod frames;
 mod perfetto;

@@ -1,23 +1,24 @@
-//! `eval MODEL`: how well a model predicts texts, as floats and under each of some schemes.
+//! `eval MODEL`: how well a model predicts texts, as floats and under each of some schemes, or depths, as floats.
 
 use crate::accuracy::{Accuracy, calibration, rows, shipped};
 use crate::cli::{Outcome, Report};
-use crate::place::{read_text, scheme};
-use crate::{model, progress::Progress};
-use ir::accuracy::{Question, Texts};
+use crate::place::{map, read_text, scheme};
+use crate::{depth, model, progress::Progress};
+use ir::accuracy::{Question, Scenes, Texts};
 use ir::diag::Diagnostic;
 use ir::quant::scheme::{BUILT_IN, ScaleSource};
 use ir::quant::{QuantDecoder, Scheme};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Measure how well a model predicts texts, as floats and under schemes
+/// Measure how well a model predicts texts, as floats and under schemes, or depths
 #[derive(clap::Args)]
 pub struct Args {
     /// An ONNX file, a config.json, a text-IR file (.tw), or a built-in name
     #[arg(default_value = "trained-llama")]
     model: String,
-    /// Texts: an npz file with an array `tokens` of shape [rows, length], each row on its own; if not given, the shipped ones
+    /// Texts: an npz file with an array `tokens` of shape [rows, length], each row on its own; if not given, the shipped ones.
+    /// Or scenes: arrays `rgb` u8 [scenes, 3, H, W] and `depth` f16 [scenes, H, W] in metres, for networks of images whose map is the inverse of depth
     #[arg(long, short, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Questions: a JSON list of pairs [prompt, answer] of texts, for models whose tokens are bytes
@@ -39,6 +40,9 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Outcome {
+    if let Some(scenes) = scenes(args)? {
+        return depths(args, &scenes);
+    }
     let schemes = schemes(&args.scheme)?;
     let texts = texts(args)?;
     let working = Progress::begin("importing", 0);
@@ -66,6 +70,35 @@ pub fn run(args: &Args) -> Outcome {
         accuracy.quantised(&quantised)?;
     }
     Ok(report(args, &accuracy))
+}
+
+/// The scenes of the data, if it is no texts.
+fn scenes(args: &Args) -> Result<Option<Scenes>, Diagnostic> {
+    let Some(file) = &args.data else { return Ok(None) };
+    let bytes = map(file)?;
+    let scenes = Scenes::are_in(&bytes).then(|| Scenes::parse(&bytes)).transpose();
+    scenes.map_err(|e| e.in_file(file.display().to_string()))
+}
+
+fn depths(args: &Args, scenes: &Scenes) -> Outcome {
+    let more = [
+        (!args.scheme.is_empty(), "--scheme"),
+        (args.calibrate.is_some(), "--calibrate"),
+        (args.questions.is_some(), "--questions"),
+    ];
+    if let Some((_, option)) = more.into_iter().find(|(given, _)| *given) {
+        return Err(Diagnostic::new("eval-scenes", "networks of images are measured as floats only")
+            .at_item(option)
+            .because("no scheme quantises feature maps yet, and scenes have no questions")
+            .help(format!("leave out {option}")));
+    }
+    let working = Progress::begin("importing", 0);
+    let graph = model::load(&args.model, &model::bindings(&args.bind)?)?;
+    drop(working);
+    let (text, mut json) = depth::accuracy(&graph, scenes)?;
+    json["model"] = args.model.clone().into();
+    json["data"] = args.data.as_ref().map(|f| f.display().to_string()).into();
+    Ok(Report::new(format!("{}\n{text}", args.model), json))
 }
 
 fn report(args: &Args, accuracy: &Accuracy) -> Report {

@@ -413,6 +413,21 @@ fn biases(config: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; end]].concat()
 }
 
+/// A network of images is measured on scenes, as floats; options that mean texts are refused, not left unused.
+#[test]
+fn depths_of_scenes_are_measured() {
+    let s = Scratch::new("depths");
+    let model = format!("{}/tests/corpus/trained_depth/model.onnx", env!("CARGO_MANIFEST_DIR"));
+    let scenes = format!("{DATA}/depth_eval.npz");
+    let found = s.json(&["eval", &model, "--data", &scenes]);
+    assert_eq!(keys(&found), ["data", "model", "results", "scenes", "schema_version"]);
+    assert!(found["results"][0]["abs_rel"].as_f64().is_some_and(|e| (0.2..0.3).contains(&e)), "{found}");
+    let refused = s.bad(&["eval", &model, "--data", &scenes, "--scheme", "w4a4"]);
+    assert!(refused.starts_with("error[eval-scenes]"), "{refused}");
+    let texts = s.bad(&["eval", "--data", &scenes]);
+    assert!(texts.starts_with("error[accuracy-scenes]"), "{texts}");
+}
+
 /// Fixed scales come from other texts than those of the evaluation, and from nothing else.
 #[test]
 fn evaluation_texts_never_calibrate() {

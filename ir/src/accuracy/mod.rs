@@ -1,13 +1,15 @@
-//! Accuracy of a language model on texts: bits per token, next-token accuracy, answers right.
+//! Accuracy of a network of images on scenes ([`Scenes`]), and of a language model on texts: bits per token, next-token accuracy, answers right.
 //!
 //! In a row of text each token but the first is predicted from those before it. A question is answered right when the greedy
 //! continuation of its prompt, behind a newline, begins as expected. Rows and questions are spread over all threads; no figure
 //! depends on their number, and nothing of a row is kept but its figures.
 
+mod depth;
 mod npz;
 mod rows;
 mod texts;
 
+pub use depth::{DepthFigures, Scenes};
 pub use npz::{Array, read_array, read_npz, write_npy};
 pub use rows::Rows;
 pub use texts::{Question, Texts};

@@ -199,3 +199,24 @@ fn arrays_come_back() {
     assert_eq!(read_array(&npz, "tokens").unwrap(), read_npz(&npz).unwrap()[0]);
     assert_eq!(read_array(&npz, "frames").unwrap_err().code, "npz-array");
 }
+
+/// What was published of the model: AbsRel 0.2355, delta1 0.6554, RMSE 1.054 m (PyTorch, float32). The file has depths in half precision,
+/// which are off by up to one part in 2,048.
+#[test]
+fn depths_are_as_published() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let npz = std::fs::read(folder.join("depth_eval.npz")).unwrap();
+    let scenes = Scenes::parse(&npz).unwrap();
+    let graph = crate::corpus::model("trained_depth").normal();
+    let found = scenes.measure(&graph, &|| ()).unwrap();
+    println!("{found:?}");
+    assert_eq!(scenes.len(), 64);
+    assert!((found.abs_rel - 0.2355).abs() < 2e-4 && (found.delta1 - 0.6554).abs() < 2e-4, "{found:?}");
+    assert!((found.rmse - 1.054).abs() < 2e-3, "{found:?}");
+    // A classifier gives no map, and a file of texts no scenes.
+    let why = scenes.measure(&crate::corpus::model("tiny_mobilenet_v2").normal(), &|| ()).unwrap_err().why;
+    assert!(why.contains("f32[1, 3, 64, 64]"), "{why}");
+    let texts = std::fs::read(folder.join("llama_eval.npz")).unwrap();
+    assert!(Scenes::are_in(&npz) && !Scenes::are_in(&texts) && !Scenes::are_in(b"PK"));
+    assert!(Scenes::parse(&texts).unwrap_err().why.contains("the file holds: tokens"));
+}
