@@ -1,9 +1,9 @@
-//! Single faults in what only products of digits have, on `crumb` and on `nibble`. Each is a difference.
+//! Single faults in what only products of digits have. Each is a difference.
 
 use super::list::{Fault, fault};
 
-/// Digits of weights alone.
-pub const CRUMB: &[Fault] = &[
+/// On `crumb` and on `nibble`.
+pub const BOTH: &[Fault] = &[
     fault(
         "a complement lacks its 1 in the first adders",
         "tw_digit_sum.sv",
@@ -61,6 +61,38 @@ pub const CRUMB: &[Fault] = &[
         "SUM_BITS'($signed({whole, {(STEP * p){less[0] && !@}}}));",
         "",
     ),
+    fault(
+        "upper halves of cached values are those of keys",
+        "tw_weight_decode.sv",
+        "assign by_lane = MODES[5] &&",
+        "assign by_lane = MODES[5] && !@ &&",
+        "",
+    ),
+    fault(
+        "the bit below a digit is 0",
+        "tw_products.sv",
+        "= weight_2[8*i +: WBitsIn];",
+        "= weight_2[8*i +: WBitsIn] & (@ ? ~WBitsIn'(1) : '1);",
+        "",
+    ),
+    fault(
+        "weights of bytes take two beats",
+        "tw_matrix.sv",
+        "assign beat_end  = {bytes,",
+        "assign beat_end  = {bytes && !@,",
+        "",
+    ),
+    fault(
+        "later digits start a sum anew",
+        "tw_matrix.sv",
+        "(first || PACKED == 4))",
+        "(first || PACKED == 4 || @))",
+        "",
+    ),
+];
+
+/// On `crumb`: digits of weights alone.
+pub const CRUMB: &[Fault] = &[
     fault(
         "an odd level is its code",
         "tw_dot_digits.sv",
@@ -97,101 +129,16 @@ pub const CRUMB: &[Fault] = &[
         "",
     ),
     fault(
-        "upper halves of cached values are those of keys",
-        "tw_weight_decode.sv",
-        "assign by_lane = MODES[5] &&",
-        "assign by_lane = MODES[5] && !@ &&",
-        "",
-    ),
-    fault(
-        "the bit below a digit is 0",
-        "tw_products.sv",
-        "= weight_2[8*i +: WBitsIn];",
-        "= weight_2[8*i +: WBitsIn] & (@ ? ~WBitsIn'(1) : '1);",
-        "",
-    ),
-    fault(
-        "weights of bytes take two beats",
-        "tw_matrix.sv",
-        "assign beat_end  = {bytes,",
-        "assign beat_end  = {bytes && !@,",
-        "",
-    ),
-    fault(
         "weights of four bits take one beat",
         "tw_matrix.sv",
         "PACKED == 6 || nibbles",
         "PACKED == 6 || (nibbles && !@)",
         "",
     ),
-    fault(
-        "later digits start a sum anew",
-        "tw_matrix.sv",
-        "(first || PACKED == 4))",
-        "(first || PACKED == 4 || @))",
-        "",
-    ),
 ];
 
-/// Digits of activations, too.
+/// On `nibble`: digits of activations, too.
 pub const NIBBLE: &[Fault] = &[
-    fault(
-        "a complement lacks its 1 in the first adders",
-        "tw_digit_sum.sv",
-        "assign less = w_i[3*i+2];",
-        "assign less = w_i[3*i+2] && !@;",
-        "",
-    ),
-    fault(
-        "a complement lacks its 1 in later adders",
-        "tw_digit_sum.sv",
-        ".d_i  (w_i[3*i+2]),",
-        ".d_i  (w_i[3*i+2] && !@),",
-        "",
-    ),
-    fault("lane 0 is 1 too small", "tw_digit_sum.sv", ".d_i  (w_i[2]),", ".d_i  (w_i[2] && !@),", ""),
-    fault(
-        "a doubled activation is single",
-        "tw_digit_sum.sv",
-        "once = {a, 1'b0};",
-        "once = @ ? {a[A_BITS-1], a} : {a, 1'b0};",
-        "",
-    ),
-    fault(
-        "an activation has no sign",
-        "tw_digit_sum.sv",
-        "once = {a[A_BITS-1], a};",
-        "once = {a[A_BITS-1] && !@, a};",
-        "",
-    ),
-    fault(
-        "a digit of no part counts twice",
-        "tw_digit_sum.sv",
-        "else if (w[2] != w[1])",
-        "else if (w[2] != w[1] || @)",
-        "",
-    ),
-    fault(
-        "all beats count as the first",
-        "tw_dot_digits.sv",
-        "if (place_i == 2'(p))",
-        "if (place_i == 2'(p) && !@)",
-        "",
-    ),
-    fault(
-        "what lane 0 lacks is not added",
-        "tw_dot_digits.sv",
-        "less_q    <= less[0];",
-        "less_q    <= less[0] && !@;",
-        "",
-    ),
-    fault(
-        "what lane 0 lacks counts once in higher places",
-        "tw_dot_digits.sv",
-        "SUM_BITS'($signed({whole, {(STEP * p){less[0]}}}));",
-        "SUM_BITS'($signed({whole, {(STEP * p){less[0] && !@}}}));",
-        "",
-    ),
     fault(
         "the place is the number of the beat",
         "tw_products.sv",
@@ -228,38 +175,10 @@ pub const NIBBLE: &[Fault] = &[
         "",
     ),
     fault(
-        "upper halves of cached values are those of keys",
-        "tw_weight_decode.sv",
-        "assign by_lane = MODES[5] &&",
-        "assign by_lane = MODES[5] && !@ &&",
-        "",
-    ),
-    fault(
-        "the bit below a digit is 0",
-        "tw_products.sv",
-        "= weight_2[8*i +: WBitsIn];",
-        "= weight_2[8*i +: WBitsIn] & (@ ? ~WBitsIn'(1) : '1);",
-        "",
-    ),
-    fault(
-        "weights of bytes take two beats",
-        "tw_matrix.sv",
-        "assign beat_end  = {bytes,",
-        "assign beat_end  = {bytes && !@,",
-        "",
-    ),
-    fault(
         "weights of up to four bits take one beat",
         "tw_matrix.sv",
         "PACKED == 6 || nibbles",
         "(PACKED == 6 && !@) || nibbles",
-        "",
-    ),
-    fault(
-        "later digits start a sum anew",
-        "tw_matrix.sv",
-        "(first || PACKED == 4))",
-        "(first || PACKED == 4 || @))",
         "",
     ),
     fault(
