@@ -1,7 +1,7 @@
 ; Attention of one query over eight cached positions, by hand, for the machine `tiny` (2 tokens x 8 outputs x 8 lanes).
 ; Numbers are fixed point with 16 fractional bits. Every unit runs on its own; semaphores say who waits for whom:
 ;   0 load -> vector, 1 load -> matrix, 2 vector -> matrix, 3 matrix -> vector, 4 matrix -> store
-.isa 3
+.isa 4
 .machine tiny
 .region operands addr=0x1000 bytes=0x180 ro
 .region result addr=0x2000 bytes=0x40 rw

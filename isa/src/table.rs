@@ -21,7 +21,7 @@ use hw::timing::VectorShape;
 /// First bit of the fields of every instruction.
 pub const BODY_LSB: u32 = 41;
 /// Version of this table; in program.bin and in the hardware's version register.
-pub const ISA_VERSION: u32 = 3;
+pub const ISA_VERSION: u32 = 4;
 
 /// A unit with a queue of its own, or the sequencer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
