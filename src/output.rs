@@ -166,7 +166,7 @@ pub(crate) fn unfinished(path: &Path) -> PathBuf {
     sibling(path, NEW)
 }
 
-/// Removes what a process that was killed had begun for the same place.
+/// Removes what a process that was killed had begun for the same place, or was about to remove.
 fn remove_abandoned(path: &Path) {
     // Without this folder there is no telling which processes live.
     let processes = Path::new("/proc");
@@ -177,8 +177,15 @@ fn remove_abandoned(path: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(&stem(path, NEW)).and_then(|id| id.parse::<u32>().ok());
-        if process.is_some_and(|id| !processes.join(id.to_string()).exists()) {
+        let abandoned = |what| {
+            let process = name.strip_prefix(&stem(path, what)).and_then(|id| id.parse::<u32>().ok());
+            process.is_some_and(|id| !processes.join(id.to_string()).exists())
+        };
+        // Killed between its two renames, it left the last whole output there.
+        let whole = || Manifest::read(&entry.path()).is_ok_and(|m| m.changed(&entry.path()).is_empty());
+        if abandoned(OLD) && !path.exists() && whole() {
+            let _ = std::fs::rename(entry.path(), path);
+        } else if abandoned(NEW) || abandoned(OLD) {
             let _ = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
         }
     }
@@ -309,6 +316,35 @@ mod tests {
         std::fs::write(dir.join(&dead), "half").unwrap();
         file(&dir.join("out"), b"whole").unwrap();
         assert_eq!(BTreeSet::from_iter(names(&dir)), BTreeSet::from([living, "out".into()]));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// A process may be killed between the renames that put a folder in the place of its older self, or right after them.
+    #[test]
+    fn a_killed_replacement_is_undone_or_ended() {
+        let dir = scratch("replacement");
+        let out = dir.join("out");
+        let dead = (2u32..).map(|i| u32::MAX / i).find(|id| !Path::new(&format!("/proc/{id}")).exists());
+        let old = dir.join(format!(".out.old-{}", dead.unwrap()));
+        let write = |content: &str| {
+            let mut folder = Folder::begin(&out).unwrap();
+            folder.add("a", content).unwrap();
+            folder.finish(Manifest::new()).unwrap();
+        };
+        write("one");
+        std::fs::rename(&out, &old).unwrap();
+        drop(Folder::begin(&out).unwrap());
+        assert_eq!((names(&dir), std::fs::read(out.join("a")).unwrap()), (vec!["out".into()], b"one".into()));
+        std::fs::rename(&out, &old).unwrap();
+        std::fs::remove_file(old.join("a")).unwrap();
+        write("two");
+        assert_eq!(names(&dir), ["out"]);
+        std::fs::create_dir(&old).unwrap();
+        write("three");
+        assert_eq!(
+            (names(&dir), std::fs::read(out.join("a")).unwrap()),
+            (vec!["out".into()], b"three".into())
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
