@@ -1,7 +1,7 @@
 //! What runs cost in energy: counted events times prices, by part, by cause and by operator.
 //!
-//! All three divide the same total. Prices that no source gives are named beside the figures, and every figure has the range
-//! that the prices' sources leave.
+//! All three divide the same total. Prices that no source gives are named beside the figures, and those that were fitted; every
+//! figure has the range that the prices' sources leave.
 
 use crate::report::{put, share};
 use hw::machine::MemoryModel;
@@ -139,12 +139,12 @@ impl<'a> Prices<'a> {
         })
     }
 
-    /// Names of the prices that no source gives.
-    fn assumed(&self) -> Vec<String> {
+    /// Names of the prices of a kind.
+    fn named(&self, kind: fn(&Price) -> bool) -> Vec<String> {
         let chip = self.technology.prices();
         let dram = self.dram.and_then(|d| d.device.energy.as_ref()).into_iter();
         let dram = dram.flat_map(|e| e.prices()).map(|(name, price)| (format!("DRAM {name}"), price));
-        chip.into_iter().chain(dram).filter(|(_, p)| p.is_assumed()).map(|(name, _)| name).collect()
+        chip.into_iter().chain(dram).filter(|(_, price)| kind(price)).map(|(name, _)| name).collect()
     }
 }
 
@@ -172,7 +172,9 @@ pub struct Bill {
     by_cause: BTreeMap<&'static str, Range>,
     by_operator: BTreeMap<Origin, Range>,
     technology: String,
+    /// Prices that no source gives, and those that were chosen so that a measured sum comes out.
     assumed: Vec<String>,
+    fitted: Vec<String>,
     /// Off-chip memory is in it.
     dram: bool,
 }
@@ -189,7 +191,8 @@ impl Bill {
             by_cause: BTreeMap::new(),
             by_operator: BTreeMap::new(),
             technology: prices.technology.name.clone(),
-            assumed: prices.assumed(),
+            assumed: prices.named(Price::is_assumed),
+            fitted: prices.named(Price::is_fitted),
             dram: prices.dram.is_some(),
         };
         let timed = cycles.iter().map(|(o, n)| (o, Events::default(), *n));
@@ -254,6 +257,7 @@ impl Bill {
             },
             "technology": b.technology,
             "assumptions": b.assumed,
+            "fitted": b.fitted,
             "off_chip_counted": b.dram,
         })
     }
@@ -284,8 +288,10 @@ impl Bill {
         put(&mut out, format_args!("{} to {}; ", amount(self.total.low), amount(self.total.high)));
         put(&mut out, format_args!("{:.3} W, {:.3} to {:.3}\n", watts.value, watts.low, watts.high));
         put(&mut out, format_args!("prices      {}: counted events times prices\n", self.technology));
-        if !self.assumed.is_empty() {
-            put(&mut out, format_args!("assumption  {}\n", self.assumed.join(", ")));
+        for (kind, names) in [("assumption", &self.assumed), ("fitted", &self.fitted)] {
+            if !names.is_empty() {
+                put(&mut out, format_args!("{kind:<12}{}\n", names.join(", ")));
+            }
         }
         if !self.dram {
             out.push_str(NO_DRAM);

@@ -17,6 +17,9 @@ pub const PRESETS: &[(&str, &str)] = &[
 /// What a source begins with if there is none.
 pub const ASSUMPTION: &str = "assumption";
 
+/// What it begins with if the price was chosen so that a measured sum comes out.
+pub const FITTED: &str = "fitted";
+
 /// An amount that is known to lie in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Range {
@@ -92,7 +95,7 @@ pub struct Price {
     pub high: Option<f64>,
     /// What it is a price of.
     pub unit: Unit,
-    /// Where it comes from, or [`ASSUMPTION`] and why.
+    /// Where it comes from, or [`ASSUMPTION`] and why, or [`FITTED`] and to what.
     pub source: String,
 }
 
@@ -108,6 +111,11 @@ impl Price {
         self.source.starts_with(ASSUMPTION)
     }
 
+    /// Chosen so that a measured sum comes out.
+    pub fn is_fitted(&self) -> bool {
+        self.source.starts_with(FITTED)
+    }
+
     pub(crate) fn verify(&self, at: &str, units: &[Unit]) -> Result<(), MachineError> {
         let (low, high) = (self.low.unwrap_or(self.value), self.high.unwrap_or(self.value));
         let ordered = 0.0 <= low && low <= self.value && self.value <= high && high <= 1e12;
@@ -118,7 +126,12 @@ impl Price {
             "has a unit that does not fit",
             "compare with a built-in technology",
         )?;
-        rule(at, !self.source.is_empty(), "has no source", "name the source, or say `assumption: ` and why")
+        rule(
+            at,
+            !self.source.is_empty(),
+            "has no source",
+            "name the source, or say `assumption: ` and why, or `fitted to` what",
+        )
     }
 }
 

@@ -77,6 +77,56 @@ fn llm_u280_fits_its_card_and_decodes_at_240_tokens_a_second() {
     assert!(rate(&shared) > rate(&json), "{}", rate(&shared));
 }
 
+/// What moves in the HBM costs what its sources say for a bit, either way, and about 52 mJ for a token; what was fitted is labelled.
+#[test]
+fn a_token_s_energy_is_told_by_part_with_the_range_of_its_sources() {
+    let s = Scratch::new("token-energy");
+    let json = token(&s, "llm-u280", "w2s24a8kv4-g128", "1024");
+    let number = |v: &Value| v.as_f64().unwrap();
+    let (energy, dram) = (&json["energy"], &json["dram"]);
+    let bits = 8.0 * (number(&dram["read_bytes"]) + number(&dram["write_bytes"]));
+    let causes = ["DRAM reads", "DRAM writes"];
+    let moved = |of: &dyn Fn(&str) -> f64| causes.into_iter().map(of).sum::<f64>();
+    let [value, low, high] = [
+        moved(&|cause| number(&energy["by_cause"][cause])),
+        moved(&|cause| number(&energy["range"]["by_cause"][cause][0])),
+        moved(&|cause| number(&energy["range"]["by_cause"][cause][1])),
+    ];
+    // 1.4 pJ a bit in the core and 2.5 for I/O; 3.97 at the device elsewhere. Writes of less than an access cost all of it.
+    let device = hw::dram::Dram::preset("hbm2").unwrap().device.energy.unwrap().read.si();
+    assert_eq!(
+        [device.value, device.low, device.high].map(|j| (j / 8e-12 * 100.0).round()),
+        [390.0, 390.0, 397.0]
+    );
+    for (joules, price) in [(value, 3.9e-12), (low, 3.9e-12), (high, 3.97e-12)] {
+        let of_bytes = bits * price;
+        assert!(
+            of_bytes <= joules * (1.0 + 1e-9) && joules < 1.002 * of_bytes,
+            "{joules} against {of_bytes}"
+        );
+        assert!((0.050..0.056).contains(&joules), "{joules}");
+    }
+    let parts = energy["range"]["by_part"].as_object().unwrap();
+    for (part, range) in parts {
+        let [low, high] = [0, 1].map(|i| number(&range[i]));
+        let value = number(&energy["by_part"][part]);
+        assert!(low <= value && value <= high && low < high, "{part}: {low} {value} {high}");
+    }
+    assert!(parts.len() >= 10, "{parts:?}");
+    assert_eq!(energy["assumptions"], json!(["accumulate", "epilogue", "lane"]));
+    let fitted: Vec<&str> =
+        energy["fitted"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+    assert_eq!((fitted.len(), fitted[0]), (5, "multiply"), "{fitted:?}");
+    let command = command("llm-u280", "w2s24a8kv4-g128", "1024");
+    let text = s.good(&command[..command.len() - 1]);
+    let said = [
+        "energy by part\nDRAM  ",
+        " mJ .. ",
+        "\nassumption  accumulate, epilogue, lane\nfitted      multiply, sram",
+    ];
+    said.iter().for_each(|said| assert!(text.contains(said), "{said}: {text}"));
+}
+
 /// A prompt keeps the multipliers busy, and so do sequences that share weights.
 #[test]
 fn llm_u280_reads_prompts_at_the_rate_of_its_multipliers() {
