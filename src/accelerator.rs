@@ -72,7 +72,7 @@ impl Accelerator {
                 (0..batch).flat_map(|n| of_first.iter().map(move |turn| turn.of(n))).collect()
             }
         };
-        let last = turns.last().map_or(0, |turn| turn.tokens.len() as u32);
+        let (last, read) = turns.last().map_or((0, 0), |turn| (turn.tokens.len() as u32, turn.read()));
         if self.slices.is_none() && trace.is_none() {
             for some in turns.chunks(AT_A_TIME) {
                 self.times(some)?.into_iter().for_each(&mut seen);
@@ -84,7 +84,7 @@ impl Accelerator {
         }
         // Those of an encoder are of its sequence.
         let (of, at) =
-            if self.target.map.sequence.is_some() { (1, 0) } else { (last, last.saturating_sub(1)) };
+            if self.target.map.sequence.is_some() { (1, 0) } else { (last, read.saturating_sub(1)) };
         let logits = |slices: &Vec<State>| logits(&self.target, |at| word(slices, at), of, at);
         Ok(self.slices.as_ref().map(logits))
     }

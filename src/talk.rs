@@ -118,7 +118,7 @@ impl<'p> Talk<'p> {
         let working = Progress::begin("simulating", tokens.len() as u64 * sequences);
         let trace = self.trace.as_mut().map(|file| (file, name));
         let logits = self.machine.read((tokens, decode), trace, |pass: Pass| {
-            let (tokens, at) = (pass.turn.tokens.len() as u32, pass.turn.position);
+            let (tokens, at) = (pass.turn.read(), pass.turn.position);
             phase.tokens += u64::from(tokens);
             let macs = match pass.turn.reads {
                 Reads::Of(_) => product.macs.of(at, tokens),

@@ -25,6 +25,8 @@ pub struct Target {
     pub map: Map,
     /// Tokens of a prefill step: a whole number of output tiles, or a part of one, or 1 if no larger step fits.
     pub chunk: u32,
+    /// Fewest tokens that a padded one reads in fewer cycles, by the estimates that order the plan, than as many single steps.
+    pub padded_from: u32,
 }
 
 /// A program for a number of tokens, at any position: for more than one token, at multiples of [`starts`].
@@ -44,7 +46,6 @@ pub struct Compiled {
 pub enum Slot {
     Decode = 0,
     Chunk = 1,
-    Rest = 2,
 }
 
 impl Target {
@@ -114,7 +115,7 @@ impl Target {
             for attending in parts.filter(|&tokens| tokens == chunk || tokens * row % BLOCK_BYTES == 0) {
                 let (model, machine, options) = (model.clone(), machine.clone(), options.clone());
                 let map = Map { sequence: Some(sequence), attending, ..map.clone() };
-                let target = Target { model, machine, options, map, chunk };
+                let target = Target { model, machine, options, map, chunk, padded_from: chunk };
                 match target.compile(sequence, Slot::Decode) {
                     Ok(_) => return Ok(target),
                     Err(error) => refused = refused.or(Some(error)),
@@ -133,12 +134,17 @@ impl Target {
         chunk: u32,
     ) -> Result<Target, Diagnostic> {
         let map = Map::new(model, machine, options, context, chunk)?;
-        let target =
-            Target { model: model.clone(), machine: machine.clone(), options: options.clone(), map, chunk };
-        target.compile(chunk, Slot::Chunk)?;
-        let (reads, tokens) = steps(options);
-        target.compile_for(reads, tokens, Slot::Decode)?;
-        Ok(target)
+        let (model, machine, options) = (model.clone(), machine.clone(), options.clone());
+        let target = Target { model, machine, options, map, chunk, padded_from: chunk };
+        let cycles = |compiled: &Compiled| order::length(&compiled.plan, &target.machine);
+        let together = cycles(&target.compile(chunk, Slot::Chunk)?);
+        let (reads, tokens) = steps(&target.options);
+        let mut single = target.compile_for(reads, tokens, Slot::Decode)?;
+        if single.reads == Reads::Each {
+            single = target.compile(1, Slot::Decode)?;
+        }
+        let padded_from = (together / cycles(&single).max(1)).min(chunk.into()) as u32 + 1;
+        Ok(Target { padded_from: padded_from.min(chunk), ..target })
     }
 
     /// The program for `tokens` tokens of the first sequence.
@@ -207,11 +213,11 @@ impl Target {
         isa::check::every(&compiled.program, &self.machine, &self.runs(tokens))
     }
 
-    /// Whether a program of `tokens` tokens may start at `position`.
+    /// Whether a program of `tokens` tokens, of which the last ones may be padding, may start at `position`.
     ///
     /// # Errors
     /// Why not.
-    pub fn accepts(&self, tokens: u32, position: u32) -> Result<(), Diagnostic> {
+    pub fn accepts(&self, tokens: u32, padding: u32, position: u32) -> Result<(), Diagnostic> {
         let step = starts(&self.machine, tokens);
         if position % step != 0 {
             let what = format!("{tokens} tokens cannot start at position {position}");
@@ -220,8 +226,9 @@ impl Target {
                 .because(format!("so many start at multiples of {step}, within output tiles of the machine"))
                 .help("run single tokens up to there"));
         }
-        if u64::from(position) + u64::from(tokens) > u64::from(self.map.context) {
-            let what = format!("{tokens} tokens at position {position} exceed the context");
+        let read = tokens.saturating_sub(padding);
+        if u64::from(position) + u64::from(read) > u64::from(self.map.context) {
+            let what = format!("{read} tokens at position {position} exceed the context");
             return Err(Diagnostic::new("context-full", what)
                 .at_item("position")
                 .because(format!("runs may reach {} positions", self.map.context))
@@ -345,7 +352,7 @@ mod tests {
                 let target = Target::new(&model(small), &machine, &Options::default());
                 let target = target.unwrap_or_else(|e| panic!("{name}: {e}"));
                 for tokens in [1, target.chunk] {
-                    let compiled = target.compile(tokens, Slot::Rest).unwrap();
+                    let compiled = target.compile(tokens, Slot::Chunk).unwrap();
                     target.prove(&compiled).unwrap_or_else(|e| panic!("{name}, {tokens} tokens: {e}"));
                     let steps: Vec<usize> = compiled.plan.segments.iter().map(|s| s.steps.len()).collect();
                     let words = compiled.program.instrs.len();
@@ -365,10 +372,11 @@ mod tests {
         let machine = hw::presets::load("tiny").unwrap();
         let target = Target::new(&model(true), &machine, &Options::default()).unwrap();
         for tokens in [1, target.chunk] {
-            let compiled = target.compile(tokens, Slot::Rest).unwrap();
+            let compiled = target.compile(tokens, Slot::Chunk).unwrap();
             let runs = target.runs(tokens);
             assert!(
-                target.accepts(tokens, runs.last).is_ok() && target.accepts(tokens, runs.last + 1).is_err()
+                target.accepts(tokens, 0, runs.last).is_ok()
+                    && target.accepts(tokens, 0, runs.last + 1).is_err()
             );
             let said = |runs: &Runs| isa::check::every(&compiled.program, &machine, runs).map_err(|e| e.what);
             assert_eq!(said(&runs), Ok(()));

@@ -1,6 +1,7 @@
 //! The host's side of a generation: which program runs next, with which arguments, and what it answered.
 //!
-//! A prompt is read in chunks, then what is left: in one program if its position allows ([`starts`]), else token by token. Then one token at a time.
+//! A prompt is read in chunks, of which the last is padded where that takes fewer cycles than to read what is left token by token.
+//! Then one token at a time. Two programs serve all lengths.
 //! Where tokens see a window, a prompt behind what the cache holds is read token by token.
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
@@ -16,6 +17,8 @@ pub struct Turn {
     pub slot: Slot,
     /// Tokens that it reads; the program is the one compiled for this number.
     pub tokens: Vec<u32>,
+    /// So many at the end mean nothing: no other token sees them, and later ones take their places in the cache.
+    pub padding: u32,
     /// Tokens cached before it.
     pub position: u32,
 }
@@ -26,7 +29,7 @@ impl Turn {
     /// A step at a position: a token of each sequence.
     pub fn step(position: u32, tokens: Vec<u32>) -> Turn {
         let reads = if tokens.len() > 1 { Reads::Each } else { OF };
-        Turn { reads, slot: Slot::Decode, tokens, position }
+        Turn { reads, slot: Slot::Decode, tokens, padding: 0, position }
     }
 
     /// The same of another sequence.
@@ -34,9 +37,14 @@ impl Turn {
         Turn { reads: Reads::Of(sequence), ..self.clone() }
     }
 
+    /// Tokens that mean something.
+    pub fn read(&self) -> u32 {
+        self.tokens.len() as u32 - self.padding
+    }
+
     /// The position behind the run.
     pub fn end(&self) -> u32 {
-        self.position + if self.reads == Reads::Each { 1 } else { self.tokens.len() as u32 }
+        self.position + if self.reads == Reads::Each { 1 } else { self.read() }
     }
 
     /// The argument table of the run.
@@ -66,23 +74,22 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
                 )
                 .help("compile for the length of the sequence"));
         }
-        return Ok(vec![Turn { reads: OF, slot: Slot::Decode, tokens: tokens.to_vec(), position }]);
+        let tokens = tokens.to_vec();
+        return Ok(vec![Turn { reads: OF, slot: Slot::Decode, tokens, padding: 0, position }]);
     }
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
-        let aligned = |tokens: u32| at % starts(&target.machine, tokens) == 0;
         // Behind the end of the cache, positions take each other's places one at a time.
-        let whole = (left.len() as u32).min(target.map.held.saturating_sub(at).max(1));
-        let (slot, count) = match whole {
-            n if n >= target.chunk && aligned(target.chunk) => (Slot::Chunk, target.chunk),
-            n if n > 1 && n < target.chunk && aligned(n) => (Slot::Rest, n),
-            _ => (Slot::Decode, 1),
-        };
-        let slot = if count == 1 { Slot::Decode } else { slot };
-        target.accepts(count, at)?;
-        let (now, rest) = left.split_at(count as usize);
-        turns.push(Turn { reads: OF, slot, tokens: now.to_vec(), position: at });
-        (at, left) = (at + count, rest);
+        let fits = at % starts(&target.machine, target.chunk) == 0
+            && u64::from(at) + u64::from(target.chunk) <= u64::from(target.map.held);
+        let together = if fits && left.len() as u32 >= target.padded_from { target.chunk } else { 1 };
+        let (now, rest) = left.split_at(left.len().min(together as usize));
+        let padding = together - now.len() as u32;
+        target.accepts(together, padding, at)?;
+        let tokens = now.iter().copied().chain((0..padding).map(|_| 0)).collect();
+        let slot = if together == 1 { Slot::Decode } else { Slot::Chunk };
+        turns.push(Turn { reads: OF, slot, tokens, padding, position: at });
+        (at, left) = (at + now.len() as u32, rest);
     }
     Ok(turns)
 }

@@ -47,9 +47,9 @@ fn answer(
                 check(&hardware, &machine, &format!("{count} tokens at {}", turn.position), &case, position);
             (instructions, cycles) = (instructions + done.0, cycles + done.1);
             run_slices(&mut slices, &case.program, &case.args, &mut ()).unwrap();
-            position += count;
+            position = turn.end();
             let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
-            tokens = vec![arg_max(&logits(&target, word, count, count - 1))];
+            tokens = vec![arg_max(&logits(&target, word, count, turn.read() - 1))];
         }
         said.extend(&tokens);
     }
@@ -93,7 +93,7 @@ fn sequences_together() {
             check(&hardware, &machine, &format!("{turn:?}"), &case, turn.position);
             run_slices(&mut slices, &case.program, &case.args, &mut ()).unwrap();
             let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
-            (0..count).map(|token| arg_max(&logits(&target, word, count, token))).collect()
+            (0..turn.read()).map(|token| arg_max(&logits(&target, word, count, token))).collect()
         };
         let of_first = turns(&target, 0, &prompt).unwrap();
         let mut said: Vec<u32> = (0..2)

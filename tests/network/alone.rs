@@ -24,7 +24,7 @@ pub fn check(decoder: &QuantDecoder, target: &Target, tokens: u32) {
     let input = Tensor::new(DType::I32, [tokens as usize, hidden as usize], Data::Int(x.clone())).unwrap();
     let graph = decoder.graph(tokens as usize, 0).unwrap();
     let wanted = Evaluator::new(&graph).unwrap().run(&[input]).unwrap();
-    let compiled = target.compile(tokens, Slot::Rest).unwrap_or_else(|e| panic!("{e}"));
+    let compiled = target.compile(tokens, Slot::Chunk).unwrap_or_else(|e| panic!("{e}"));
     target.prove(&compiled).unwrap_or_else(|e| panic!("{e}"));
     let args = compiled.program.arg_values(0, &vec![0; tokens as usize]);
     isa::check::check(&compiled.program, &target.machine, &args).unwrap_or_else(|e| panic!("{e}"));

@@ -28,13 +28,14 @@ impl Machine {
         let mut slices = State::of_slices(&self.target.machine, &self.images);
         let (mut position, mut written, mut now) = (0, Vec::new(), prompt.to_vec());
         loop {
-            let mut last = 0;
+            let mut last = (0, 0);
             for turn in turns(&self.target, position, &now).unwrap() {
-                last = self.run(&mut slices, &turn);
+                self.run(&mut slices, &turn);
+                last = (turn.tokens.len() as u32, turn.read() - 1);
             }
             position += now.len() as u32;
             let word = |at: Byte| slices[at.slice as usize].dram.word(at.address);
-            let next = arg_max(&logits(&self.target, word, last, last - 1));
+            let next = arg_max(&logits(&self.target, word, last.0, last.1));
             written.push(next);
             if next == END || written.len() == MOST {
                 return written;
@@ -43,13 +44,12 @@ impl Machine {
         }
     }
 
-    /// One program; the number of tokens that it read.
-    fn run(&mut self, slices: &mut [State], turn: &Turn) -> u32 {
+    /// One program.
+    fn run(&mut self, slices: &mut [State], turn: &Turn) {
         let count = turn.tokens.len() as u32;
         let fresh = || self.target.compile(count, turn.slot).unwrap();
         let compiled = self.programs.entry(count).or_insert_with(fresh);
         run_slices(slices, &compiled.program, &turn.args(compiled), &mut ()).unwrap();
-        count
     }
 }
 

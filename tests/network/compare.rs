@@ -53,8 +53,15 @@ impl<'a> Run<'a> {
             let got = logits(target, word, count, t as u32);
             assert_eq!(got, want, "logits of token {t}");
         }
-        self.cache = values.cache;
-        all.ints()[all.ints().len() - vocab..].to_vec()
+        let last = turn.read() as usize * vocab;
+        let of_last = all.ints()[last - vocab..last].to_vec();
+        // What padding leaves in the machine's cache means nothing to later tokens.
+        let read = &turn.tokens[..turn.read() as usize];
+        self.cache = match turn.padding {
+            0 => values.cache,
+            _ => evaluate(self.decoder, turn.position as usize, read, &self.cache).cache,
+        };
+        of_last
     }
 }
 

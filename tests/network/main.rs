@@ -318,14 +318,40 @@ fn what_cannot_start_is_refused() {
     let decoder = models::random(1, &models::SMALL);
     let target = target(&decoder, &machine("tiny"), &plan::Options::default());
     let code = |result: Result<(), ir::diag::Diagnostic>| result.unwrap_err().code;
-    assert_eq!(code(target.accepts(2, 5)), "position-unaligned");
-    assert_eq!(code(target.accepts(1, target.map.context)), "context-full");
-    assert_eq!(code(target.compile(17, Slot::Rest).map(|_| ())), "tokens-unsupported");
+    assert_eq!(code(target.accepts(2, 0, 5)), "position-unaligned");
+    assert_eq!(code(target.accepts(1, 0, target.map.context)), "context-full");
+    assert_eq!(code(target.compile(17, Slot::Chunk).map(|_| ())), "tokens-unsupported");
     assert_eq!(code(generate::turns(&target, 0, &[50]).map(|_| ())), "token-unknown");
-    let sizes = |at, n| -> Vec<usize> {
-        generate::turns(&target, at, &vec![1; n]).unwrap().iter().map(|t| t.tokens.len()).collect()
-    };
-    assert_eq!((sizes(0, 37), sizes(5, 3), sizes(8, 3)), (vec![16, 16, 5], vec![1, 2], vec![3]));
+}
+
+/// Two programs read prompts of all lengths from all positions: what is left of one fills a chunk if that takes fewer cycles.
+#[test]
+fn two_programs_serve_every_length() {
+    let decoder = models::random(1, &models::SMALL);
+    let mut padded = 0;
+    for (name, _) in hw::presets::PRESETS {
+        let target = target(&decoder, &machine(name), &plan::Options::default());
+        let (chunk, machine) = (target.chunk, &target.machine);
+        let cycles = |tokens, slot| {
+            let compiled = target.compile(tokens, slot).unwrap();
+            let args = compiled.program.arg_values(0, &[]);
+            sim::timing::simulate(&compiled.program, machine, &args).unwrap().cycles
+        };
+        let [together, single] = [cycles(chunk, Slot::Chunk), cycles(1, Slot::Decode)];
+        let at_once = u64::from(target.padded_from);
+        println!("{name}: {chunk} tokens take {together} cycles, one {single}, padded from {at_once}");
+        // Estimated: at most a token beside what the simulation finds.
+        let found = (together / single + 1).min(chunk.into());
+        assert!(chunk == 1 || found.abs_diff(at_once) <= 1, "{name}: {found}");
+        for (at, n) in (0..=16).flat_map(|at| (1..40).map(move |n| (at, n))) {
+            let turns = generate::turns(&target, at, &vec![1; n]).unwrap();
+            assert!(turns.iter().all(|t| [1, chunk].contains(&(t.tokens.len() as u32))));
+            assert_eq!(turns.iter().map(|t| t.read() as usize).sum::<usize>(), n);
+            assert!(turns.windows(2).all(|pair| pair[0].end() == pair[1].position && pair[0].padding == 0));
+            padded += turns.iter().filter(|t| t.padding > 0).count();
+        }
+    }
+    assert!(padded > 100, "{padded}");
 }
 
 #[test]

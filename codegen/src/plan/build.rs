@@ -7,7 +7,9 @@ use super::access::touches;
 use super::buffers::{Buffers, CONSTANTS, align};
 use super::map::{Chunk, Map};
 use super::ring::Ring;
-use super::{Access, Carry, Flow, Memory, Options, Plan, Produces, Reads, Reg, Segment, Site, Step, Value};
+use super::{
+    Access, Carry, Flow, Memory, Options, Plan, Produces, Reads, Reg, Segment, Site, Step, Value, order,
+};
 use crate::model::{Linear, Model};
 use crate::nodes::Operator;
 use hw::machine::BLOCK_BYTES;
@@ -63,21 +65,24 @@ pub fn build(
     // Weights that load ahead of attention share the rings with its keys and values; fewer of them always fit.
     let o = map.of(Linear::O).count();
     let most = if options.early { o + map.of(model.first_half()).count() } else { 0 };
-    let mut result = None;
-    let several = buf.groups > 1;
-    let earlier = |together| [most, o, 0].map(|early| (together, early));
-    for (together, early) in [true, false].into_iter().filter(|&t| several || !t).flat_map(earlier) {
-        if early > most {
-            continue;
+    let mut refused = None;
+    for together in [true, false].into_iter().filter(|&t| buf.groups > 1 || !t) {
+        let mut plans = Vec::new();
+        for early in [most, o, 0].into_iter().filter(|&early| early <= most) {
+            let mut builder =
+                Builder { together, ..Builder::new(model, machine, map, buf.clone(), (reads, tokens)) };
+            match builder.plan(early) {
+                Ok(plan) => plans.push(plan),
+                Err(error) => refused = Some(error),
+            }
         }
-        let mut builder =
-            Builder { together, ..Builder::new(model, machine, map, buf.clone(), (reads, tokens)) };
-        match builder.plan(early) {
-            Ok(plan) => return Ok(plan),
-            Err(error) => result = Some(error),
+        // Too many hold up the cached keys.
+        let shortest = plans.into_iter().min_by_key(|plan| order::length(plan, machine));
+        if let Some(plan) = shortest {
+            return Ok(plan);
         }
     }
-    Err(result.unwrap_or_else(|| Diagnostic::internal("no plan was tried")))
+    Err(refused.unwrap_or_else(|| Diagnostic::internal("no plan was tried")))
 }
 
 impl<'a> Builder<'a> {

@@ -20,8 +20,8 @@ use isa::program::{ArgValue, Ring};
 
 /// Bytes reserved for each program.
 pub const PROGRAM_BYTES: u32 = 1 << 16;
-/// Programs that share the memory: one token, a chunk of a prompt, the rest of a prompt.
-pub const PROGRAMS: u32 = 3;
+/// Programs that share the memory: one token, a chunk of a prompt.
+pub const PROGRAMS: u32 = 2;
 
 /// Layouts of the vectors of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct Map {
     pub kv_heads: u32,
     /// Positions that runs may reach.
     pub context: u32,
-    /// Positions of the cache: all of those, or sink and window.
+    /// Positions of the cache: all of those in whole chunks, or sink and window.
     pub held: u32,
     /// Sink and window, if these are fewer than all.
     pub window: Option<[u32; 2]>,
@@ -223,7 +223,8 @@ impl Map {
         let record = u64::from(layer_end.max(chunker.at));
         let all = |[sink, window]: &[u32; 2]| sink.saturating_add(*window);
         let window = model.kind.window.filter(|window| all(window) < context);
-        let held = window.as_ref().map_or(context, all);
+        // The last chunk of a prompt may be padded.
+        let held = window.as_ref().map_or(context.next_multiple_of(tokens.max(1)), all);
         let mut parts = parts(model, &widths, &g);
         let mut sequence_blocks = 0;
         for p in &mut parts {
@@ -286,7 +287,8 @@ impl Map {
         map.rope.at = at.take(map.rope.blocks.into());
         map.value_channels.at = at.take(map.value_channels.blocks.into());
         map.embedding = at.take(u64::from(map.embedding_blocks) * u64::from(model.vocab));
-        let rows = model.kind.learned.map_or(0, |first| u64::from(first) + u64::from(model.max_positions));
+        let rows =
+            model.kind.learned.map_or(0, |first| u64::from(first) + u64::from(model.max_positions.max(held)));
         map.positions = at.take(u64::from(map.embedding_blocks) * rows);
         map.cache = at.take(u64::from(cache_blocks) * u64::from(model.layers));
         map.stream.at = at.take(map.stream.blocks.into());

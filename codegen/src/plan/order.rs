@@ -6,8 +6,8 @@
 //! unit stays as built, and dependences stay as they are.
 
 use super::touched::{Latest, Touched, unit_of};
-use super::{Memory, Plan, Step};
-use hw::machine::BLOCK_BYTES;
+use super::{Flow, Memory, Plan, Step};
+use hw::machine::{BLOCK_BYTES, MemoryModel};
 use hw::timing::{GemmShape, VECTOR_LATENCY, beats, gemm_occupancy, matrix_latency, vector_occupancy};
 use hw::{Geometry, Machine};
 use isa::table::Body;
@@ -102,6 +102,29 @@ pub fn schedule(plan: &mut Plan, machine: &Machine) {
 
 /// Indices of the steps in the order of their estimated starts.
 fn starts(steps: &[Step], machine: &Machine) -> Vec<usize> {
+    let (start, _) = estimates(steps, machine);
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by_key(|&i| (start[i], i));
+    order
+}
+
+/// Estimated cycles of a run at full context, in which no two segments overlap.
+pub fn length(plan: &Plan, machine: &Machine) -> u64 {
+    let segments: Vec<u64> = plan.segments.iter().map(|s| estimates(&s.steps, machine).1).collect();
+    flow(&plan.flow, &segments)
+}
+
+fn flow(parts: &[Flow], segments: &[u64]) -> u64 {
+    let part = |part: &Flow| match part {
+        Flow::Segment(n) => segments[*n],
+        Flow::Add { .. } => 0,
+        Flow::Loop { count, body } => u64::from(*count) * flow(body, segments),
+    };
+    parts.iter().map(part).sum()
+}
+
+/// The estimated start of each step, and the end of the last.
+fn estimates(steps: &[Step], machine: &Machine) -> (Vec<u64>, u64) {
     let geometry = Geometry::of(machine);
     let dependences = dependences(steps);
     let (mut free, mut start, mut done) = ([0u64; 4], vec![0u64; steps.len()], vec![0u64; steps.len()]);
@@ -113,16 +136,18 @@ fn starts(steps: &[Step], machine: &Machine) -> Vec<usize> {
         free[unit] = start[i] + occupancy.max(1);
         done[i] = start[i] + occupancy + latency;
     }
-    let mut order: Vec<usize> = (0..steps.len()).collect();
-    order.sort_by_key(|&i| (start[i], i));
-    order
+    let end = done.iter().copied().max().unwrap_or(0);
+    (start, end)
 }
 
 /// Occupancy and latency of a step at full context.
 fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
     let beat = u64::from(machine.memory.beat_bytes);
     match &step.body {
-        Body::Load(b) => (u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat, MEMORY_LATENCY),
+        Body::Load(b) => {
+            let beats = u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat;
+            (beats * LOAD_RATE / load_rate(machine), MEMORY_LATENCY)
+        }
         Body::StoreBlocks(b) => (u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat, MEMORY_LATENCY),
         Body::StoreSegments(b) => (b.count.into(), MEMORY_LATENCY),
         Body::Gemm(b) => {
@@ -135,6 +160,25 @@ fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
         Body::Vector(b) => (vector_occupancy(b.shape(g)), VECTOR_LATENCY),
         _ => (1, 0),
     }
+}
+
+/// One beat a cycle.
+const LOAD_RATE: u64 = 1_000;
+
+/// Beats in so many cycles that a memory delivers whose pace is in the description: what its beats follow each other by, and no
+/// more than the outstanding bursts hold in the time of one. Banked memories keep up with the unit, as far as the order needs.
+fn load_rate(machine: &Machine) -> u64 {
+    let (latency, percent) = match &machine.memory.model {
+        MemoryModel::Fixed { read_latency, .. } => (u64::from(*read_latency), 100),
+        MemoryModel::Random { min_latency, max_latency, beat_percent, .. } => {
+            ((u64::from(*min_latency) + u64::from(*max_latency)) / 2, u64::from(*beat_percent).max(1))
+        }
+        MemoryModel::Dram(_) => return LOAD_RATE,
+    };
+    let pace = LOAD_RATE * percent / 100;
+    let burst = u64::from(machine.load.burst_beats);
+    let held = u64::from(machine.load.outstanding) * burst;
+    pace.min(held * LOAD_RATE / (latency + burst * 100 / percent).max(1)).max(1)
 }
 
 /// Reorders a segment; everything that names its steps follows.
