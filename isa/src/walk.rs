@@ -8,7 +8,7 @@
 use crate::illegal::Illegal;
 use crate::instr::Instr;
 use crate::program::Program;
-use crate::table::{Body, Field, Kind, Loop, Spec, TABLE, Vector};
+use crate::table::{Body, Field, Kind, Loop, Spec, TABLE};
 use hw::Function;
 use hw::machine::{LOOP_LEVELS, REGISTERS};
 use std::sync::LazyLock;
@@ -230,10 +230,17 @@ pub(crate) fn too_wide(body: &Body) -> Option<String> {
 /// Bits of a scale word.
 const SCALE_BITS: u32 = 24;
 
-/// Bits that a field may have with its register: those of the field, but a scale may come whole from a register.
+/// Bits of the rows of a vector bank, and of groups of a sum over as many.
+const LONG_BITS: u32 = 14;
+
+/// Bits that a field may have with its register: those of the field, but a scale may come whole from a register, and what grows
+/// with the positions of a cache may have more.
 fn resolved_bits(body: &Body, field: &Field) -> u32 {
-    let scale = |i: &Vector| i.function() == Some(Function::Requantise) && field.name == "len";
-    if matches!(body, Body::Vector(i) if scale(i)) { SCALE_BITS } else { field.width }
+    match (body, field.name) {
+        (Body::Vector(i), "len") if i.function() == Some(Function::Requantise) => SCALE_BITS,
+        (Body::Vector(_), "rows") | (Body::Gemm(_), "groups") => LONG_BITS,
+        _ => field.width,
+    }
 }
 
 #[cfg(test)]

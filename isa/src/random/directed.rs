@@ -13,7 +13,7 @@ type Directed = (&'static str, fn(&mut Sheet));
 
 /// The named programs for a machine. All are legal.
 pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
-    let programs: [Directed; 16] = [
+    let programs: [Directed; 17] = [
         ("halt-only", |_| {}),
         ("full-queues", full_queues),
         ("drain", drain),
@@ -30,6 +30,7 @@ pub fn directed(machine: &Machine) -> Vec<(&'static str, Case)> {
         ("store-tails", store_tails),
         ("gemm-tails", gemm_tails),
         ("vec-tails", vec_tails),
+        ("longer-than-a-field", longer_than_a_field),
     ];
     programs.iter().map(|(name, write)| (*name, sheet(machine, write))).collect()
 }
@@ -77,6 +78,14 @@ impl Sheet<'_> {
         let before = self.b.instrs.len();
         self.put(body);
         self.b.instrs[before..].iter_mut().for_each(|i| i.head.drain = true);
+    }
+
+    /// The same with a part of a field in a register, if the whole is legal.
+    fn put_split(&mut self, whole: impl Into<Body>, register: u32, part: u32, split: impl Fn(&mut Body)) {
+        self.b.push(Set { rd: register, imm: part });
+        let before = self.b.instrs.len();
+        self.put(whole);
+        self.b.instrs[before..].iter_mut().for_each(|i| split(&mut i.body));
     }
 
     fn load(&self, space: u32, dst: u32, addr: u32, blocks: u32) -> Load {
@@ -417,4 +426,30 @@ fn vec_tails(s: &mut Sheet) {
     }
     s.put(s.store(1, 0, 8));
     s.put(StoreBlocks { addr: s.out / 64 + 16, ..s.store(2, 0, 8) });
+}
+
+/// Vectors and sums over more rows and groups than their fields can say: the rest comes from a register.
+fn longer_than_a_field(s: &mut Sheet) {
+    s.operands();
+    const FEW: u32 = 5;
+    for rows in [1024, 1500, 2047] {
+        let len = (rows - 3) * s.g.l;
+        let softmax = Vector { fun: Function::Softmax as u32, len, b: vec_addr(3, 0), ..s.copy(rows) };
+        for vector in [s.copy(rows), softmax] {
+            s.put_split(vector, 9, rows - FEW, |body| {
+                if let Body::Vector(i) = body {
+                    (i.rows, i.rrows) = (FEW, 9);
+                }
+            });
+        }
+    }
+    for groups in [1024, 2047] {
+        s.put_split(Gemm { scaled: 0, wk_stride: 0, ..s.gemm(2, groups, 1) }, 9, groups - FEW, |body| {
+            if let Body::Gemm(i) = body {
+                (i.groups, i.rgroups) = (FEW, 9);
+            }
+        });
+    }
+    s.put(s.store(1, 0, 8));
+    s.put(s.store(2, 0, 8));
 }

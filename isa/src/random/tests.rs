@@ -79,6 +79,23 @@ fn the_longest_bodies_are_among_the_directed_programs() {
     }
 }
 
+/// Where the memories hold them: vectors of more rows and sums of more groups than an immediate says.
+#[test]
+fn registers_go_beyond_their_fields() {
+    for (name, vectors, sums) in [("unit", 6, 2), ("three", 6, 0), ("tiny", 2, 0)] {
+        let machine = hw::presets::load(name).unwrap();
+        let (_, case) = directed(&machine).into_iter().find(|d| d.0 == "longer-than-a-field").unwrap();
+        let long = |i: &crate::Instr| match i.body {
+            crate::Body::Vector(v) => (v.rrows > 0, false),
+            crate::Body::Gemm(g) => (false, g.rgroups > 0),
+            _ => (false, false),
+        };
+        let found: Vec<_> = case.program.instrs.iter().map(long).collect();
+        let count = |of: fn(&(bool, bool)) -> bool| found.iter().filter(|f| of(f)).count();
+        assert_eq!((count(|f| f.0), count(|f| f.1)), (vectors, sums), "{name}");
+    }
+}
+
 #[test]
 fn directed_programs_are_legal() {
     for (name, _) in hw::presets::PRESETS {

@@ -161,7 +161,7 @@ fn whatever_leaves_a_memory_is_named() {
         Load { space: space::W, dst: 512, blocks: 1, ..Default::default() }.into(),
         Load { space: space::V, bank: 9, blocks: 1, ..Default::default() }.into(),
         StoreBlocks { addr: u32::MAX, blocks: 65535, ..Default::default() }.into(),
-        Gemm { tokens: 1, ntiles: 4095, groups: 1023, steps: 255, wn_stride: 4095, ..Default::default() }
+        Gemm { tokens: 1, ntiles: 4095, groups: 16383, steps: 255, wn_stride: 4095, ..Default::default() }
             .into(),
         Gemm { tokens: 63, ntiles: 1, groups: 1, steps: 1, ..Default::default() }.into(),
         Vector { tokens: 1, subs: 1, rows: 1, out: out::Q8, o: 1 << 17, ..Default::default() }.into(),

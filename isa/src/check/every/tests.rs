@@ -74,7 +74,7 @@ fn the_last_position_decides() {
     assert_eq!(said(&p, 0), "legal");
     p.regions = vec![region(0, 37 * 64 - 1)];
     assert!(said(&p, 0).contains("`addr` is 0 to 36"));
-    // The last nine rows of a bank; a field of 10 bits.
+    // The last nine rows of a bank; 14 bits with a register.
     let rows = machine().buffers.vector_bank_bytes / hw::Geometry::of(&machine()).v_row;
     let sized = |at, constant| {
         let copy = Vector { rows: 0, rrows: 1, ..copy(at, 0) };
@@ -86,8 +86,9 @@ fn the_last_position_decides() {
         refused.starts_with("1: touches vector bank 0") && refused.contains("`rows` is 1 to 10"),
         "{refused}"
     );
-    assert_eq!(said(&sized(0, 1), 1022), "legal");
-    assert!(said(&sized(0, 1), 1023).starts_with("1: field `rows` becomes 1024"));
+    assert_eq!(said(&sized(0, 1), rows - 1), "legal");
+    assert!(said(&sized(0, 1), (1 << 14) - 2).starts_with("1: touches vector bank 0"));
+    assert!(said(&sized(0, 1), (1 << 14) - 1).starts_with("1: field `rows` becomes 16384"));
     assert!(said(&sized(0, 0), 3).starts_with("1: `rows` is 0, where `rows` is 0 to 3"));
 }
 
