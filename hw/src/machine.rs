@@ -193,6 +193,9 @@ pub struct Buffers {
     pub group_scale_bytes: u32,
     /// Channel scales and scales of cached positions.
     pub channel_bytes: u32,
+    /// What that memory is made of, on an FPGA.
+    #[serde(default, skip_serializing_if = "RamStyle::is_auto")]
+    pub channel_ram: RamStyle,
     /// Quantised activations.
     pub activation_bytes: u32,
     /// What that memory is made of, on an FPGA.
@@ -286,6 +289,7 @@ impl Machine {
             weight_ram,
             group_scale_bytes,
             channel_bytes,
+            channel_ram,
             activation_bytes,
             activation_ram,
             token_scales,
@@ -322,10 +326,10 @@ impl Machine {
         let modes = format!("matrix.modes={names:?}\nmatrix.multipliers={}\n", multipliers.name());
         let names: Vec<&str> = functions.iter().map(|f| f.name()).collect();
         let functions = format!("vector.functions={names:?}\n");
-        let styles = [("weight_ram", weight_ram), ("activation_ram", activation_ram)]
+        let styles = [("weight", weight_ram), ("channel", channel_ram), ("activation", activation_ram)]
             .into_iter()
             .filter(|(_, style)| !style.is_auto())
-            .map(|(key, style)| format!("buffers.{key}={}\n", style.name()))
+            .map(|(of, style)| format!("buffers.{of}_ram={}\n", style.name()))
             .collect();
         let narrow = if *narrow { "matrix.narrow=true\n" } else { "" }.to_string();
         let Slices { count, crossing } = slices;
@@ -557,10 +561,8 @@ mod tests {
             let machine = crate::presets::load(name).unwrap();
             let mut file = Vec::new();
             flatten("", &toml::from_str(text).unwrap(), &mut file);
-            let named = ["matrix.multipliers", "buffers.weight_ram", "buffers.activation_ram"];
-            file.iter_mut().filter(|line| named.iter().any(|n| line.starts_with(n))).for_each(|line| {
-                *line = line.replace('"', "");
-            });
+            let named = |line: &str| line.starts_with("matrix.multipliers") || line.contains("_ram=");
+            file.iter_mut().filter(|l| named(l)).for_each(|l| *l = l.replace('"', ""));
             file.retain(|l| !["name=", "technology=", "memory.model"].iter().any(|free| l.starts_with(free)));
             let canonical = machine.canonical();
             let mut lines: Vec<&str> = canonical.lines().collect();
@@ -588,7 +590,7 @@ mod tests {
                 .map(hash),
             [
                 "d0e82606", "0f76f66d", "6682bc7d", "cfd46b1d", "4537afb3", "dcb5203a", "9e2eb206",
-                "724778b0", "8edf3ef5", "f83a23d7"
+                "724778b0", "8edf3ef5", "8a279d64"
             ]
         );
     }

@@ -37,6 +37,7 @@ fn smallest() -> Machine {
     (m.load.burst_beats, m.load.outstanding, m.store.burst_beats) = (1, 1, 1);
     m.buffers = Buffers {
         weight_ram: Default::default(),
+        channel_ram: Default::default(),
         activation_ram: Default::default(),
         weight_bytes: 1024,
         group_scale_bytes: 1024,
@@ -62,6 +63,7 @@ fn largest() -> Machine {
     (m.load.burst_beats, m.load.outstanding, m.store.burst_beats) = (64, 64, 64);
     m.buffers = Buffers {
         weight_ram: hw::machine::RamStyle::Ultra,
+        channel_ram: hw::machine::RamStyle::Ultra,
         activation_ram: hw::machine::RamStyle::Ultra,
         weight_bytes: 1 << 24,
         group_scale_bytes: 1 << 20,

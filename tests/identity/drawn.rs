@@ -97,6 +97,7 @@ fn draw(d: &mut Draw, seed: u64) -> Machine {
         vector: Vector { functions: [&[Function::Copy], &functions[..]].concat() },
         buffers: Buffers {
             weight_ram: Default::default(),
+            channel_ram: Default::default(),
             activation_ram: Default::default(),
             weight_bytes: d.power(11, 14),
             group_scale_bytes: d.power(10, 12),

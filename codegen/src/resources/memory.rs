@@ -167,14 +167,15 @@ fn place(width: u32, row: u32, addr_w: u32, word_aw: u32) -> Module {
     if width > row { module.lut(u64::from(width)) } else { module }
 }
 
-fn scales(bytes: u32, width: u32, beat: u32, of: u32, addr_w: u32) -> Module {
+fn scales(bytes: u32, width: u32, beat: u32, (of, addr_w): (u32, u32), style: &str) -> Module {
     Module::new("tw_scales")
         .with("ADDR_W", addr_w)
         .with("BEAT", beat)
         .with("BYTES", bytes)
+        .with("RAM_STYLE", style)
         .with("ROW", of)
         .with("WIDTH", width)
-        .has(1, buffer(bytes, width, beat, 0, "auto"))
+        .has(1, buffer(bytes, width, beat, 0, style))
         .has(1, row(width, of, addr_w, index_bits(bytes / width)))
 }
 
@@ -217,12 +218,13 @@ pub fn memories(machine: &Machine, g: &Geometry) -> Module {
     let b = &machine.buffers;
     let a_words = b.activation_bytes / g.a_width;
     let tokens = u64::from(g.a_width / g.a_row * g.tp);
+    let channels = (g.c_part, 12 + clog2(g.c_row / g.c_part));
     Module::new("tw_memories")
         .with("BEAT", g.beat)
         .lut(if tokens > 1 { tokens } else { 0 })
         .has(1, weights(machine, g))
-        .has(1, scales(b.group_scale_bytes, g.g_width, g.beat, g.g_row, 14))
-        .has(1, scales(b.channel_bytes, g.c_width, g.beat, g.c_part, 12 + clog2(g.c_row / g.c_part)))
+        .has(1, scales(b.group_scale_bytes, g.g_width, g.beat, (g.g_row, 14), "auto"))
+        .has(1, scales(b.channel_bytes, g.c_width, g.beat, channels, b.channel_ram.name()))
         .has(1, row(g.a_width, g.a_row, 16, index_bits(a_words)))
         .has(1, ram(g.a_width * 8, a_words, g.lp * 8, b.activation_ram.name()))
         .has(1, ram(24, b.token_scales, 24, "auto"))

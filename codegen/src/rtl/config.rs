@@ -15,6 +15,7 @@ pub struct Constant {
 pub struct View {
     hash: String,
     weight_ram: &'static str,
+    channel_ram: &'static str,
     activation_ram: &'static str,
     groups: Vec<(&'static str, Vec<Constant>)>,
 }
@@ -26,6 +27,7 @@ impl View {
         View {
             hash,
             weight_ram: machine.buffers.weight_ram.name(),
+            channel_ram: machine.buffers.channel_ram.name(),
             activation_ram: machine.buffers.activation_ram.name(),
             groups: vec![
                 ("Memory port and sequencer.", control(machine)),

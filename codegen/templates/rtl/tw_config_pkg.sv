@@ -11,8 +11,9 @@ package tw_config_pkg;
 {%- endfor %}
 {%- endfor %}
 
-  // What the weight buffer is made of.
+  // What buffers are made of.
   localparam W_RAM = "{{ weight_ram }}";
+  localparam C_RAM = "{{ channel_ram }}";
   localparam A_RAM = "{{ activation_ram }}";
 
 endpackage

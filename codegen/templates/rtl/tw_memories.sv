@@ -121,7 +121,8 @@ module tw_memories #(
     .WIDTH(tw_config_pkg::C_WIDTH),
     .BEAT(BEAT),
     .ROW(tw_config_pkg::C_ROW),
-    .ADDR_W(C_ADDR_W)
+    .ADDR_W(C_ADDR_W),
+    .RAM_STYLE(tw_config_pkg::C_RAM)
   ) u_channels (
     .clk_i,
     .w_en_i(load_en_i[tw_pkg::SPACE_C]),

@@ -5,6 +5,7 @@ module tw_scales #(
   parameter int BEAT = 16,
   parameter int ROW = 8,
   parameter int ADDR_W = 14,
+  parameter RAM_STYLE = "auto",
   localparam int AW = (BYTES > WIDTH) ? $clog2(BYTES / WIDTH) : 1,
   localparam int SLICE_AW = $clog2(BYTES / BEAT)
 ) (
@@ -23,7 +24,8 @@ module tw_scales #(
   tw_buffer #(
     .BYTES(BYTES),
     .WIDTH(WIDTH),
-    .SLICE(BEAT)
+    .SLICE(BEAT),
+    .RAM_STYLE(RAM_STYLE)
   ) u_buffer (
     .clk_i,
     .w_en_i,
