@@ -10,7 +10,7 @@ use crate::tally::{Running, Tally};
 use codegen::generate::{Turn, hidden, logits, turns};
 use codegen::plan::Reads;
 use codegen::taps::{Byte, frame};
-use codegen::{Compiled, Target};
+use codegen::{Compiled, Slot, Target};
 use ir::diag::Diagnostic;
 use isa::Illegal;
 use rayon::prelude::*;
@@ -29,6 +29,8 @@ pub struct Accelerator {
     slices: Option<Vec<State>>,
     position: u32,
     programs: BTreeMap<(Reads, u32), Arc<Compiled>>,
+    /// Whether the cycles of a chunk and of a step are known.
+    measured: bool,
 }
 
 /// One run of one program.
@@ -44,7 +46,7 @@ impl Accelerator {
     /// A machine the memories of whose slices begin with `images`, with `position` cached tokens of zeros.
     pub fn new(target: Target, images: Option<&[Vec<u8>]>, position: u32) -> Accelerator {
         let slices = images.map(|images| State::of_slices(&target.machine, images));
-        Accelerator { target, slices, position, programs: BTreeMap::new() }
+        Accelerator { target, slices, position, programs: BTreeMap::new(), measured: false }
     }
 
     /// Tokens cached so far.
@@ -68,6 +70,7 @@ impl Accelerator {
         let turns: Vec<Turn> = match singly {
             true => (self.position..).zip(tokens).map(step).collect(),
             false => {
+                self.measure(tokens.len())?;
                 let of_first = turns(&self.target, self.position, tokens)?;
                 (0..batch).flat_map(|n| of_first.iter().map(move |turn| turn.of(n))).collect()
             }
@@ -87,6 +90,26 @@ impl Accelerator {
             if self.target.map.sequence.is_some() { (1, 0) } else { (last, read.saturating_sub(1)) };
         let logits = |slices: &Vec<State>| logits(&self.target, |at| word(slices, at), of, at);
         Ok(self.slices.as_ref().map(logits))
+    }
+
+    /// Simulates a chunk and a single step once, if a prompt leaves a rest that either may read.
+    fn measure(&mut self, tokens: usize) -> Result<(), Diagnostic> {
+        let chunk = self.target.chunk;
+        let whole = chunk == 1 || self.target.map.sequence.is_some() || tokens % chunk as usize == 0;
+        if whole || std::mem::replace(&mut self.measured, true) {
+            return Ok(());
+        }
+        let mut cycles = |tokens: u32, slot| {
+            let turn =
+                Turn { reads: Reads::Of(0), slot, tokens: vec![0; tokens as usize], padding: 0, position: 0 };
+            let compiled = self.program(&turn)?;
+            let times =
+                simulate_into(&compiled.program, &self.target.machine, &turn.args(&compiled), &mut ());
+            times.map(|t| t.cycles).map_err(|e| illegal(&e))
+        };
+        let (together, single) = (cycles(chunk, Slot::Chunk)?, cycles(1, Slot::Decode)?);
+        self.target.padded_from = self.target.pays(together, single);
+        Ok(())
     }
 
     /// Puts frames into memory, for an encoder to read.

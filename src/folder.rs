@@ -69,7 +69,7 @@ impl Compiled {
                 "choose a smaller position",
             );
         }
-        let step = codegen::starts(&self.machine, on);
+        let step = codegen::plan::map::starts(&hw::Geometry::of(&self.machine), on);
         if position % step != 0 {
             let why = format!("a program of {reads} tokens starts at multiples of {step}");
             return refuse(format!("position {position} is not aligned"), why, "choose a multiple");

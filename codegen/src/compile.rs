@@ -2,6 +2,7 @@
 
 use crate::model::{Linear, Model};
 use crate::plan::build::{MOST_TOKENS, build};
+use crate::plan::map::starts;
 use crate::plan::sync::{Syncs, synchronise};
 use crate::plan::verify::verify;
 use crate::plan::{Map, Options, Plan, Reads, order};
@@ -25,7 +26,8 @@ pub struct Target {
     pub map: Map,
     /// Tokens of a prefill step: a whole number of output tiles, or a part of one, or 1 if no larger step fits.
     pub chunk: u32,
-    /// Fewest tokens that a padded one reads in fewer cycles, by the estimates that order the plan, than as many single steps.
+    /// Fewest tokens that a padded one reads in fewer cycles than as many single steps: by the estimates that order the plan, until
+    /// somebody has simulated both and says when it [`pays`](Target::pays).
     pub padded_from: u32,
 }
 
@@ -82,7 +84,9 @@ impl Target {
         let context = options.context.unwrap_or_else(|| largest(most, fits).unwrap_or(most));
         let single = at(context, 1)?;
         let wanted = options.chunk.unwrap_or(USUAL_CHUNK.max(n)).min(single.map.held).min(MOST_TOKENS);
-        for chunk in (2..=wanted).rev().filter(|&c| c % n == 0 || c < n && starts(machine, c) == c) {
+        for chunk in
+            (2..=wanted).rev().filter(|&c| c % n == 0 || c < n && starts(&Geometry::of(machine), c) == c)
+        {
             match at(context, chunk) {
                 Ok(target) => return Ok(target),
                 Err(error) if options.chunk.is_some() => return Err(error),
@@ -143,8 +147,14 @@ impl Target {
         if single.reads == Reads::Each {
             single = target.compile(1, Slot::Decode)?;
         }
-        let padded_from = (together / cycles(&single).max(1)).min(chunk.into()) as u32 + 1;
-        Ok(Target { padded_from: padded_from.min(chunk), ..target })
+        let single = cycles(&single);
+        Ok(Target { padded_from: target.pays(together, single), ..target })
+    }
+
+    /// Fewest tokens of which as many single steps take longer than a chunk, with these cycles of both.
+    pub fn pays(&self, together: u64, single: u64) -> u32 {
+        let singly = (together / single.max(1)).min(self.chunk.into()) as u32;
+        (singly + 1).min(self.chunk)
     }
 
     /// The program for `tokens` tokens of the first sequence.
@@ -169,16 +179,20 @@ impl Target {
     /// # Errors
     /// More tokens than the target's chunk or none, or a machine that is too small for them.
     pub fn compile_for(&self, reads: Reads, tokens: u32, slot: Slot) -> Result<Compiled, Diagnostic> {
-        let whole = self.map.sequence.unwrap_or(self.map.tokens);
-        if tokens == 0 || tokens > whole || self.map.sequence.is_some_and(|all| all != tokens) {
+        let possible = match (self.map.sequence, reads) {
+            (Some(all), _) => tokens == all,
+            (None, Reads::Each) => tokens == self.options.batch,
+            (None, Reads::Of(_)) => tokens == 1 || tokens == self.chunk,
+        };
+        if !possible {
             let what = format!("a program of {tokens} tokens is not possible");
             return Err(Diagnostic::new("tokens-unsupported", what)
                 .at_item("tokens")
                 .because(match self.map.sequence {
                     Some(all) => format!("this target takes sequences of {all}"),
-                    None => format!("this target takes 1 to {whole} at once"),
+                    None => format!("this target takes 1, or {} at once", self.chunk),
                 })
-                .help("split a prompt into chunks, compile an encoder for the sequence"));
+                .help("fill up a prompt's last chunk, compile an encoder for the sequence"));
         }
         // An encoder goes over its sequence in chunks of its own.
         let together = self.map.sequence.map_or(tokens, |_| self.map.tokens);
@@ -198,7 +212,7 @@ impl Target {
         if self.map.sequence.is_some() {
             return Runs { last: 0, step: 1, vocab: self.model.vocab };
         }
-        let step = starts(&self.machine, tokens);
+        let step = starts(&Geometry::of(&self.machine), tokens);
         let most = if tokens > 1 { self.map.held } else { self.map.context };
         Runs { last: most.saturating_sub(tokens), step, vocab: self.model.vocab }
     }
@@ -218,7 +232,7 @@ impl Target {
     /// # Errors
     /// Why not.
     pub fn accepts(&self, tokens: u32, padding: u32, position: u32) -> Result<(), Diagnostic> {
-        let step = starts(&self.machine, tokens);
+        let step = starts(&Geometry::of(&self.machine), tokens);
         if position % step != 0 {
             let what = format!("{tokens} tokens cannot start at position {position}");
             return Err(Diagnostic::new("position-unaligned", what)
@@ -279,14 +293,6 @@ fn batch(model: &Model, sequences: u32) -> Result<(), Diagnostic> {
         ),
         _ => Ok(()),
     }
-}
-
-/// Positions at which programs of so many tokens start: multiples of this. New positions fill whole tiles of cached keys and rows
-/// of cached values, or lie within one of each.
-pub fn starts(machine: &Machine, tokens: u32) -> u32 {
-    let (n, l) = (machine.matrix.outputs, machine.matrix.lanes);
-    let within = |d: u32| if d < l { l % d == 0 } else { d % l == 0 && n % d == 0 };
-    (tokens..n).find(|&d| within(d)).unwrap_or(n)
 }
 
 /// No sum of a linear layer wraps in the machine's accumulators. Scores and weighted values, of 8 by 8 bits over at most

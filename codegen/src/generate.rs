@@ -5,9 +5,11 @@
 //! Where tokens see a window, a prompt behind what the cache holds is read token by token.
 //! The host writes programs and arguments and reads logits; it never touches the cache.
 
-use crate::compile::{Compiled, Slot, Target, starts};
+use crate::compile::{Compiled, Slot, Target};
 use crate::plan::Reads;
+use crate::plan::map::starts;
 use crate::taps::{Byte, element, logit};
+use hw::Geometry;
 use ir::diag::Diagnostic;
 
 /// One run of a program.
@@ -80,7 +82,7 @@ pub fn turns(target: &Target, position: u32, tokens: &[u32]) -> Result<Vec<Turn>
     let (mut turns, mut at, mut left) = (Vec::new(), position, tokens);
     while !left.is_empty() {
         // Behind the end of the cache, positions take each other's places one at a time.
-        let fits = at % starts(&target.machine, target.chunk) == 0
+        let fits = at % starts(&Geometry::of(&target.machine), target.chunk) == 0
             && u64::from(at) + u64::from(target.chunk) <= u64::from(target.map.held);
         let together = if fits && left.len() as u32 >= target.padded_from { target.chunk } else { 1 };
         let (now, rest) = left.split_at(left.len().min(together as usize));

@@ -28,5 +28,5 @@ pub mod taps;
 pub mod resources;
 pub mod rtl;
 
-pub use compile::{Compiled, Slot, Target, starts};
+pub use compile::{Compiled, Slot, Target};
 pub use model::Model;

@@ -142,6 +142,25 @@ fn llm_u280_reads_prompts_at_the_rate_of_its_multipliers() {
 }
 
 /// Of the bytes that the memory gives when nothing but loads runs, a token takes 92 % at least.
+/// One program for all positions of a model: the last one costs what the first does, and the bytes of the cache between them.
+#[test]
+fn llm_u280_decodes_at_the_last_position() {
+    let s = Scratch::new("accelerators-positions");
+    for (model, positions) in [("llama2-7b", 4096), ("llama3-8b", 8192)] {
+        let read = |context: u64| {
+            let (context, cache) = (context.to_string(), u64::to_string(&positions));
+            let work = ["--context", &context, "--cache", &cache, "--decode", "1", "--json"];
+            let machine = ["run", model, "--machine", "llm-u280", "--scheme", "w2s24a8kv4-g128"];
+            let json: Value = serde_json::from_str(&s.good(&[&machine[..], &work[..]].concat())).unwrap();
+            json["dram"]["read_bytes"].as_u64().unwrap()
+        };
+        let (first, last) = (1023, positions - 1);
+        // Of 32 layers and 32 slices with a head each: codes of 4 bits of a key and a value of 128 elements, and their scales.
+        let position = 32 * 32 * 2 * (128 / 2 + 4);
+        assert_eq!(read(last) - read(first), (last - first) * position, "{model}");
+    }
+}
+
 #[test]
 fn llm_u280_takes_what_its_memory_gives() {
     let s = Scratch::new("bandwidth");

@@ -36,6 +36,9 @@ pub const SMALL: Config = Config {
 pub const SHARED: Config =
     Config { vocab: 40, heads: 2, kv_heads: 1, head_dim: 64, hidden: 64, intermediate: 64, ..SMALL };
 
+/// A cache whose scores, and whose scales of values, take a bank of a small machine.
+pub const LONG: Config = Config { max_positions: Some(256), ..NARROW };
+
 /// Heads of two rows on four lanes.
 pub const NARROW: Config =
     Config { vocab: 30, heads: 8, kv_heads: 4, head_dim: 8, hidden: 32, intermediate: 96, ..SMALL };

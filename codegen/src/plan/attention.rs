@@ -7,7 +7,7 @@
 use super::buffers::align;
 use super::build::{Builder, Task};
 use super::linear::activation_codes;
-use super::map::part;
+use super::map::{part, starts};
 use super::{Produces, Reads, Reg, Value};
 use crate::nodes::Operator;
 use hw::Function;
@@ -167,7 +167,7 @@ impl Builder<'_> {
             Some(_) => (part.head_blocks, Reg::Zero),
             None => {
                 let new = if self.reads == Reads::Each { 1 } else { self.tokens };
-                (part.load_blocks(new.div_ceil(part.div)).0, reg)
+                (part.load_blocks(new, starts(&self.g, new)), reg)
             }
         };
         let at = of.sequence + part.at + of.head * part.head_blocks;
@@ -243,7 +243,7 @@ impl Builder<'_> {
             wk_stride: 1,
             c_row: keys.scales / self.g.c_row,
             dst: self.buf.scores[item.side],
-            dst_stride: self.buf.score_rows,
+            dst_stride: if self.in_row(item.group) > 1 { self.buf.score_rows } else { 0 },
             slot: self.buf.s_q + (item.group * self.map.heads + item.head) * self.g.t,
             shift: self.model.numbers.score_shift,
             narrow: self.narrow(self.model.widths.attention),
@@ -273,10 +273,16 @@ impl Builder<'_> {
             rlen,
             inc: u32::from(rlen > 0),
             a: self.buf.scores[item.side],
-            a_stride: self.buf.score_rows,
+            a_stride: if self.in_row(item.group) > 1 { self.buf.score_rows } else { 0 },
             b: self.buf.v_scales[turn],
-            d: self.buf.scratch,
-            d_stride: rows + more,
+            d: self.buf.exponents[item.side],
+            d_stride: if self.in_row(item.group) == 1 {
+                0
+            } else if self.buf.exponents == self.buf.scores {
+                self.buf.score_rows
+            } else {
+                rows + more
+            },
             o: self.buf.a_p[item.side],
             o_step: self.buf.s_p[item.side],
             ..Default::default()

@@ -3,9 +3,11 @@
 //! | bank | holds |
 //! |---|---|
 //! | 0 | residual stream; staging of new keys and values |
-//! | 1 | what the matrix engine writes: k (later the attention output), v, q, scores; gate over all of these; logits |
+//! | 1 | what the matrix engine writes: k (later the attention output), v and q (later scores); gate over all of these; logits |
 //! | 2 | results of vector instructions that go on as codes only |
 //! | 3 | rope steps, gains, biases, V scales; up |
+//!
+//! V scales of a cache too long for that are in bank 2, and the softmax works in place.
 //!
 //! So the matrix engine can write while the vector engine reads the same bank and writes another, and a bank port never
 //! changes hands inside of a phase. Regions that share a place are never live together; order and semaphores see to
@@ -57,6 +59,8 @@ pub struct Buffers {
     /// Biases of linear layers take turns.
     pub biases: [u32; 2],
     pub v_scales: [u32; 2],
+    /// Where the softmax writes: its scores, or scratch.
+    pub exponents: [u32; 2],
     pub embedding: u32,
     pub positions: u32,
     pub logits: [u32; 2],
@@ -92,6 +96,14 @@ impl Bump {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
+    /// Two places, for `uses` that take turns, if there is room for both; else one, at which each waits for the one before.
+    fn take_turns(&mut self, size: u32, align: u32, uses: u32) -> [u32; 2] {
+        let first = self.take(size, align);
+        let second = self.next.next_multiple_of(u64::from(align.max(1)));
+        let fits = uses > 1 && second + u64::from(size) <= self.size;
+        [first, if fits { self.take(size, align) } else { first }]
+    }
+
     fn check(&self, tokens: u32, context: u32) -> Result<(), Diagnostic> {
         if self.next <= self.size {
             return Ok(());
@@ -120,6 +132,8 @@ struct Sizes<'a> {
     attending_groups: u32,
     /// Those of attention alone: tokens of several sequences have nothing in common there.
     apart: u32,
+    /// Caches that the tokens see.
+    sequences: u32,
 }
 
 impl Buffers {
@@ -137,12 +151,14 @@ impl Buffers {
         let attending = map.attending.min(tokens);
         let (groups, attending_groups) = (tokens.div_ceil(g.t), attending.div_ceil(g.t));
         let apart = if reads == Reads::Each { tokens } else { attending_groups };
-        let sizes = Sizes { model, machine, map, g, tokens, groups, attending, attending_groups, apart };
+        let sequences = if reads == Reads::Each { tokens } else { 1 };
+        let sizes =
+            Sizes { model, machine, map, g, tokens, groups, attending, attending_groups, apart, sequences };
         let mut buffers = Buffers { groups: sizes.groups, ..Default::default() };
         sizes.activations(&mut buffers)?;
         sizes.slots(&mut buffers)?;
-        sizes.residual_bank(&mut buffers)?;
-        sizes.result_bank(&mut buffers)?;
+        let residual = sizes.residual_bank(&mut buffers)?;
+        sizes.result_bank(&mut buffers, residual)?;
         sizes.scratch_bank(&mut buffers)?;
         sizes.constant_bank(&mut buffers)?;
         sizes.fixed(&mut buffers)?;
@@ -185,7 +201,10 @@ impl Sizes<'_> {
         to.a_input =
             a.take(groups * w.hidden.gathered().max(w.q.gathered()).max(windows[0]).max(windows[1]), 1);
         to.a_q = a.take(self.apart * w.q.share, 1);
-        to.a_p = [0; 2].map(|_| a.take(self.probability_rows(), 1));
+        // The softmax of an item comes before the weighted values of the one before.
+        let first = a.take(self.probability_rows(), 1);
+        let alone = self.apart * self.map.heads == 1;
+        to.a_p = [first, if alone { first } else { a.take(self.probability_rows(), 1) }];
         // Products may lie on the inputs of gate and up: they are complete when the first product is written. Apart is faster.
         let (inputs, products) = (groups * w.hidden.gathered(), few * w.intermediate.gathered());
         to.a_product = if u64::from(inputs) + u64::from(products) <= a.size { inputs } else { 0 };
@@ -202,7 +221,7 @@ impl Sizes<'_> {
         self.check(&s)
     }
 
-    fn residual_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+    fn residual_bank(&self, to: &mut Buffers) -> Result<Bump, Diagnostic> {
         let (w, g, kv_heads) = (&self.map.widths, &self.g, self.map.kv_heads);
         let mut bank = self.bank("vector bank 0");
         to.x = vec_addr(RESIDUAL, bank.take(self.tokens * w.hidden.stride, 1));
@@ -220,21 +239,39 @@ impl Sizes<'_> {
         to.k_stage = stage(w.kv.share * g.segment(keys));
         to.v_stage = stage(kv_heads * (w.head.stride * g.l / g.n) * g.segment(values));
         bank.next = bank.next.max(alone.into());
-        self.check(&bank)
+        self.check(&bank)?;
+        Ok(bank)
     }
 
-    fn result_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+    fn result_bank(&self, to: &mut Buffers, mut residual: Bump) -> Result<(), Diagnostic> {
         let (w, g, map, tokens, few) = (&self.map.widths, &self.g, self.map, self.tokens, self.attending);
         let mut bank = self.bank("vector bank 1");
         let at = |row| vec_addr(RESULTS, row);
         to.attention_stride = w.q.share + w.head.stride - w.head.rows;
         to.score_rows = map.held.div_ceil(g.n) * (g.n / g.l);
-        // k is in the cache before the first attention output is written.
-        to.k = at(bank.take((tokens * w.kv.stride).max(few * to.attention_stride), 1));
-        to.attention = to.k;
-        to.v = at(bank.take(tokens * w.kv.stride, 1));
+        // k is in the cache before the first attention output is written. Where scores need all of the bank, that lies in another.
+        let (keys, output) = (tokens * w.kv.stride, few * to.attention_stride);
+        let long = u64::from(output + g.t * to.score_rows) > bank.size
+            && residual.next + u64::from(output) <= residual.size;
+        if long {
+            to.attention = vec_addr(RESIDUAL, residual.take(output, 1));
+        } else {
+            to.k = at(bank.take(keys.max(output), 1));
+            to.attention = to.k;
+        }
+        // So are q and v, before the first scores are; apart is faster.
+        let packed = bank.next;
+        if long {
+            to.k = at(bank.take(keys, 1));
+        }
+        to.v = at(bank.take(keys, 1));
         to.q = at(bank.take(few * w.q.stride, 1));
-        to.scores = [0; 2].map(|_| at(bank.take(g.t * to.score_rows, 1)));
+        let (behind, scores) = (bank.next, g.t * to.score_rows);
+        if behind + 2 * u64::from(scores) > bank.size {
+            bank.next = packed;
+        }
+        to.scores = bank.take_turns(scores, 1, self.apart * map.heads).map(at);
+        bank.next = bank.next.max(behind);
         // Gate, logits and raw embeddings have the bank to themselves.
         let logits = map.of(Linear::Head).map(|c| tokens * logits_rows(c, g)).max().unwrap_or(0);
         let twice = u64::from(logits) * 2 <= bank.size;
@@ -257,25 +294,60 @@ impl Sizes<'_> {
         let mut bank = self.bank("vector bank 2");
         let all = (w.hidden.stride.max(w.kv.stride) * self.tokens).max(w.q.stride * self.attending);
         let windows = w.windows[0].rows.max(w.windows[1].rows);
-        let group = self.probability_rows().max(w.intermediate.stride).max(windows) * g.t;
+        let apart = if self.scales_beside_constants() { self.probability_rows() } else { 0 };
+        let group = apart.max(w.intermediate.stride).max(windows) * g.t;
         to.scratch = vec_addr(SCRATCH, bank.take(all.max(group), 1));
+        to.exponents = [to.scratch; 2];
+        if !self.scales_beside_constants() {
+            // Nothing that lies in scratch is live while a layer attends.
+            bank.next = bank.next.max(self.scale_rows().into());
+            (to.v_scales, to.exponents) = ([vec_addr(SCRATCH, 0); 2], to.scores);
+        }
         self.check(&bank)
     }
 
     fn constant_bank(&self, to: &mut Buffers) -> Result<(), Diagnostic> {
+        let mut bank = self.constants(to);
+        if self.scales_beside_constants() {
+            let uses = self.sequences * self.map.kv_heads;
+            let turns = bank.take_turns(self.scale_rows(), self.block_rows(), uses);
+            to.v_scales = turns.map(|at| vec_addr(CONSTANTS, at));
+        }
+        self.check(&bank)
+    }
+
+    /// Whether V scales fit beside the constants, or would not fit a bank of their own either.
+    fn scales_beside_constants(&self) -> bool {
+        let mut bank = self.constants(&mut Buffers::default());
+        let alone = u64::from(self.scale_rows()) <= bank.size;
+        bank.take(self.scale_rows(), self.block_rows());
+        !alone || bank.next <= bank.size
+    }
+
+    /// Rows of the V scales of a head.
+    fn scale_rows(&self) -> u32 {
+        (self.map.parts[part::V_SCALE].head_blocks * BLOCK_BYTES).div_ceil(self.g.v_row)
+    }
+
+    /// Rows of a block.
+    fn block_rows(&self) -> u32 {
+        (BLOCK_BYTES / self.g.v_row).max(1)
+    }
+
+    /// Bank 3 up to the V scales.
+    fn constants(&self, to: &mut Buffers) -> Bump {
         let (map, g) = (self.map, &self.g);
         let mut bank = self.bank("vector bank 3");
-        let align = (BLOCK_BYTES / g.v_row).max(1);
-        let mut take =
-            |blocks: u32| vec_addr(CONSTANTS, bank.take((blocks * BLOCK_BYTES).div_ceil(g.v_row), align));
+        let align = self.block_rows();
+        let rows = |blocks: u32| (blocks * BLOCK_BYTES).div_ceil(g.v_row);
+        let mut take = |blocks: u32| vec_addr(CONSTANTS, bank.take(rows(blocks), align));
         to.rope = take(map.rope.blocks);
         to.gains = map.gains.map(|gain| take(gain.blocks));
         let bias = map.biases.iter().map(|bias| bias.blocks).max().unwrap_or(0);
         to.biases = [0; 2].map(|_| take(bias));
-        to.v_scales = [0; 2].map(|_| take(map.parts[part::V_SCALE].head_blocks));
         let up = if self.model.kind.gated { self.attending * map.widths.intermediate.stride } else { 0 };
-        to.up = vec_addr(CONSTANTS, bank.take(up, 1));
-        self.check(&bank)
+        to.up = vec_addr(CONSTANTS, bank.take(up, align));
+        bank
     }
 
     /// What stays in W, G and C for good; the rings follow it.

@@ -311,11 +311,12 @@ impl<'a> Builder<'a> {
         batches
     }
 
-    /// Appends a step; `extra` as for [`touches`].
-    pub fn push(&mut self, task: Task, body: Body, extra: u32) {
+    /// Appends a step; `more` as for [`touches`].
+    pub fn push(&mut self, task: Task, body: Body, more: u32) {
         let origin = self.origin(task);
-        let accesses = touches(&body, &self.g, extra);
-        self.steps.push(Step { body, accesses, origin, argument: None, produces: None, after: Vec::new() });
+        let accesses = touches(&body, &self.g, more);
+        let (argument, produces, after) = (None, None, Vec::new());
+        self.steps.push(Step { body, accesses, more, origin, argument, produces, after });
     }
 
     pub fn vector(&mut self, task: Task, body: Vector, extra: u32) {

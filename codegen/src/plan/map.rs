@@ -147,6 +147,14 @@ pub mod part {
     pub const V_SCALE: usize = 3;
 }
 
+/// Positions at which programs of so many tokens start: multiples of this. New positions fill whole tiles of cached keys and rows
+/// of cached values, or lie within one of each.
+pub fn starts(g: &Geometry, tokens: u32) -> u32 {
+    let (n, l) = (g.n, g.l);
+    let within = |d: u32| if d < l { l % d == 0 } else { d % l == 0 && n % d == 0 };
+    (tokens..n).find(|&d| within(d)).unwrap_or(n)
+}
+
 /// Blocks that hold `bytes`.
 pub fn blocks(bytes: u32) -> u32 {
     bytes.div_ceil(BLOCK_BYTES)
@@ -162,21 +170,33 @@ impl CachePart {
         1 << shift
     }
 
-    /// Blocks to load for `p / div + units` units at position p: a fixed part and an argument. Where units are smaller
-    /// than blocks, up to a block's worth of units more.
-    pub fn load_blocks(&self, units: u32) -> (u32, ArgValue) {
-        let merge = self.merge();
-        let quotient = self.unit_bytes * merge / BLOCK_BYTES;
-        let fixed = if merge == 1 { units } else { 1 + (units.max(1) - 1).div_ceil(merge) };
-        let div = self.div * merge;
-        (fixed * quotient, ArgValue::Position { div, quotient, remainder: 0, constant: 0 })
+    /// Blocks to load, beside those of the argument, for so many new positions at multiples of `step`. Where units are smaller than
+    /// blocks and the new ones may begin inside of one, up to a block's worth of units more.
+    pub fn load_blocks(&self, new: u32, step: u32) -> u32 {
+        let (merge, units) = (self.merge(), new.div_ceil(self.div));
+        let begun = u32::from(!self.aligned(step));
+        (begun + (units - begun).div_ceil(merge)) * self.merged_blocks()
     }
 
-    /// Blocks that any load of `units` units may touch.
-    pub fn most_blocks(&self, units: u32) -> u32 {
-        let merge = self.merge();
-        let whole = if merge == 1 { units } else { units.div_ceil(merge) + 1 };
-        whole * (self.unit_bytes * merge / BLOCK_BYTES)
+    /// Blocks in front of a position's.
+    fn blocks_before(&self) -> ArgValue {
+        let (div, quotient) = (self.div * self.merge(), self.merged_blocks());
+        ArgValue::Position { div, quotient, remainder: 0, constant: 0 }
+    }
+
+    /// Blocks that any load of up to `held` positions may touch, for one new one or `new` at multiples of `step`.
+    fn most_blocks(&self, held: u32, new: u32, step: u32) -> u32 {
+        let more = u32::from(self.merge() > 1 && new > 1 && !self.aligned(step));
+        (held.div_ceil(self.div).div_ceil(self.merge()) + more) * self.merged_blocks()
+    }
+
+    /// Blocks of the units that make up whole ones together.
+    fn merged_blocks(&self) -> u32 {
+        self.unit_bytes * self.merge() / BLOCK_BYTES
+    }
+
+    fn aligned(&self, step: u32) -> bool {
+        step % (self.div * self.merge()) == 0
     }
 
     /// Byte address of the first new position, from the start of the part in layer 0.
@@ -229,7 +249,7 @@ impl Map {
         let mut sequence_blocks = 0;
         for p in &mut parts {
             p.at = sequence_blocks;
-            p.head_blocks = p.most_blocks(held.div_ceil(p.div));
+            p.head_blocks = p.most_blocks(held, tokens, starts(&g, tokens));
             sequence_blocks += p.head_blocks * heads.kv;
         }
         let cache_blocks = sequence_blocks.saturating_mul(options.batch);
@@ -366,7 +386,7 @@ impl Map {
     }
 
     fn unbounded(&self, reg: Reg) -> Option<ArgValue> {
-        let blocks_of = |part: usize| Some(self.parts[part].load_blocks(1).1);
+        let blocks_of = |part: usize| Some(self.parts[part].blocks_before());
         let store_to = |p: usize| {
             let at = (self.cache + self.parts[p].at) * BLOCK_BYTES;
             Some(self.parts[p].store_byte(at))

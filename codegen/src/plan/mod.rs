@@ -151,6 +151,8 @@ impl Reg {
 pub struct Step {
     pub body: Body,
     pub accesses: Vec<Access>,
+    /// What its register adds to its size, at most: blocks, tiles, groups or rows.
+    pub more: u32,
     /// Index into [`Plan::origins`].
     pub origin: u32,
     /// What it needs of the argument table.

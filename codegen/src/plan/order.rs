@@ -10,7 +10,7 @@ use super::{Flow, Memory, Plan, Step};
 use hw::machine::{BLOCK_BYTES, MemoryModel};
 use hw::timing::{GemmShape, VECTOR_LATENCY, beats, gemm_occupancy, matrix_latency, vector_occupancy};
 use hw::{Geometry, Machine};
-use isa::table::Body;
+use isa::table::{Body, Vector};
 
 /// Cycles of memory latency that the estimate assumes; only the order follows from it.
 const MEMORY_LATENCY: u64 = 40;
@@ -108,7 +108,7 @@ fn starts(steps: &[Step], machine: &Machine) -> Vec<usize> {
     order
 }
 
-/// Estimated cycles of a run at full context, in which no two segments overlap.
+/// Estimated cycles of a run at half of the context, in which no two segments overlap.
 pub fn length(plan: &Plan, machine: &Machine) -> u64 {
     let segments: Vec<u64> = plan.segments.iter().map(|s| estimates(&s.steps, machine).1).collect();
     flow(&plan.flow, &segments)
@@ -140,24 +140,29 @@ fn estimates(steps: &[Step], machine: &Machine) -> (Vec<u64>, u64) {
     (start, end)
 }
 
-/// Occupancy and latency of a step at full context.
+/// Occupancy and latency of a step at half of the context.
 fn estimate(step: &Step, g: &Geometry, machine: &Machine) -> (u64, u64) {
     let beat = u64::from(machine.memory.beat_bytes);
+    let more = step.more / 2;
     match &step.body {
         Body::Load(b) => {
-            let beats = u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat;
+            let beats = u64::from(b.blocks + more) * u64::from(BLOCK_BYTES) / beat;
             (beats * LOAD_RATE / load_rate(machine), MEMORY_LATENCY)
         }
         Body::StoreBlocks(b) => (u64::from(b.blocks) * u64::from(BLOCK_BYTES) / beat, MEMORY_LATENCY),
         Body::StoreSegments(b) => (b.count.into(), MEMORY_LATENCY),
         Body::Gemm(b) => {
-            let ksteps = u64::from(b.groups) * u64::from(b.steps);
+            let (tiles, groups) = if b.rntiles > 0 { (more, 0) } else { (0, more) };
+            let ksteps = u64::from(b.groups + groups) * u64::from(b.steps);
             let tokens = b.tokens.into();
             let beats = beats(machine.matrix.multipliers, b.mode, b.narrow != 0, tokens);
-            let shape = GemmShape { tokens, ntiles: b.ntiles.into(), ksteps, beats };
+            let shape = GemmShape { tokens, ntiles: (b.ntiles + tiles).into(), ksteps, beats };
             (gemm_occupancy(shape, g.n.into(), g.d.into()), matrix_latency(&machine.matrix))
         }
-        Body::Vector(b) => (vector_occupancy(b.shape(g)), VECTOR_LATENCY),
+        Body::Vector(b) => {
+            let whole = Vector { rows: b.rows + more, ..*b };
+            (vector_occupancy(whole.shape(g)), VECTOR_LATENCY)
+        }
         _ => (1, 0),
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             ];
             let accesses = (0..1 + self.below(3)).map(|_| self.access()).collect();
             let body = bodies[self.below(4) as usize];
-            Step { body, accesses, origin: 0, argument: None, produces: None, after: Vec::new() }
+            Step { body, accesses, more: 0, origin: 0, argument: None, produces: None, after: Vec::new() }
         }
     }
 
