@@ -1,7 +1,9 @@
-//! The bytes of off-chip memory. Room is taken by pages that something was written to; all others hold zeros.
+//! The bytes of off-chip memory. Room is taken by pages that something was written to; all others are those of the image that the
+//! memory began with, which may be a part of a file, or hold zeros.
 //!
 //! Copies share their pages until one of them writes, so that a memory of gigabytes costs what is touched of it.
 
+use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,10 +12,12 @@ const PAGE: usize = 1 << 16;
 
 type Page = [u8; PAGE];
 
-/// A memory of a given size that was zero at first.
+/// A memory of a given size that was an image at first, and zero behind it.
 #[derive(Debug, Clone)]
 pub struct Pages {
     size: u64,
+    /// Whole pages.
+    image: Bytes,
     /// A page that was never written is `None`. Bytes of the last one beyond `size` are zero.
     pages: Vec<Option<Arc<Page>>>,
 }
@@ -30,10 +34,20 @@ impl Pages {
     /// A memory of `size` bytes that begins with `image`, as far as it fits; zeros follow.
     pub fn new(size: u64, image: &[u8]) -> Pages {
         let pages = vec![None; size.div_ceil(PAGE as u64) as usize];
-        let mut memory = Pages { size, pages };
+        let mut memory = Pages { size, image: Bytes::new(), pages };
         let fits = size.min(image.len() as u64) as usize;
         // It fits.
         let _ = memory.write(0, &image[..fits]);
+        memory
+    }
+
+    /// The same; the image is not copied but for its last page.
+    pub fn over(size: u64, image: &Bytes) -> Pages {
+        let fits = size.min(image.len() as u64) as usize;
+        let whole = fits / PAGE * PAGE;
+        let mut memory = Pages { image: image.slice(..whole), ..Pages::new(size, &[]) };
+        // It fits.
+        let _ = memory.write(whole as u64, &image[whole..fits]);
         memory
     }
 
@@ -46,7 +60,7 @@ impl Pages {
     pub fn read(&self, at: u64, to: &mut [u8]) -> Option<()> {
         self.inside(at, to.len())?;
         for (page, from, part) in pieces(at, to.len()) {
-            match self.pages.get(page)? {
+            match self.page(page) {
                 Some(page) => to[part.clone()].copy_from_slice(&page[from..from + part.len()]),
                 None => to[part].fill(0),
             }
@@ -58,7 +72,8 @@ impl Pages {
     pub fn write(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
         self.inside(at, bytes.len())?;
         for (page, to, part) in pieces(at, bytes.len()) {
-            let page = self.pages.get_mut(page)?.get_or_insert_with(|| Arc::new([0; PAGE]));
+            let before = self.image.as_chunks().0.get(page).unwrap_or(&ZEROS);
+            let page = self.pages.get_mut(page)?.get_or_insert_with(|| Arc::new(*before));
             Arc::make_mut(page)[to..to + part.len()].copy_from_slice(&bytes[part]);
         }
         Some(())
@@ -81,17 +96,23 @@ impl Pages {
 
     /// All bytes in order: a number of bytes, and what they are unless zero.
     pub fn parts(&self) -> impl Iterator<Item = (u64, Option<&[u8]>)> {
-        (0u64..).step_by(PAGE).zip(&self.pages).map(|(from, page)| {
+        (0u64..).step_by(PAGE).zip(0..self.pages.len()).map(|(from, page)| {
             let length = (self.size - from).min(PAGE as u64);
-            (length, page.as_ref().map(|page| &page[..length as usize]))
+            (length, self.page(page).map(|page| &page[..length as usize]))
         })
+    }
+
+    /// A page that was written or is one of the image.
+    fn page(&self, page: usize) -> Option<&Page> {
+        let written = self.pages.get(page).and_then(Option::as_deref);
+        written.or_else(|| self.image.as_chunks().0.get(page))
     }
 
     /// The bytes up to the last one that is not zero.
     pub fn used(&self) -> Vec<u8> {
         let last = |bytes: &[u8]| bytes.iter().rposition(|b| *b != 0);
-        let pages = self.pages.iter().enumerate().rev();
-        let end = pages.filter_map(|(n, page)| Some(n * PAGE + last(&page.as_ref()?[..])? + 1)).next();
+        let pages = (0..self.pages.len()).rev();
+        let end = pages.filter_map(|n| Some(n * PAGE + last(self.page(n)?)? + 1)).next();
         self.get(0, end.unwrap_or(0)).unwrap_or_default()
     }
 
@@ -99,13 +120,9 @@ impl Pages {
     pub fn difference(&self, other: &Pages) -> Difference {
         let common = self.size.min(other.size);
         let mut found = Difference { bytes: self.size.abs_diff(other.size), first: None };
-        for (from, pair) in (0u64..).step_by(PAGE).zip(self.pages.iter().zip(&other.pages)) {
-            let (left, right): (&Page, &Page) = match pair {
-                (None, None) => continue,
-                (Some(l), Some(r)) if Arc::ptr_eq(l, r) => continue,
-                (l, r) => (l.as_deref().unwrap_or(&ZEROS), r.as_deref().unwrap_or(&ZEROS)),
-            };
-            if left == right {
+        for (from, page) in (0u64..).step_by(PAGE).zip(0..self.pages.len().min(other.pages.len())) {
+            let [left, right] = [self, other].map(|memory| memory.page(page).unwrap_or(&ZEROS));
+            if std::ptr::eq(left, right) || left == right {
                 continue;
             }
             let bytes = (from..common).zip(left.iter().zip(right));
@@ -165,6 +182,24 @@ mod tests {
         expected.truncate(at as usize + bytes.len());
         assert_eq!(memory.used(), expected);
         assert_eq!(memory.word(1), Some([8, 9, 0, 0]));
+    }
+
+    /// An image under a memory is what a copied one is, and stays as it is.
+    #[test]
+    fn an_image_lies_under_what_is_written() {
+        for length in [0, 100, PAGE, 2 * PAGE + 7, SIZE as usize + 9] {
+            let image: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let below = Bytes::from(image.clone());
+            let (mut over, mut copied) = (Pages::over(SIZE, &below), Pages::new(SIZE, &image));
+            for (at, data) in [(5, [1, 2]), (PAGE as u64 - 1, [3, 0]), (SIZE - 2, [4, 5])] {
+                assert_eq!((over.write(at, &data), copied.write(at, &data)), (Some(()), Some(())));
+            }
+            assert_eq!(
+                (over.get(0, SIZE as usize), over.used()),
+                (copied.get(0, SIZE as usize), copied.used())
+            );
+            assert_eq!((over == copied, below[..] == image[..]), (true, true), "{length}");
+        }
     }
 
     #[test]

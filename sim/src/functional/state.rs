@@ -1,6 +1,7 @@
 //! All that a machine remembers between instructions, as bytes laid out by docs/machine.md section 1.
 
 use crate::pages::Pages;
+use bytes::Bytes;
 use hw::{Geometry, Machine};
 use ir::num::Scale;
 use isa::access::Space;
@@ -41,12 +42,16 @@ pub struct Outside {
 impl State {
     /// A slice with `image` from DRAM address 0 on, and zeros elsewhere.
     pub fn new(machine: &Machine, image: &[u8]) -> State {
+        State::with(machine, Pages::new(machine.memory.size_bytes, image))
+    }
+
+    fn with(machine: &Machine, dram: Pages) -> State {
         let b = &machine.buffers;
         let zeros = |bytes: u32| vec![0; bytes as usize];
         State {
             geometry: Geometry::of(machine),
             accumulator_bits: machine.matrix.accumulator_bits,
-            dram: Pages::new(machine.memory.size_bytes, image),
+            dram,
             w: zeros(b.weight_bytes),
             g: zeros(b.group_scale_bytes),
             c: zeros(b.channel_bytes),
@@ -60,6 +65,13 @@ impl State {
     pub fn of_slices(machine: &Machine, images: &[impl AsRef<[u8]>]) -> Vec<State> {
         let image = |slice| images.get(slice).map_or(&[][..], AsRef::as_ref);
         (0..machine.slices.count as usize).map(|slice| State::new(machine, image(slice))).collect()
+    }
+
+    /// The same over images that are not copied.
+    pub fn over(machine: &Machine, images: &[Bytes]) -> Vec<State> {
+        let none = Bytes::new();
+        let image = |slice| Pages::over(machine.memory.size_bytes, images.get(slice).unwrap_or(&none));
+        (0..machine.slices.count as usize).map(|slice| State::with(machine, image(slice))).collect()
     }
 
     /// Bytes of a memory as hardware holds them; token scales count slots, of three bytes each. Nothing if it ends before.
