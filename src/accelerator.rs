@@ -7,6 +7,7 @@
 use crate::frames::Frames;
 use crate::perfetto;
 use crate::tally::{Running, Tally};
+use bytes::Bytes;
 use codegen::generate::{Turn, hidden, logits, turns};
 use codegen::plan::Reads;
 use codegen::taps::{Byte, frame};
@@ -44,8 +45,8 @@ pub struct Pass {
 
 impl Accelerator {
     /// A machine the memories of whose slices begin with `images`, with `position` cached tokens of zeros.
-    pub fn new(target: Target, images: Option<&[Vec<u8>]>, position: u32) -> Accelerator {
-        let slices = images.map(|images| State::of_slices(&target.machine, images));
+    pub fn new(target: Target, images: Option<&[Bytes]>, position: u32) -> Accelerator {
+        let slices = images.map(|images| State::over(&target.machine, images));
         Accelerator { target, slices, position, programs: BTreeMap::new(), measured: false }
     }
 

@@ -2,16 +2,19 @@
 
 use crate::accelerator::illegal;
 use crate::accuracy::{calibration, shipped};
-use crate::folder::{FIRST, IMAGE, args_text, joined};
+use crate::folder::{FIRST, IMAGE, args_text};
 use crate::manifest::{MachineId, Manifest, ProgramFile};
 use crate::output::Folder;
 use crate::place::MachineFile;
+use crate::scratch::Scratch;
 use crate::workload::Workload;
 use crate::{model, place};
+use bytes::Bytes;
 use codegen::model::Model;
 use codegen::plan::{Options, Reads};
 use codegen::{Compiled, Slot, Target, image};
 use hw::Machine;
+use ir::constant::Keep;
 use ir::decoder::{Decoder, Visibility};
 use ir::diag::Diagnostic;
 use ir::quant::scheme::ScaleSource;
@@ -58,7 +61,7 @@ pub struct Product {
     pub quantised: QuantDecoder,
     pub target: Target,
     /// The memory of each slice before the first run; none if the model file omitted weights.
-    pub images: Option<Vec<Vec<u8>>>,
+    pub images: Option<Vec<Bytes>>,
     pub macs: Macs,
     /// Positions cached before the first token that is written, as far as the request tells.
     position: u32,
@@ -156,29 +159,47 @@ pub fn produce_under(
         machine.seed(seed)?;
     }
     codegen::support::widths(scheme, request.widen).map_err(|e| e.in_file(request.scheme.clone()))?;
-    let quantised = quantised(request, &decoder, scheme)?;
+    let scratch = Scratch::default();
+    let quantised = quantised(request, &decoder, scheme, &|bytes| scratch.keep(bytes))?;
     let model = Model::stored(&quantised, request.widen)?;
     let target =
         placed(&model, &machine.machine, (request.cache, workload.batch), workload.positions(prompt))?;
     let images = match image::absent(&quantised) {
         Some(_) => None,
-        None => Some(image::images(&target, &quantised).map_err(|e| e.in_file(request.model.clone()))?),
+        None => Some(images(&target, &quantised, &scratch).map_err(|e| e.in_file(request.model.clone()))?),
     };
     let macs = Macs::new(&quantised);
     let position = if model.kind.causal { workload.context + workload.prefill.unwrap_or(0) } else { 0 };
     Ok(Product { name: request.model.clone(), machine, decoder, quantised, target, images, macs, position })
 }
 
+/// The memory of each slice before the first run.
+fn images(target: &Target, quantised: &QuantDecoder, scratch: &Scratch) -> Result<Vec<Bytes>, Diagnostic> {
+    let size = image::size(target);
+    let rooms = (0..target.machine.slices.count).map(|_| scratch.room(size));
+    let mut rooms = rooms.collect::<Result<Vec<_>, _>>()?;
+    image::write(target, quantised, rooms.iter_mut().map(|room| &mut room[..]).collect())?;
+    Ok(rooms.into_iter().map(Bytes::from_owner).collect())
+}
+
 /// Quantises, with scales from the texts of the request if the scheme asks for them.
-fn quantised(request: &Request, decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
-    let Some(file) = &request.calibrate else { return QuantDecoder::new(decoder, scheme) };
+fn quantised(
+    request: &Request,
+    decoder: &Decoder,
+    scheme: &Scheme,
+    keep: Keep,
+) -> Result<QuantDecoder, Diagnostic> {
+    let Some(file) = &request.calibrate else {
+        return QuantDecoder::streamed(decoder, scheme, None, keep);
+    };
     if scheme.activations.scale == ScaleSource::RunTime {
         return Err(Diagnostic::new("calibration-unused", "the scheme has nothing to calibrate")
             .at_item("--calibrate")
             .because(format!("the scheme `{}` finds the scales of activations at run time", scheme.name))
             .help("leave `--calibrate` out, or give a scheme with `activations.scale`"));
     }
-    QuantDecoder::calibrated(decoder, scheme, &calibration(file, decoder, &shipped()?)?)
+    let calibration = calibration(file, decoder, &shipped()?)?;
+    QuantDecoder::streamed(decoder, scheme, Some(&calibration), keep)
 }
 
 /// Positions of the cache where nobody says how many: a longer cache leaves less room for the tokens of a prefill step.
@@ -274,7 +295,7 @@ impl Product {
         programs.iter().try_for_each(|p| self.target.prove(&p.compiled)).map_err(|e| illegal(&e))?;
         let mut plans = String::new();
         let mut entries = Vec::new();
-        let mut images = self.images.clone();
+        let mut programs_at = Vec::new();
         for Named { name, compiled } in programs {
             folder.add(&format!("{name}.bin"), isa::binary::write(&compiled.program)?)?;
             folder.add(&format!("{name}.asm"), isa::disasm::listing(&compiled.program))?;
@@ -283,12 +304,7 @@ impl Product {
             folder.add(&format!("{name}.args"), args_text(&compiled.program.arg_values(position, &[])))?;
             plans.push_str(&codegen::plan::print::print(&compiled.plan, &compiled.syncs));
             plans.push('\n');
-            let words = image::words(&compiled.program)?;
-            let base = compiled.program.base as usize;
-            let first = images.as_mut().and_then(|images| images.first_mut());
-            if let Some(to) = first.and_then(|image| image.get_mut(base..base + words.len())) {
-                to.copy_from_slice(&words);
-            }
+            programs_at.push((compiled.program.base as usize, image::words(&compiled.program)?));
             entries.push(ProgramFile {
                 file: format!("{name}.bin"),
                 tokens: Some(tokens),
@@ -298,8 +314,9 @@ impl Product {
         }
         folder.add("plan.txt", plans)?;
         folder.add("graph.tw", ir::text::print_without_weights(&self.quantised.graph(1, 0)?))?;
-        if let Some(images) = images {
-            folder.add(IMAGE, joined(images))?;
+        if let Some(images) = &self.images {
+            programs_at.sort();
+            folder.add_parts(IMAGE, &with_programs(images, &programs_at))?;
         }
         folder.add("machine.toml", &self.machine.text)?;
         Ok(Manifest {
@@ -315,4 +332,17 @@ impl Product {
             ..Manifest::new()
         })
     }
+}
+
+/// The memories one behind the other; words of programs stand in the first instead of the zeros that it holds for them, in order.
+fn with_programs<'a>(images: &'a [Bytes], programs: &'a [(usize, Vec<u8>)]) -> Vec<&'a [u8]> {
+    let Some((first, rest)) = images.split_first() else { return Vec::new() };
+    let (mut parts, mut at): (Vec<&[u8]>, usize) = (Vec::new(), 0);
+    for (base, words) in programs {
+        parts.extend([first.get(at..*base).unwrap_or_default(), words]);
+        at = base + words.len();
+    }
+    parts.push(first.get(at..).unwrap_or_default());
+    parts.extend(rest.iter().map(|image| &image[..]));
+    parts
 }

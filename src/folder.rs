@@ -3,6 +3,7 @@
 use crate::compiler::Macs;
 use crate::manifest::{self, Manifest};
 use crate::place;
+use bytes::Bytes;
 use hw::Machine;
 use ir::diag::Diagnostic;
 use isa::Program;
@@ -18,7 +19,7 @@ pub struct Compiled {
     pub machine: Machine,
     pub program: Program,
     /// Memory before the run; none if the model file omitted weights.
-    pub image: Option<Vec<u8>>,
+    pub image: Option<Bytes>,
     /// Positions of its cache, token ids of the model, and tokens that the program reads, where the manifest tells.
     context: Option<u32>,
     vocabulary: Option<u32>,
@@ -83,7 +84,7 @@ impl Compiled {
     ///
     /// # Errors
     /// As [`Compiled::bytes`]; or the image is none of as many slices.
-    pub fn images(&self) -> Result<Vec<&[u8]>, Diagnostic> {
+    pub fn images(&self) -> Result<Vec<Bytes>, Diagnostic> {
         let (bytes, slices) = (self.bytes()?, self.machine.slices.count as usize);
         if bytes.len() % slices != 0 {
             let what = format!("the memory image has not as many bytes for each of {slices} slices");
@@ -92,15 +93,16 @@ impl Compiled {
                 .because(format!("it has {} bytes", bytes.len()))
                 .help("compile again"));
         }
-        Ok(bytes.chunks_exact((bytes.len() / slices).max(1)).collect())
+        let one = bytes.len() / slices;
+        Ok((0..slices).map(|slice| bytes.slice(slice * one..(slice + 1) * one)).collect())
     }
 
     /// The memory before the run, for those who need the bytes.
     ///
     /// # Errors
     /// The model file omitted weights.
-    pub fn bytes(&self) -> Result<&[u8], Diagnostic> {
-        self.image.as_deref().ok_or_else(|| {
+    pub fn bytes(&self) -> Result<&Bytes, Diagnostic> {
+        self.image.as_ref().ok_or_else(|| {
             Diagnostic::new("weights-absent", "the folder holds no memory image")
                 .because("the model file omits weights: the program has times, but no bytes to compute with")
                 .help("leave the bytes out, or compile a model file that holds its weights")
@@ -168,8 +170,8 @@ fn manifest(path: &Path) -> Result<Manifest, Diagnostic> {
 }
 
 /// The memory image of a folder.
-fn memory(path: &Path, manifest: &Manifest, machine: &Machine) -> Result<Vec<u8>, Diagnostic> {
-    let image = place::read_bytes(&path.join(IMAGE))?;
+fn memory(path: &Path, manifest: &Manifest, machine: &Machine) -> Result<Bytes, Diagnostic> {
+    let image = place::map(&path.join(IMAGE))?;
     manifest.check(path, IMAGE, &image)?;
     if image.len() as u64 > machine.memory.size_bytes {
         return Err(Diagnostic::new("image-size", "the memory image does not fit the machine")

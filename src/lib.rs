@@ -52,4 +52,5 @@ mod output;
 mod place;
 mod progress;
 mod rtl;
+mod scratch;
 mod tools;

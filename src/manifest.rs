@@ -89,7 +89,14 @@ pub struct FileRecord {
 impl FileRecord {
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> FileRecord {
-        FileRecord { bytes: bytes.len() as u64, checksum: format!("{:016x}", checksum(bytes)) }
+        FileRecord::of_parts(&[bytes])
+    }
+
+    /// Of these parts in order.
+    pub fn of_parts(parts: &[&[u8]]) -> FileRecord {
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        let sum = checksum_of(parts.iter().map(|part| (part.len() as u64, Some(*part))));
+        FileRecord { bytes, checksum: format!("{sum:016x}") }
     }
 }
 
@@ -185,12 +192,7 @@ impl Manifest {
     }
 }
 
-/// FNV-1a, 64 bits.
-pub fn checksum(bytes: &[u8]) -> u64 {
-    checksum_of([(bytes.len() as u64, Some(bytes))].into_iter())
-}
-
-/// The same of parts in order: a number of bytes, and what they are unless zero.
+/// FNV-1a, 64 bits, of parts in order: a number of bytes, and what they are unless zero.
 pub fn checksum_of<'a>(parts: impl Iterator<Item = (u64, Option<&'a [u8]>)>) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     parts.fold(0xcbf2_9ce4_8422_2325, |sum, (length, bytes)| match bytes {

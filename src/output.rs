@@ -106,11 +106,22 @@ impl Folder {
     /// # Errors
     /// The operating system refuses.
     pub fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
+        self.add_parts(name, &[bytes.as_ref()])
+    }
+
+    /// The same of parts in order.
+    ///
+    /// # Errors
+    /// As [`Folder::add`].
+    pub fn add_parts(&mut self, name: &str, parts: &[&[u8]]) -> Result<(), Diagnostic> {
         let to = self.temporary.join(name);
         let parent = to.parent().unwrap_or(&self.temporary);
-        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&to, &bytes));
+        let written = std::fs::create_dir_all(parent).and_then(|()| {
+            let mut file = std::fs::File::create(&to)?;
+            parts.iter().try_for_each(|part| file.write_all(part))
+        });
         written.map_err(|e| unwritable(&self.path.join(name), &e))?;
-        self.files.insert(name.into(), FileRecord::of(bytes.as_ref()));
+        self.files.insert(name.into(), FileRecord::of_parts(parts));
         Ok(())
     }
 

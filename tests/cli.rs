@@ -15,6 +15,8 @@ mod diagnostics;
 mod examples;
 #[path = "cli/insight.rs"]
 mod insight;
+#[path = "cli/streaming.rs"]
+mod streaming;
 #[path = "cli/streams.rs"]
 mod streams;
 #[path = "cli/verbs.rs"]

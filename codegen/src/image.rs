@@ -118,18 +118,30 @@ pub fn absent(decoder: &QuantDecoder) -> Option<&str> {
     linears.chain(vectors).find(|(constant, _)| constant.is_absent()).map(|(_, name)| name)
 }
 
+/// Bytes of the image of a slice.
+pub fn size(target: &Target) -> usize {
+    target.map.cache as usize * BLOCK_BYTES as usize
+}
+
 /// The bytes of the memory of each slice from address 0 up to the cache, with zeros where the programs go.
 ///
 /// # Errors
 /// A weight is absent: there is nothing to lay out.
 pub fn images(target: &Target, decoder: &QuantDecoder) -> Result<Vec<Vec<u8>>, Diagnostic> {
-    (0..target.machine.slices.count).map(|slice| image(target, decoder, slice)).collect()
+    let mut images = vec![vec![0; size(target)]; target.machine.slices.count as usize];
+    let slices: Vec<&mut [u8]> = images.iter_mut().map(|image| &mut image[..]).collect();
+    write(target, decoder, slices)?;
+    Ok(images)
 }
 
-fn image(target: &Target, decoder: &QuantDecoder, slice: u32) -> Result<Vec<u8>, Diagnostic> {
+/// The same into zeros, [`size`] bytes of each slice. One matrix after the other is unpacked.
+///
+/// # Errors
+/// As [`images`].
+pub fn write(target: &Target, decoder: &QuantDecoder, slices: Vec<&mut [u8]>) -> Result<(), Diagnostic> {
     let map = &target.map;
     let g = Geometry::of(&target.machine);
-    let mut image = Image { bytes: vec![0; (map.cache * BLOCK_BYTES) as usize], slice, g: &g, map };
+    let mut image = Image { slices, g: &g, map };
     for (l, layer) in decoder.layers.iter().enumerate() {
         let record = map.records + l as u32 * map.record_blocks;
         image.norm(record + map.gains[0].at, &layer.input_norm)?;
@@ -139,7 +151,7 @@ fn image(target: &Target, decoder: &QuantDecoder, slice: u32) -> Result<Vec<u8>,
         }
     }
     image.constants(decoder);
-    let Some(ends) = &decoder.ends else { return Ok(image.bytes) };
+    let Some(ends) = &decoder.ends else { return Ok(()) };
     let record = map.records + target.model.layers * map.record_blocks;
     image.norm(record + map.gains[0].at, &ends.final_norm)?;
     for (linear, weights) in outside(ends) {
@@ -151,7 +163,7 @@ fn image(target: &Target, decoder: &QuantDecoder, slice: u32) -> Result<Vec<u8>,
             image.halves(at + n as u32 * map.embedding_blocks, &map.widths.hidden, row);
         }
     }
-    Ok(image.bytes)
+    Ok(())
 }
 
 fn window(conv: &QuantConv) -> Window {
@@ -191,18 +203,21 @@ fn present(constant: &Constant, name: &str) -> Result<Tensor, Diagnostic> {
 }
 
 struct Image<'a> {
-    bytes: Vec<u8>,
-    slice: u32,
+    slices: Vec<&'a mut [u8]>,
     g: &'a Geometry,
     map: &'a Map,
 }
 
 impl Image<'_> {
-    fn put(&mut self, byte: u32, data: &[u8]) {
-        let byte = byte as usize;
-        if let Some(place) = self.bytes.get_mut(byte..byte + data.len()) {
+    fn put(&mut self, slice: u32, byte: u32, data: &[u8]) {
+        let (image, byte) = (self.slices.get_mut(slice as usize), byte as usize);
+        if let Some(place) = image.and_then(|image| image.get_mut(byte..byte + data.len())) {
             place.copy_from_slice(data);
         }
+    }
+
+    fn all(&self) -> std::ops::Range<u32> {
+        0..self.slices.len() as u32
     }
 
     /// Gains of a norm, in the words or halves of its constant.
@@ -217,17 +232,22 @@ impl Image<'_> {
 
     /// int32 rows from a block on.
     fn words(&mut self, block: u32, width: &Width, values: &[i32]) {
-        for (element, row, lane) in width.in_slice(self.slice) {
-            let Some(value) = values.get(element as usize) else { continue };
-            self.put(block * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &value.to_le_bytes());
+        for slice in self.all() {
+            for (element, row, lane) in width.in_slice(slice) {
+                let Some(value) = values.get(element as usize) else { continue };
+                self.put(slice, block * BLOCK_BYTES + 4 * (row * self.g.lp + lane), &value.to_le_bytes());
+            }
         }
     }
 
     /// int16 rows from a block on.
     fn halves(&mut self, block: u32, width: &Width, values: &[i32]) {
-        for (element, row, lane) in width.in_slice(self.slice) {
-            let Some(&value) = values.get(element as usize) else { continue };
-            self.put(block * BLOCK_BYTES + 2 * (row * self.g.lp + lane), &(value as i16).to_le_bytes());
+        for slice in self.all() {
+            for (element, row, lane) in width.in_slice(slice) {
+                let Some(&value) = values.get(element as usize) else { continue };
+                let byte = block * BLOCK_BYTES + 2 * (row * self.g.lp + lane);
+                self.put(slice, byte, &(value as i16).to_le_bytes());
+            }
         }
     }
 
@@ -240,7 +260,7 @@ impl Image<'_> {
         for tile in 0..head.stride * self.g.l / self.g.n {
             for n in 0..self.g.n {
                 let at = self.map.value_channels.at * BLOCK_BYTES + tile * self.g.c_row + 4 * n;
-                self.put(at, &word);
+                self.all().for_each(|slice| self.put(slice, at, &word));
             }
         }
     }
@@ -280,14 +300,14 @@ impl Image<'_> {
         let bits = Bits { mode: widths.weights, levels: &weights.levels, zeros, group, positions };
         let map = self.map;
         for chunk in map.of(linear) {
-            self.chunk(record, chunk, parts, &bits, widths.group);
+            self.all().for_each(|slice| self.chunk((record, slice), chunk, parts, &bits, widths.group));
         }
         Ok(())
     }
 
     fn chunk(
         &mut self,
-        record: u32,
+        (record, slice): (u32, u32),
         chunk: &Chunk,
         [codes, groups, channels]: [&[i32]; 3],
         bits: &Bits,
@@ -305,15 +325,19 @@ impl Image<'_> {
         for tile in 0..chunk.tiles {
             let place = (chunk.first_tile + tile) * n;
             let real: Vec<(u32, usize)> =
-                (0..n).filter_map(|o| Some((o, outputs.of_slice(self.slice, place + o)? as usize))).collect();
+                (0..n).filter_map(|o| Some((o, outputs.of_slice(slice, place + o)? as usize))).collect();
             (0..n).for_each(|o| {
-                self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &PADDED.word().to_le_bytes())
+                self.put(
+                    slice,
+                    base(chunk.channels.at) + tile * g.c_row + 4 * o,
+                    &PADDED.word().to_le_bytes(),
+                )
             });
             for &(o, e) in &real {
-                self.put(base(chunk.channels.at) + tile * g.c_row + 4 * o, &channels[e].to_le_bytes());
+                self.put(slice, base(chunk.channels.at) + tile * g.c_row + 4 * o, &channels[e].to_le_bytes());
                 for (i, &scale) in groups[e * per_output..][..per_output].iter().enumerate() {
                     let at = (tile * per_output as u32 + i as u32) * g.g_row + o;
-                    self.put(base(chunk.groups.at) + at, &[scale as u8]);
+                    self.put(slice, base(chunk.groups.at) + at, &[scale as u8]);
                 }
             }
             for step in 0..steps {
@@ -326,7 +350,7 @@ impl Image<'_> {
                 }
             }
         }
-        self.put(base(chunk.weights.at), &narrow::rows(rows, chunk.form, &g));
+        self.put(slice, base(chunk.weights.at), &narrow::rows(rows, chunk.form, &g));
     }
 }
 

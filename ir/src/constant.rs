@@ -17,6 +17,9 @@ use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
+/// Puts bytes where they do not take memory of the process, and gives them back from there.
+pub type Keep<'a> = &'a (dyn Fn(Bytes) -> Result<Bytes, Diagnostic> + Sync);
+
 /// The value of a constant of a graph: packed bytes, shared between graphs, or only its type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Constant {
@@ -94,6 +97,18 @@ impl Constant {
         let elements = shape.iter().product();
         let data = pack::unpack(self.ty.dtype, self.bytes()?, elements);
         Tensor::new(self.ty.dtype, shape, data)
+    }
+
+    /// The same elements, with packed bytes where `keep` puts them.
+    ///
+    /// # Errors
+    /// It has no room.
+    pub fn kept(self, keep: Keep) -> Result<Constant, Diagnostic> {
+        let elements = match self.elements {
+            Elements::Packed(bytes) => Elements::Packed(keep(bytes)?),
+            other => other,
+        };
+        Ok(Constant { elements, ..self })
     }
 
     /// The same bytes under another shape of as many elements.

@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Outcome {
         "scheme": product.quantised.scheme.name,
         "context": product.target.map.context,
         "programs": entries,
-        "image_bytes": product.images.as_ref().map(|images| images.iter().map(Vec::len).sum::<usize>()),
+        "image_bytes": product.images.as_ref().map(|images| images.iter().map(bytes::Bytes::len).sum::<usize>()),
         "weights_exact": product.quantised.on_grid(),
         "notes": notes,
         "output": args.out.to_string_lossy(),

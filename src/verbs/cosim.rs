@@ -60,7 +60,8 @@ pub fn run(args: &Args) -> Outcome {
     // With waves one library does both runs, so that the second is the first again, noise of its registers included.
     let build = if wave.is_some() { cosim::build_recording } else { cosim::build };
     let hardware = Hardware::load(&build(&sources, &cache)?)?;
-    let (machine, program, image) = (&c.machine, &c.program, c.images()?);
+    let (machine, program, images) = (&c.machine, &c.program, c.images()?);
+    let image: Vec<&[u8]> = images.iter().map(|image| &image[..]).collect();
     let mut found = cosim::compare(&hardware, machine, program, &values, &image, args.seed)?;
     let setup =
         Setup { hardware: &hardware, machine, program, args: &values, images: &image, seed: args.seed };

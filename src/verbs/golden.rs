@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Outcome {
     let c = folder::open(&args.folder, &args.program, None)?;
     let values = c.args(args.position.unwrap_or(c.position), &args.tokens)?;
     isa::check::check(&c.program, &c.machine, &values).map_err(|e| illegal(&e))?;
-    let mut slices = State::of_slices(&c.machine, &c.images()?);
+    let mut slices = State::over(&c.machine, &c.images()?);
     let mut golden = Golden::begin(Stream::begin(&args.out)?, &c.program, &values);
     golden.line(&json!({
         "golden": VERSION,

@@ -103,7 +103,7 @@ pub fn run(args: &Args) -> Outcome {
         text.push_str(&format!("arguments   {}\n", path.display()));
     }
     if args.functional || args.memory.is_some() {
-        let mut slices = State::of_slices(&c.machine, &c.images()?);
+        let mut slices = State::over(&c.machine, &c.images()?);
         run_slices(&mut slices, &c.program, &values, &mut ()).map_err(|e| illegal(&e))?;
         let sum = format!("{:#018x}", checksum_of(slices.iter().flat_map(|s| s.dram.parts())));
         text.push_str(&format!("memory      checksum {sum}\n"));

@@ -31,6 +31,7 @@ pub use front::{QuantConv, QuantFront};
 pub use scheme::Scheme;
 pub use weights::{QuantLinear, QuantVector};
 
+use crate::constant::Keep;
 use crate::decoder::{
     Config, Conv, Decoder, Ends, Front, Head, Layer, LayerOrigins, Norm, Projection, Weight,
 };
@@ -130,8 +131,25 @@ impl QuantDecoder {
     /// # Errors
     /// Weights that do not fit the scheme, or a scheme of fixed scales, which needs [`QuantDecoder::calibrated`].
     pub fn new(decoder: &Decoder, scheme: &Scheme) -> Result<QuantDecoder, Diagnostic> {
+        QuantDecoder::streamed(decoder, scheme, None, &Ok)
+    }
+
+    /// Quantises a decoder, with fixed scales from a calibration if the scheme asks for them, one linear layer after the other: the
+    /// codes of each go where `keep` puts them before the next is read.
+    ///
+    /// # Errors
+    /// Weights that do not fit the scheme, a scheme of fixed scales without a calibration or with one of another decoder, or no room.
+    pub fn streamed(
+        decoder: &Decoder,
+        scheme: &Scheme,
+        calibration: Option<&Calibration>,
+        keep: Keep,
+    ) -> Result<QuantDecoder, Diagnostic> {
         if scheme.activations.scale == ScaleSource::RunTime {
-            return QuantDecoder::with(decoder, scheme, Vec::new());
+            return QuantDecoder::with(decoder, scheme, Vec::new(), keep);
+        }
+        if let Some(calibration) = calibration {
+            return QuantDecoder::with(decoder, scheme, calibration.scales(decoder, scheme)?, keep);
         }
         Err(Diagnostic::new("scheme-calibration", format!("the scheme `{}` needs calibration", scheme.name))
             .at_item("activations.scale")
@@ -148,16 +166,14 @@ impl QuantDecoder {
         scheme: &Scheme,
         calibration: &Calibration,
     ) -> Result<QuantDecoder, Diagnostic> {
-        if scheme.activations.scale == ScaleSource::RunTime {
-            return QuantDecoder::new(decoder, scheme);
-        }
-        QuantDecoder::with(decoder, scheme, calibration.scales(decoder, scheme)?)
+        QuantDecoder::streamed(decoder, scheme, Some(calibration), &Ok)
     }
 
     fn with(
         decoder: &Decoder,
         scheme: &Scheme,
         inputs: Vec<StaticScale>,
+        keep: Keep,
     ) -> Result<QuantDecoder, Diagnostic> {
         decoder.check()?;
         let config = &decoder.config;
@@ -173,10 +189,11 @@ impl QuantDecoder {
         }
         let one = Rational::from(1);
         let linear = |p: &Projection| {
-            QuantLinear::new(&p.weight, &factors.linear, &scheme.weights)?.with_bias(p.bias.as_ref(), &one)
+            let linear = QuantLinear::new(&p.weight, &factors.linear, &scheme.weights)?.kept(keep)?;
+            linear.with_bias(p.bias.as_ref(), &one)
         };
         let query = |p: &Projection| {
-            let linear = QuantLinear::new(&p.weight, &factors.query, &scheme.weights)?;
+            let linear = QuantLinear::new(&p.weight, &factors.query, &scheme.weights)?.kept(keep)?;
             linear.with_bias(p.bias.as_ref(), &Rational::from(&factors.query / &factors.linear))
         };
         let norms = decoder.layers.iter().flat_map(|l| [&l.input_norm, &l.post_norm]);
@@ -196,20 +213,20 @@ impl QuantDecoder {
                 origins: layer.origins.clone(),
             })
         };
-        let table = |table: &Option<Weight>| {
-            table.as_ref().map(|table| QuantVector::table(table, scheme.embedding)).transpose()
+        let table = |table: &Weight| {
+            let vector = QuantVector::table(table, scheme.embedding)?;
+            Ok::<_, Diagnostic>(QuantVector { constant: vector.constant.kept(keep)?, ..vector })
         };
         let head = |head: &Head| {
-            let lm_head = QuantLinear::new(&head.lm_head.weight, &factors.linear, scheme.lm_head())?;
+            let lm_head =
+                QuantLinear::new(&head.lm_head.weight, &factors.linear, scheme.lm_head())?.kept(keep)?;
             Ok::<_, Diagnostic>(QuantHead {
                 pool: head.pool.as_ref().map(linear).transpose()?,
                 lm_head: lm_head.with_bias(head.lm_head.bias.as_ref(), &one)?,
             })
         };
         let front = |front: &Front| match front {
-            Front::Tokens(embedding) => {
-                Ok(QuantFront::Tokens(QuantVector::table(embedding, scheme.embedding)?))
-            }
+            Front::Tokens(embedding) => Ok(QuantFront::Tokens(table(embedding)?)),
             Front::Frames(convs) => {
                 let conv = |conv: &Conv| {
                     Ok(QuantConv {
@@ -225,7 +242,7 @@ impl QuantDecoder {
         let ends = |ends: &Ends| {
             Ok::<_, Diagnostic>(QuantEnds {
                 front: front(&ends.front)?,
-                positions: table(&ends.positions)?,
+                positions: ends.positions.as_ref().map(table).transpose()?,
                 final_norm: gains[gains.len() - 1].clone(),
                 head: ends.head.as_ref().map(head).transpose()?,
             })

@@ -2,7 +2,7 @@
 
 use super::scheme::{Sparsity, TableScheme, WeightScheme};
 use super::{Fidelity, exact, grid};
-use crate::constant::{Constant, Grid};
+use crate::constant::{Constant, Grid, Keep};
 use crate::decoder::{Norm, NormKind, Weight};
 use crate::diag::Diagnostic;
 use crate::graph::Origin;
@@ -92,6 +92,16 @@ impl QuantLinear {
             name: weight.name.clone(),
             origin: weight.origin.clone(),
         })
+    }
+
+    /// The same, its matrices where `keep` puts them.
+    ///
+    /// # Errors
+    /// It has no room.
+    pub fn kept(self, keep: Keep) -> Result<QuantLinear, Diagnostic> {
+        let part = |part: Option<Constant>| part.map(|constant| constant.kept(keep)).transpose();
+        let (codes, groups) = (self.codes.kept(keep)?, self.groups.kept(keep)?);
+        Ok(QuantLinear { codes, groups, zeros: part(self.zeros)?, positions: part(self.positions)?, ..self })
     }
 
     /// The same with a bias; `factor` is what outputs are multiplied with.
