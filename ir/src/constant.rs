@@ -99,6 +99,26 @@ impl Constant {
         Tensor::new(self.ty.dtype, shape, data)
     }
 
+    /// Bands of rows of a matrix, in order, of about `elements` each; bytes are not copied. A whole one if it is none, or stands on a
+    /// grid. Each band begins with a byte and, but for the last, has a multiple of `together` rows.
+    pub fn bands(&self, elements: usize, together: usize) -> Vec<Constant> {
+        let shape = self.ty.shape.fixed().unwrap_or_default();
+        let (Elements::Packed(bytes), &[rows, columns]) = (&self.elements, &shape[..]) else {
+            return vec![self.clone()];
+        };
+        // Eight elements of any type are whole bytes.
+        let unit = 8 * together.max(1);
+        let band = (elements / columns.max(1)).next_multiple_of(unit).max(unit);
+        let part = |from: usize| {
+            let ty = |rows| Type::of(self.ty.dtype, [rows, columns]);
+            let at = |row| Some(ty(row).byte_len()? as usize);
+            let to = rows.min(from + band);
+            Some(Constant::packed(ty(to - from), bytes.slice(at(from)?..at(to)?)))
+        };
+        let parts: Option<Vec<Constant>> = (0..rows).step_by(band).map(part).collect();
+        parts.filter(|parts| !parts.is_empty()).unwrap_or_else(|| vec![self.clone()])
+    }
+
     /// The same elements, with packed bytes where `keep` puts them.
     ///
     /// # Errors

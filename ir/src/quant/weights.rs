@@ -72,12 +72,17 @@ impl QuantLinear {
         }
         let kept = if sparse { inputs / 2 } else { inputs };
         let mut parts = Parts::new(weight, [outputs, kept, inputs / group], scheme);
-        let Rows { rows, order, fidelity } = Rows::new(weight, inputs, scheme)?;
-        if fidelity != Fidelity::Absent {
-            let channels = rows.iter().map(|row| channel_word(row.channel, factor));
-            let channels = channels.collect::<Option<_>>();
-            parts.fill(&rows, channels.ok_or_else(|| refused(weight, "its weights are too large"))?)?;
+        let (mut order, mut fidelity, mut first) = (None, None, 0);
+        for band in weight.constant.bands(BAND, scheme.shared) {
+            let elements = band.ty().shape.elements().unwrap_or(0) as usize;
+            let rows = Rows::new(&Weight { constant: band, ..weight.clone() }, first, inputs, scheme)?;
+            first += elements;
+            order = rows.order;
+            // The worst of the bands, where all but the last may be exact.
+            fidelity = fidelity.filter(|f| *f != Fidelity::Exact).or(Some(rows.fidelity));
+            parts.fill(&rows.rows, factor)?;
         }
+        let (parts, fidelity) = (parts.finish()?, fidelity.unwrap_or(Fidelity::Absent));
         Ok(QuantLinear {
             codes: parts.codes,
             groups: parts.groups,
@@ -118,7 +123,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(weight: &Weight, inputs: usize, scheme: &WeightScheme) -> Result<Rows, Diagnostic> {
+    /// Those of a weight, or of a band of it from its element `first` on.
+    fn new(weight: &Weight, first: usize, inputs: usize, scheme: &WeightScheme) -> Result<Rows, Diagnostic> {
         let file = weight.constant.grid();
         let why = match file.and_then(|file| grid::keep(file, scheme)) {
             Some(Ok(grid::Kept { rows, rounding })) => {
@@ -132,7 +138,7 @@ impl Rows {
         let Some(tensor) = weight.constant.tensor() else {
             return Ok(Rows { rows: Vec::new(), order: None, fidelity: Fidelity::Absent });
         };
-        finite(weight, &tensor)?;
+        finite(weight, first, &tensor)?;
         let together = tensor.floats().par_chunks(inputs * scheme.shared);
         let rows: Vec<grid::Row> = together.flat_map_iter(|w| grid::quantise(w, inputs, scheme)).collect();
         let fidelity = match why {
@@ -144,9 +150,14 @@ impl Rows {
     }
 }
 
+/// Weights that are floats at a time, about.
+const BAND: usize = 1 << 22;
+
 /// The tensors of a linear layer, absent until they are filled.
 struct Parts<'w> {
     weight: &'w Weight,
+    /// Of what is filled, in the order of the tensors.
+    bytes: [Vec<u8>; 5],
     codes: Constant,
     groups: Constant,
     channels: Constant,
@@ -159,6 +170,7 @@ impl Parts<'_> {
         let absent = |dtype, shape: &[usize]| Constant::absent(Type::of(dtype, shape));
         Parts {
             weight,
+            bytes: Default::default(),
             codes: absent(scheme.dtype(), &[outputs, kept]),
             groups: absent(scheme.scale_dtype(), &[outputs, groups]),
             channels: absent(DType::I32, &[outputs]),
@@ -167,20 +179,36 @@ impl Parts<'_> {
         }
     }
 
-    fn fill(&mut self, rows: &[grid::Row], channels: Vec<i32>) -> Result<(), Diagnostic> {
+    /// Appends rows, of whole bytes of every tensor unless they are the last; `factor` is multiplied into the channel scales.
+    fn fill(&mut self, rows: &[grid::Row], factor: &Rational) -> Result<(), Diagnostic> {
         let all = |part: fn(&grid::Row) -> &Vec<i32>| rows.iter().flat_map(part).copied().collect();
-        let parts: [(&mut Constant, Vec<i32>); 5] = [
-            (&mut self.codes, all(|row| &row.codes)),
-            (&mut self.groups, all(|row| &row.groups)),
-            (&mut self.channels, channels),
-            (&mut self.zeros, all(|row| &row.zeros)),
-            (&mut self.positions, all(|row| &row.positions)),
+        let channels = rows.iter().map(|row| channel_word(row.channel, factor)).collect::<Option<_>>();
+        let channels = channels.ok_or_else(|| refused(self.weight, "its weights are too large"))?;
+        let parts: [Vec<i32>; 5] = [
+            all(|row| &row.codes),
+            all(|row| &row.groups),
+            channels,
+            all(|row| &row.zeros),
+            all(|row| &row.positions),
         ];
-        for (part, data) in parts.into_iter().filter(|(_, data)| !data.is_empty()) {
-            let shape = part.ty().shape.fixed().unwrap_or_default();
-            *part = constant(self.weight, part.ty().dtype, &shape, data)?;
+        let types = self.tensors().map(|tensor| tensor.ty().dtype);
+        for ((bytes, dtype), data) in self.bytes.iter_mut().zip(types).zip(parts) {
+            let band = constant(self.weight, dtype, &[data.len()], data)?;
+            bytes.extend(band.bytes().unwrap_or_default());
         }
         Ok(())
+    }
+
+    fn tensors(&mut self) -> [&mut Constant; 5] {
+        [&mut self.codes, &mut self.groups, &mut self.channels, &mut self.zeros, &mut self.positions]
+    }
+
+    fn finish(mut self) -> Result<Self, Diagnostic> {
+        let bytes = std::mem::take(&mut self.bytes);
+        for (tensor, bytes) in self.tensors().into_iter().zip(bytes).filter(|(_, bytes)| !bytes.is_empty()) {
+            *tensor = Constant::new(tensor.ty().clone(), bytes)?;
+        }
+        Ok(self)
     }
 }
 
@@ -222,7 +250,7 @@ impl QuantVector {
         let Some(floats) = bias.constant.tensor() else {
             return Ok(QuantVector { constant: Constant::absent(Type::of(DType::I32, shape)), ..self });
         };
-        finite(bias, &floats)?;
+        finite(bias, 0, &floats)?;
         let unit = f64::from(1u32 << num::NORM_BIAS_BITS);
         let word = |(&gain, &bias): (&i32, &f32)| {
             let code = (f64::from(bias) * unit).round();
@@ -239,7 +267,7 @@ impl QuantVector {
         let constant = match weight.constant.tensor() {
             None => Constant::absent(Type::of(DType::I32, shape)),
             Some(tensor) => {
-                finite(weight, &tensor)?;
+                finite(weight, 0, &tensor)?;
                 let unit = Rational::from(factor << FRACTION_BITS);
                 let word = |&x: &f32| exact::rounded(&(exact::float(x.into())? * &unit)).to_i32();
                 let words = tensor.floats().iter().map(word).collect::<Option<Vec<i32>>>();
@@ -265,19 +293,27 @@ impl QuantVector {
         [bias, most]: [i32; 2],
     ) -> Result<QuantVector, Diagnostic> {
         let shape = weight.constant.ty().shape.fixed().unwrap_or_default();
-        let (constant, bits) = match weight.constant.tensor() {
-            None => (Constant::absent(Type::of(dtype, shape)), 0),
-            Some(tensor) => {
-                finite(weight, &tensor)?;
-                let top = tensor.floats().iter().fold(0f64, |m, &x| m.max(f64::from(x).abs() * factor));
-                let bits =
-                    fraction_bits(top, dtype).ok_or_else(|| refused(weight, "its elements are too large"))?;
-                let bits = bits.min(most.saturating_sub(bias));
-                let code = |&x: &f32| (f64::from(x) * factor * f64::from(bits).exp2()).round() as i32;
-                (constant(weight, dtype, &shape, tensor.floats().iter().map(code).collect())?, bits)
-            }
-        };
         let (name, origin) = (weight.name.clone(), weight.origin.clone());
+        let bands = weight.constant.bands(BAND, 1);
+        let (mut top, mut first) = (0f64, 0);
+        for band in &bands {
+            let Some(tensor) = band.tensor() else {
+                let constant = Constant::absent(Type::of(dtype, shape));
+                return Ok(QuantVector { constant, shift: bias, name, origin });
+            };
+            finite(weight, first, &tensor)?;
+            first += tensor.floats().len();
+            top = tensor.floats().iter().fold(top, |m, &x| m.max(f64::from(x).abs() * factor));
+        }
+        let bits = fraction_bits(top, dtype).ok_or_else(|| refused(weight, "its elements are too large"))?;
+        let bits = bits.min(most.saturating_sub(bias));
+        let code = |&x: &f32| (f64::from(x) * factor * f64::from(bits).exp2()).round() as i32;
+        let mut bytes = Vec::new();
+        for tensor in bands.iter().filter_map(Constant::tensor) {
+            let codes: Vec<i32> = tensor.floats().iter().map(code).collect();
+            bytes.extend(constant(weight, dtype, &[codes.len()], codes)?.bytes().unwrap_or_default());
+        }
+        let constant = Constant::new(Type::of(dtype, shape), bytes)?;
         Ok(QuantVector { constant, shift: bits + bias, name, origin })
     }
 }
@@ -299,10 +335,11 @@ fn constant(weight: &Weight, dtype: DType, shape: &[usize], data: Vec<i32>) -> R
     Ok(tensor.ok_or_else(|| refused(weight, "its elements do not fit its shape"))?.to_constant())
 }
 
-fn finite(weight: &Weight, tensor: &Tensor) -> Result<(), Diagnostic> {
+/// Of a weight's elements from the `first` on.
+fn finite(weight: &Weight, first: usize, tensor: &Tensor) -> Result<(), Diagnostic> {
     match tensor.floats().iter().position(|x| !x.is_finite()) {
         None => Ok(()),
-        Some(i) => Err(refused(weight, &format!("element {i} is not a finite number"))),
+        Some(i) => Err(refused(weight, &format!("element {} is not a finite number", first + i))),
     }
 }
 
@@ -318,6 +355,38 @@ mod tests {
     use super::*;
     use crate::num::Scale;
     use crate::quant::scheme::Scheme;
+
+    /// A matrix of more than a band is its halves, one above the other; what is wrong in it is named by its place in the whole.
+    #[test]
+    fn bands_make_up_the_whole() {
+        let (rows, columns) = (70_016, 64);
+        assert!(rows * columns > BAND);
+        let mut data: Vec<f32> =
+            (0..rows * columns).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect();
+        let all = Scheme::named("w2s24a8kv4").unwrap().weights;
+        for scheme in [w2a8kv4(), WeightScheme { group: Some(32), ..all }] {
+            let of = |data: &[f32]| {
+                let weight = weight(&[data.len() / columns, columns], data.to_vec());
+                QuantLinear::new(&weight, &Rational::from((1, 3)), &scheme).unwrap()
+            };
+            let (whole, halves) = (of(&data), data.chunks(data.len() / 2).map(of).collect::<Vec<_>>());
+            let parts: [fn(&QuantLinear) -> Option<&Constant>; 4] =
+                [|l| Some(&l.codes), |l| Some(&l.groups), |l| Some(&l.channels), |l| l.positions.as_ref()];
+            for part in parts {
+                let bytes = |l| part(l).and_then(Constant::bytes);
+                let both = halves.iter().filter_map(bytes).collect::<Vec<_>>().concat();
+                assert!(bytes(&whole).unwrap_or_default() == both);
+            }
+        }
+        let table = |data: &[f32]| QuantVector::table(&weight(&[rows, columns], data.to_vec()), WORDS);
+        let vector = table(&data).unwrap();
+        let (words, unit) = (vector.constant.tensor().unwrap(), f64::from(vector.shift + 16).exp2());
+        let near = |(w, x): (&i32, &f32)| (f64::from(*w) / unit - f64::from(*x)).abs() <= 0.5 / unit;
+        assert!(words.ints().iter().zip(&data).all(near));
+        data[rows * columns - 5] = f32::NAN;
+        let refused = table(&data).unwrap_err().render();
+        assert!(refused.contains(&format!("element {} is not", rows * columns - 5)), "{refused}");
+    }
 
     const WORDS: TableScheme = TableScheme { bits: 16 };
 
