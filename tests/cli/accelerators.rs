@@ -141,7 +141,6 @@ fn llm_u280_reads_prompts_at_the_rate_of_its_multipliers() {
     assert!(used("decode", &eight) >= 0.7 && rate(&eight) >= 390.0, "{}", rate(&eight));
 }
 
-/// Of the bytes that the memory gives when nothing but loads runs, a token takes 92 % at least.
 /// One program for all positions of a model: the last one costs what the first does, and the bytes of the cache between them.
 #[test]
 fn llm_u280_decodes_at_the_last_position() {
@@ -161,6 +160,7 @@ fn llm_u280_decodes_at_the_last_position() {
     }
 }
 
+/// Of the bytes that the memory gives when nothing but loads runs, a token takes 92 % at least.
 #[test]
 fn llm_u280_takes_what_its_memory_gives() {
     let s = Scratch::new("bandwidth");
